@@ -1,0 +1,63 @@
+"""Dataset: the images and labels of one data set in memory, as bytes, and how pixels become inputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from digitlab.datasets.catalog import DatasetEntry
+from digitlab.spec import INPUT_SIZE, Precision, Scaling
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images and the class of each; read-only, shared, often a memory map of a verified file."""
+
+    images: UInt8[np.ndarray, "n 28 28"]
+    labels: UInt8[np.ndarray, "n"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set, read and proved."""
+
+    entry: DatasetEntry
+    train: LabelledImages
+    test: LabelledImages
+
+
+@dataclass(frozen=True)
+class InputScale:
+    """The affine map from pixels to inputs: (pixel − offset) / divisor."""
+
+    offset: float
+    divisor: float
+
+    def apply(self, images: UInt8[np.ndarray, "n 28 28"], precision: Precision) -> Float[np.ndarray, "n 784"]:
+        """The inputs of a network, [n, 784], in the run's precision."""
+        # There are 256 pixel values: each is scaled once and then looked up.
+        scaled = (np.arange(256, dtype=precision) - np.dtype(precision).type(self.offset)) / np.dtype(precision).type(
+            self.divisor
+        )
+        return scaled[images.reshape(len(images), INPUT_SIZE)]
+
+
+def input_scale(scaling: Scaling, train_images: UInt8[np.ndarray, "n 28 28"]) -> InputScale:
+    """The map that a RunSpec's `scaling` names.
+
+    train_images: all training images of the data set (`standard` takes their mean and standard deviation,
+                  a single one of each for all pixels)
+    """
+    if scaling == "unit":
+        return InputScale(0.0, 255.0)
+    if scaling == "symmetric":
+        return InputScale(127.5, 127.5)
+    values = np.arange(256, dtype=np.float64)
+    # In pieces, for bincount makes 8-byte integers of what it counts.
+    counts = sum(np.bincount(piece.ravel(), minlength=256) for piece in np.array_split(train_images, 64))
+    mean = float(np.average(values, weights=counts))
+    deviation = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+    return InputScale(mean, deviation or 1.0)

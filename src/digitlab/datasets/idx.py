@@ -1,0 +1,129 @@
+"""The IDX reader: images and labels as MNIST's makers wrote them, gzip or raw, proved before they are used.
+
+An IDX file is a big-endian header (magic number, then each dimension, 4 bytes each) and the bytes
+themselves. The magic number is 0x00000803 for images [n, rows, columns] and 0x00000801 for labels [n].
+"""
+
+import gzip
+import math
+import stat
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from digitlab.errors import DataError
+
+Kind = Literal["images", "labels"]
+
+ITEM_LIMIT = 1_000_000
+"""The most images a file may claim to hold: beyond it a header is taken to be damaged or hostile."""
+
+_MAGIC: dict[Kind, int] = {"images": 0x803, "labels": 0x801}
+_HEADER_BYTES: dict[Kind, int] = {"images": 16, "labels": 8}
+_IMAGE_SIDES = (28, 28)
+_CHUNK_BYTES = 1 << 20
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """One IDX file and what it must be.
+
+    path:   where it lies
+    kind:   images or labels
+    count:  number of items it must hold; None: as many as it says, up to ITEM_LIMIT
+    remedy: what the user should do when it is not that
+    """
+
+    path: Path
+    kind: Kind
+    remedy: str
+    count: int | None = None
+
+    def fault(self, found: str, expected: str) -> DataError:
+        """The error that says what is wrong with this file."""
+        return DataError(self.path, found, expected, self.remedy)
+
+    def read(self) -> bytes:
+        """The file's whole payload (uncompressed), its header and length proved.
+
+        Reads and unpacks no more than the header promises and one byte, so that a bomb stops there.
+        Raises DataError.
+        """
+        try:
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise self.fault("something that is no file", f"an IDX file of {self.kind}")
+            with self.path.open("rb") as raw:
+                packed = raw.read(2) == _GZIP_MAGIC
+                raw.seek(0)
+                if not packed:
+                    return self._read_stream(raw)
+                with gzip.GzipFile(fileobj=raw) as unpacked:
+                    return self._read_stream(unpacked)
+        except FileNotFoundError:
+            raise self.fault("no such file", f"an IDX file of {self.kind}") from None
+        except EOFError:
+            raise self.fault("a gzip stream that ends too early", "a whole one: the file is truncated") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise self.fault(f"a damaged gzip stream ({error})", "a sound one") from None
+        except OSError as error:
+            raise self.fault(f"a file that cannot be read ({error.strerror})", "a readable one") from None
+
+    def _read_stream(self, stream: BinaryIO | gzip.GzipFile) -> bytes:
+        payload = bytearray(stream.read(_HEADER_BYTES[self.kind]))
+        expected_bytes = self._promised_bytes(payload)
+        while len(payload) <= expected_bytes:
+            chunk = stream.read(min(_CHUNK_BYTES, expected_bytes + 1 - len(payload)))
+            if not chunk:
+                break
+            payload += chunk
+        self._check_length(payload, expected_bytes)
+        return bytes(payload)
+
+    def _promised_bytes(self, payload: bytes | bytearray | memoryview) -> int:
+        """How long the payload must be by its own header, which is proved on the way."""
+        header = bytes(payload[: _HEADER_BYTES[self.kind]])
+        if header[:1] == b"<":
+            raise self.fault("a web page (HTML)", f"an IDX file of {self.kind}")
+        if len(header) < _HEADER_BYTES[self.kind]:
+            raise self.fault(f"{len(header)} bytes in all", f"a header of {_HEADER_BYTES[self.kind]} bytes")
+        magic, count, *sides = (int.from_bytes(header[i : i + 4], "big") for i in range(0, len(header), 4))
+        if magic != _MAGIC[self.kind]:
+            raise self.fault(f"magic number 0x{magic:08x}", f"0x{_MAGIC[self.kind]:08x} for {self.kind}")
+        if self.kind == "images" and tuple(sides) != _IMAGE_SIDES:
+            raise self.fault(f"images of {sides[0]} x {sides[1]} pixels", "28 x 28")
+        if self.count is not None and count != self.count:
+            raise self.fault(f"{count:,} {self.kind}", f"{self.count:,}")
+        if not 1 <= count <= ITEM_LIMIT:
+            raise self.fault(f"{count:,} {self.kind}", f"1 to {ITEM_LIMIT:,}")
+        return self.payload_bytes(count)
+
+    def payload_bytes(self, count: int) -> int:
+        """Length of a payload of so many items, its header included."""
+        return _HEADER_BYTES[self.kind] + count * (math.prod(_IMAGE_SIDES) if self.kind == "images" else 1)
+
+    def _check_length(self, payload: bytes | bytearray | memoryview, expected_bytes: int) -> None:
+        if len(payload) > expected_bytes:
+            raise self.fault("more bytes than its header promises", f"{expected_bytes:,}")
+        if len(payload) < expected_bytes:
+            raise self.fault(f"{len(payload):,} bytes", f"{expected_bytes:,} as its header promises")
+
+    def parse(self, payload: bytes | memoryview) -> UInt8[np.ndarray, "n ..."]:
+        """The payload as an array that shares its memory: images [n, 28, 28] or labels [n].
+
+        Raises DataError when header or length are wrong.
+        """
+        self._check_length(payload, self._promised_bytes(payload))
+        items = np.frombuffer(payload, np.uint8, offset=_HEADER_BYTES[self.kind])  # [n * 784] or [n]
+        return items.reshape(-1, *_IMAGE_SIDES) if self.kind == "images" else items
+
+    def check_labels(self, labels: UInt8[np.ndarray, "n"], class_count: int) -> None:
+        """Raise DataError when a label is none of 0 … class_count − 1."""
+        wrong = labels >= class_count
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise self.fault(f"label {labels[first]} at position {first:,}", f"labels 0 to {class_count - 1}")

@@ -1,0 +1,301 @@
+"""RunSpec: everything that decides one network's outcome, and the key that names it.
+
+A RunSpec holds nothing that only affects speed (devices, workers, cohorts): two computations of equal
+RunSpecs give equal results. The defaults are the exercise's recipe.
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+
+from digitlab.validation import Document, Fraction, NonNegative, Part, PlainInt, Positive, kind_or, refuse
+
+NUMERICS_VERSION = 1
+"""Part of every key. Raised when a change of code changes what a RunSpec computes."""
+
+INPUT_SIZE = 28 * 28
+EVALUATION_LIMIT = 100_000
+
+Scaling = Literal["unit", "standard", "symmetric"]
+Initialisation = Literal["torch", "he", "glorot"]
+LastBatch = Literal["keep", "drop"]
+Precision = Literal["float32", "float64"]
+
+Count = Annotated[PlainInt, Field(ge=1)]
+Width = Annotated[PlainInt, Field(ge=1, le=65_536)]
+
+
+class DataSpec(Part):
+    """Which data set: its name, what proves its content, and the two sizes that specs are checked against.
+
+    sha256:       SHA-256 over the four files' payload digests (`datasets.catalog` says how)
+    train_images: number of training images in the data set
+    classes:      number of classes
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    train_images: Count
+    classes: Annotated[PlainInt, Field(ge=2, le=256)]
+
+
+class SGD(Part):
+    """Stochastic gradient descent as `torch.optim.SGD` does it (no dampening)."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: Positive = 0.01
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+    weight_decay: NonNegative = 0.0
+
+    @field_validator("nesterov")
+    @classmethod
+    def _nesterov_needs_momentum(cls, nesterov: bool, info: ValidationInfo) -> bool:
+        if nesterov and info.data.get("momentum") == 0:
+            refuse("has no effect without momentum; give a momentum such as 0.9, or leave nesterov out")
+        return nesterov
+
+
+class Adam(Part):
+    """Adam (Kingma & Ba 2015) as `torch.optim.Adam` does it: weight decay is added to the gradient."""
+
+    kind: Literal["adam"] = "adam"
+    learning_rate: Positive = 0.001
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+
+
+class AdamW(Part):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019) as `torch.optim.AdamW` does it."""
+
+    kind: Literal["adamw"] = "adamw"
+    learning_rate: Positive = 0.001
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: NonNegative = 0.01
+
+
+class Constant(Part):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class WarmupCosine(Part):
+    """The rate rises linearly over `warmup_steps` steps, then falls along half a cosine.
+
+    final_fraction: the share of the full rate that the cosine ends at
+    """
+
+    kind: Literal["warmup-cosine"] = "warmup-cosine"
+    warmup_steps: Annotated[PlainInt, Field(ge=0)] = 0
+    final_fraction: Annotated[NonNegative, Field(le=1)] = 0.0
+
+
+Optimiser = Annotated[
+    Annotated[SGD, Tag("sgd")] | Annotated[Adam, Tag("adam")] | Annotated[AdamW, Tag("adamw")],
+    Discriminator(kind_or("sgd")),
+]
+Schedule = Annotated[
+    Annotated[Constant, Tag("constant")] | Annotated[WarmupCosine, Tag("warmup-cosine")],
+    Discriminator(kind_or("constant")),
+]
+
+
+class Budget(Part):
+    """How long to train: a number of epochs, or a number of steps; exactly one of them."""
+
+    epochs: Annotated[PlainInt, Field(ge=1, le=1_000_000)] | None = None
+    steps: Annotated[PlainInt, Field(ge=1, le=1_000_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Budget":
+        if (self.epochs is None) == (self.steps is None):
+            refuse("must hold either epochs or steps; give exactly one of them")
+        return self
+
+
+def _evaluate_at_tag(value: object) -> str:
+    return "epoch" if isinstance(value, str) else "steps"
+
+
+EvaluateAt = Annotated[
+    Annotated[Literal["epoch"], Tag("epoch")]
+    | Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=EVALUATION_LIMIT), Tag("steps")],
+    Discriminator(_evaluate_at_tag),
+]
+
+
+class RunSpec(Document):
+    """Everything that decides one network's outcome.
+
+    data:            the data set
+    scaling:         how pixels 0 … 255 become inputs: `unit` x/255; `symmetric` (x − 127.5)/127.5;
+                     `standard` (x − mean)/sd, of all training pixels of the data set
+    validation_size: images held out of the training set for validation, stratified, the same ones in every
+                     run; 0: none
+    train_size:      images trained on: a stratified subset of the rest, drawn by the seed; by default all
+    hidden:          units of each hidden layer; () is multinomial logistic regression
+    initialisation:  `torch` (the default of nn.Linear), `he` (He et al. 2015, normal), `glorot` (Glorot &
+                     Bengio 2010, uniform)
+    optimiser, schedule: see their classes
+    batch_size:      examples a step
+    last_batch:      an epoch's last, shorter batch: `keep` it or `drop` it
+    budget:          epochs or steps
+    evaluate_at:     when the curve gets a point: `epoch`, at the end of each; or a list of steps. The last
+                     step always has one
+    seed:            of all random draws of the run
+    precision:       of parameters and arithmetic
+
+    Raises SpecError with all faults, each with its field, value and remedy.
+    """
+
+    ADDED_LATER: ClassVar[frozenset[str]] = frozenset()
+    """Fields that did not exist at first: left out of the canonical JSON while they have their default, so
+    that the keys from before them live on."""
+
+    data: DataSpec
+    scaling: Scaling = "unit"
+    validation_size: Annotated[PlainInt, Field(ge=0)] = 0
+    train_size: Annotated[Count, Field(validate_default=True)] = None  # type: ignore[assignment]
+    hidden: Annotated[tuple[Width, ...], Field(strict=False, max_length=64)] = ()
+    initialisation: Initialisation = "torch"
+    optimiser: Optimiser = SGD()
+    batch_size: Annotated[Count, Field(validate_default=True)] = 100
+    last_batch: LastBatch = "keep"
+    budget: Budget = Budget(epochs=15)
+    schedule: Annotated[Schedule, Field(validate_default=True)] = Constant()
+    evaluate_at: Annotated[EvaluateAt, Field(validate_default=True)] = "epoch"
+    seed: Annotated[PlainInt, Field(ge=0, lt=2**63)] = 0
+    precision: Precision = "float32"
+
+    # Checks that look at several fields sit on the last of them, so that their faults are reported together
+    # with all the others; each is skipped while a field that it needs is itself at fault.
+
+    @field_validator("validation_size")
+    @classmethod
+    def _validation_leaves_training(cls, size: int, info: ValidationInfo) -> int:
+        data = info.data.get("data")
+        if data and size and not data.classes <= size <= data.train_images - data.classes:
+            refuse(
+                f"does not fit the {data.train_images:,} training images of {data.name}; use 0 for none, or "
+                f"{data.classes} to {data.train_images - data.classes}, such as 10000"
+            )
+        return size
+
+    @field_validator("train_size", mode="before")
+    @classmethod
+    def _train_on_all(cls, size: object, info: ValidationInfo) -> object:
+        if size is None and "data" in info.data and "validation_size" in info.data:
+            return info.data["data"].train_images - info.data["validation_size"]
+        return 1 if size is None else size  # the value is of no account: the spec is at fault elsewhere
+
+    @field_validator("train_size")
+    @classmethod
+    def _train_size_is_there(cls, size: int, info: ValidationInfo) -> int:
+        data, held_out = info.data.get("data"), info.data.get("validation_size", 0)
+        if data and size > data.train_images - held_out:
+            usual = 10_000
+            if held_out:
+                remedy = f"use at most {data.train_images - held_out} beside {held_out} for validation"
+            elif data.train_images > 2 * usual:
+                remedy = f"use at most {data.train_images}, or {data.train_images - usual} with a validation split"
+            else:
+                remedy = f"use at most {data.train_images}"
+            refuse(f"is more than the {data.train_images:,} training images of {data.name}; {remedy}")
+        return size
+
+    @field_validator("batch_size")
+    @classmethod
+    def _batch_is_there(cls, size: int, info: ValidationInfo) -> int:
+        train_size = info.data.get("train_size")
+        if train_size is not None and "data" in info.data and size > train_size:
+            refuse(f"is more than the {train_size:,} images trained on; use at most {train_size}")
+        return size
+
+    @field_validator("schedule")
+    @classmethod
+    def _warmup_ends(cls, schedule: Schedule, info: ValidationInfo) -> Schedule:
+        if isinstance(schedule, WarmupCosine) and _has_steps(info.data):
+            step_count = _step_count(info.data)
+            if schedule.warmup_steps >= step_count:
+                refuse(f"warms up for as long as the run or longer; use less than its {step_count} steps")
+        return schedule
+
+    @field_validator("evaluate_at")
+    @classmethod
+    def _evaluations_are_in_order(cls, at: EvaluateAt, info: ValidationInfo) -> EvaluateAt:
+        if not isinstance(at, str) and any(b <= a for a, b in zip(at, at[1:], strict=False)):
+            refuse("is not in order; give steps that rise, such as [100, 200, 400]")
+        if _has_steps(info.data):
+            step_count = _step_count(info.data)
+            if isinstance(at, str):
+                count = step_count // _steps_per_epoch(info.data)
+                if count > EVALUATION_LIMIT:
+                    refuse(f"would evaluate {count:,} times, more than {EVALUATION_LIMIT:,}; give a list of steps")
+            elif at[-1] > step_count:
+                refuse(f"goes beyond the run's end; use steps up to {step_count}")
+        return at
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Units of every layer, from the inputs to the classes."""
+        return (INPUT_SIZE, *self.hidden, self.data.classes)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained numbers: weights and biases."""
+        return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches an epoch."""
+        return _steps_per_epoch(self.__dict__)
+
+    @property
+    def step_count(self) -> int:
+        """Number of steps of the whole run."""
+        return _step_count(self.__dict__)
+
+    @property
+    def evaluation_steps(self) -> tuple[int, ...]:
+        """The steps after which the curve has a point, the first step being 1; the last one always has."""
+        at = range(self.steps_per_epoch, self.step_count, self.steps_per_epoch)
+        inner = at if isinstance(self.evaluate_at, str) else self.evaluate_at
+        return (*(step for step in inner if step < self.step_count), self.step_count)
+
+    @cached_property
+    def canonical_json(self) -> str:
+        """The one way to write this spec: sorted keys, no spaces, shortest digits that give each float back."""
+        defaults = {name: type(self).model_fields[name].default for name in self.ADDED_LATER}
+        document = {
+            name: value
+            for name, value in self.model_dump(mode="json", exclude_none=True).items()
+            if name not in defaults or getattr(self, name) != defaults[name]
+        }
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @cached_property
+    def key(self) -> str:
+        """The name of this run: SHA-256 of the canonical JSON and the numerics version, 64 hex digits."""
+        return hashlib.sha256(f"{NUMERICS_VERSION}\n{self.canonical_json}".encode()).hexdigest()
+
+
+def _has_steps(fields: dict[str, Any]) -> bool:
+    return {"data", "train_size", "batch_size", "last_batch", "budget"} <= fields.keys()
+
+
+def _steps_per_epoch(fields: dict[str, Any]) -> int:
+    whole, rest = divmod(fields["train_size"], fields["batch_size"])
+    return int(whole + (rest > 0 and fields["last_batch"] == "keep"))
+
+
+def _step_count(fields: dict[str, Any]) -> int:
+    budget: Budget = fields["budget"]
+    return budget.steps if budget.steps is not None else (budget.epochs or 0) * _steps_per_epoch(fields)

@@ -1,0 +1,149 @@
+"""Strict values for specifications: plain numbers only, and every fault told with its remedy.
+
+Pydantic finds the faults, all of them in one pass; this module decides what counts as a number and puts
+each fault into the words of the person who has to mend it.
+"""
+
+import difflib
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NoReturn, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from digitlab.errors import Fault, SpecError
+
+
+class Part(BaseModel):
+    """A frozen value whose fields are strictly checked."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Document(Part):
+    """A Part that stands for itself: making one with faults raises SpecError, which tells them all."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_all_faults(cls, value: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise SpecError(_faults(error, cls)) from None
+
+
+def _plain(value: object) -> object:
+    """NumPy's integers and floats as Python's own, -0.0 as 0.0; all else as it came."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
+        return float(value) + 0.0
+    return value
+
+
+PlainInt = Annotated[int, BeforeValidator(_plain)]
+PlainFloat = Annotated[float, BeforeValidator(_plain)]
+
+Positive = Annotated[PlainFloat, Field(gt=0)]
+NonNegative = Annotated[PlainFloat, Field(ge=0)]
+Fraction = Annotated[PlainFloat, Field(ge=0, lt=1)]
+
+
+def kind_or(usual: str) -> Callable[[object], str]:
+    """What tells a tagged union's parts apart: their `kind`, or the usual one where a table leaves it out."""
+
+    def kind(value: object) -> str:
+        return str(value.get("kind", usual) if isinstance(value, Mapping) else getattr(value, "kind", usual))
+
+    return kind
+
+
+def refuse(problem: str) -> NoReturn:
+    """Report a fault from inside a validator; `problem` completes the sentence that the value begins."""
+    # Pydantic fills {placeholders} from the context, so the sentence travels there and may hold braces.
+    raise PydanticCustomError("digitlab", "{problem}", {"problem": problem})
+
+
+_PROBLEMS = {
+    "int_type": "is not a whole number; give one such as 100",
+    "int_from_float": "is not a whole number; give one such as 100",
+    "int_parsing_size": "is out of range; give a smaller number",
+    "float_type": "is not a number; give one such as 0.01",
+    "finite_number": "is not a finite number; give one such as 0.01",
+    "bool_type": "is not a truth value; give true or false",
+    "greater_than": "is too small; it must be more than {gt}",
+    "greater_than_equal": "is too small; it must be at least {ge}",
+    "less_than": "is too large; it must be less than {lt}",
+    "less_than_equal": "is too large; it must be at most {le}",
+    "literal_error": "is not known; use {expected}",
+    "union_tag_invalid": "is not known; use one of {expected_tags}",
+    "string_type": "is not a text",
+    "string_pattern_mismatch": "does not have the form {pattern}",
+    "tuple_type": "is not a list; give one such as [100, 100]",
+    "too_long": "has too many entries; at most {max_length} are possible",
+    "too_short": "has too few entries; at least {min_length} are needed",
+    "model_type": "is not a table of fields",
+    "model_attributes_type": "is not a table of fields",
+    "missing": "lacks this field; give it",
+    "digitlab": "{problem}",
+}
+
+
+def _tagged_fields(model: type[Part]) -> frozenset[str]:
+    """Fields that hold one of several parts: pydantic puts the part's tag into the path of their faults."""
+    return frozenset(
+        name
+        for name, field in model.model_fields.items()
+        if field.discriminator is not None or any(isinstance(m, Discriminator) for m in field.metadata)
+    )
+
+
+def _field_names(model: type[Part], place: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields at `place` in the model: () for its own, ("budget",), ("optimiser", "sgd")."""
+    if not place:
+        return sorted(model.model_fields)
+    annotation: Any = model.model_fields[str(place[0])].annotation
+    parts = [getattr(choice, "__origin__", choice) for choice in getattr(annotation, "__args__", (annotation,))]
+    if len(place) > 1:
+        parts = [part for part in parts if part.model_fields["kind"].default == place[1]]
+    return sorted({name for part in parts for name in part.model_fields})
+
+
+def _unknown_field(name: str, names: list[str]) -> str:
+    similar = difflib.get_close_matches(name, names, n=1)
+    advice = f"did you mean {similar[0]}?" if similar else f"leave it out; there are {', '.join(names)}"
+    return f"is for a field that does not exist here; {advice}"
+
+
+def _fault(detail: ErrorDetails, model: type[Part], tagged: frozenset[str]) -> Fault:
+    place = detail["loc"]
+    path = [part for i, part in enumerate(place) if not (i == 1 and place[0] in tagged)]
+    value: object = detail["input"]
+    if detail["type"] == "union_tag_invalid":
+        path.append("kind")
+        value = detail["ctx"]["tag"]
+    if detail["type"] == "extra_forbidden":
+        problem = _unknown_field(str(place[-1]), _field_names(model, place[:-1]))
+    else:
+        # A type of fault that pydantic adds one day is still told, in pydantic's words.
+        template = _PROBLEMS.get(detail["type"], detail["msg"].replace("{", "{{").replace("}", "}}"))
+        problem = template.format(**detail.get("ctx", {}))
+    return Fault(".".join(map(str, path)) or "the document", value, problem)
+
+
+def _faults(error: ValidationError, model: type[Part]) -> list[Fault]:
+    """Every fault that pydantic found while it checked a `model`, as sentences of our own."""
+    tagged = _tagged_fields(model)
+    return [_fault(detail, model, tagged) for detail in error.errors(include_url=False)]

@@ -13,8 +13,9 @@ _WIDTH, _HEIGHT, _MARGIN = 420, 220, 44
 
 def table(rows: Mapping[str, str]) -> str:
     """An HTML table of two columns."""
+    left = 'style="text-align:left"'
     cells = "".join(
-        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(value)}</td></tr>'
+        f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(value)}</td></tr>"
         for name, value in rows.items()
     )
     return f"<table>{cells}</table>"
@@ -28,7 +29,9 @@ def line_chart(x_name: str, xs: Sequence[float], lines: Mapping[str, Sequence[fl
     Returns an empty string when there is nothing to draw.
     """
     points = {
-        name: [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)] for name, ys in lines.items() if ys
+        name: [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
+        for name, ys in lines.items()
+        if ys
     }
     drawn = [point for line in points.values() for point in line]
     if not drawn:
@@ -47,9 +50,13 @@ def line_chart(x_name: str, xs: Sequence[float], lines: Mapping[str, Sequence[fl
     ]
     for i, (name, line) in enumerate(points.items()):
         colour = _COLOURS[i % len(_COLOURS)]
-        path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
+        placed = [place(x, y) for x, y in line]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.extend('<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="{}"/>'.format(*place(*p), colour) for p in line)
-        parts.append(f'<text x="{_MARGIN + 8 + 130 * i}" y="{_HEIGHT - 6}" fill="{colour}">{escape(name)}</text>')
-    style = 'font-family="sans-serif" font-size="11" fill="currentColor" style="max-width:100%"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" {style}>{"".join(parts)}</svg>'
+        parts.extend(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>' for x, y in placed)
+        parts.append(
+            f'<text x="{_MARGIN + 8 + 130 * i}" y="{_HEIGHT - 6}" fill="{colour}">{escape(name)}</text>'
+        )
+    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" style="max-width:100%"'
+    look = 'font-family="sans-serif" font-size="11" fill="currentColor"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {look}>{"".join(parts)}</svg>'

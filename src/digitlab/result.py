@@ -23,6 +23,7 @@ def _number(value: object) -> object:
 
 
 Number = Annotated[float, BeforeValidator(_number)]
+Numbers = Annotated[tuple[Number, ...], Field(strict=False)]
 
 
 class _Record(Part):
@@ -40,25 +41,26 @@ class Curve(_Record):
     validation_accuracy: share of the validation split that is classified rightly, [point]; likewise
     """
 
-    step: tuple[int, ...]
-    training_loss: tuple[Number, ...]
-    validation_loss: tuple[Number, ...] = ()
-    validation_accuracy: tuple[Number, ...] = ()
+    step: Annotated[tuple[int, ...], Field(strict=False)]
+    training_loss: Numbers
+    validation_loss: Numbers = ()
+    validation_accuracy: Numbers = ()
 
 
 class Metrics(_Record):
     """How the run ended. After a divergence the network is not evaluated: accuracies and losses are NaN.
 
     training_loss:       the curve's last: mean cross-entropy (nats) of the last batches
-    training_accuracy:   of the final network on the images that it trained on
+    training_set_loss, training_set_accuracy: of the final network on the images that it was trained on
     validation_loss, validation_accuracy: of the final network; None without a validation split
     test_loss, test_accuracy: of the final network on the whole test set
     first_batch_loss, peak_batch_loss: the first and the largest loss of a single batch
-    steps:               steps taken
+    steps:               steps taken; of a diverged run, the one whose loss was not finite
     """
 
     training_loss: Number
-    training_accuracy: Number
+    training_set_loss: Number
+    training_set_accuracy: Number
     validation_loss: Number | None = None
     validation_accuracy: Number | None = None
     test_loss: Number
@@ -105,21 +107,20 @@ class RunResult(Document):
 
     model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")
 
+    key: str
     spec: RunSpec
-    key: str = ""
     outcome: Outcome
     curve: Curve
     metrics: Metrics
     provenance: Provenance
     predictions: Annotated[bytes | None, Field(exclude=True, repr=False)] = None
 
-    @field_validator("key")
+    @field_validator("spec")
     @classmethod
-    def _is_key_of_spec(cls, key: str, info: ValidationInfo) -> str:
-        spec = info.data.get("spec")
-        if spec is not None and key != spec.key:
-            refuse(f"is not the key of its spec, {spec.key}: one of them was changed, or numerics were; run it again")
-        return key
+    def _has_its_key(cls, spec: RunSpec, info: ValidationInfo) -> RunSpec:
+        if spec.key != info.data.get("key", spec.key):
+            refuse(f"has the key {spec.key}, not the one given: one of them was changed; run it again")
+        return spec
 
     @classmethod
     def of(cls, spec: RunSpec, **parts: object) -> "RunResult":

@@ -7,9 +7,18 @@ RunSpecs give equal results. The defaults are the exercise's recipe.
 import hashlib
 import json
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from digitlab.validation import Document, Fraction, NonNegative, Part, PlainInt, Positive, kind_or, refuse
 
@@ -120,6 +129,10 @@ class Budget(Part):
             refuse("must hold either epochs or steps; give exactly one of them")
         return self
 
+    @model_serializer
+    def _one_field(self) -> dict[str, int]:
+        return {"epochs": self.epochs} if self.steps is None and self.epochs else {"steps": self.steps or 0}
+
 
 def _evaluate_at_tag(value: object) -> str:
     return "epoch" if isinstance(value, str) else "steps"
@@ -127,7 +140,9 @@ def _evaluate_at_tag(value: object) -> str:
 
 EvaluateAt = Annotated[
     Annotated[Literal["epoch"], Tag("epoch")]
-    | Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=EVALUATION_LIMIT), Tag("steps")],
+    | Annotated[
+        tuple[Count, ...], Field(strict=False, min_length=1, max_length=EVALUATION_LIMIT), Tag("steps")
+    ],
     Discriminator(_evaluate_at_tag),
 ]
 
@@ -205,7 +220,9 @@ class RunSpec(Document):
             if held_out:
                 remedy = f"use at most {data.train_images - held_out} beside {held_out} for validation"
             elif data.train_images > 2 * usual:
-                remedy = f"use at most {data.train_images}, or {data.train_images - usual} with a validation split"
+                remedy = (
+                    f"use at most {data.train_images}, or {data.train_images - usual} with a validation split"
+                )
             else:
                 remedy = f"use at most {data.train_images}"
             refuse(f"is more than the {data.train_images:,} training images of {data.name}; {remedy}")
@@ -231,14 +248,14 @@ class RunSpec(Document):
     @field_validator("evaluate_at")
     @classmethod
     def _evaluations_are_in_order(cls, at: EvaluateAt, info: ValidationInfo) -> EvaluateAt:
-        if not isinstance(at, str) and any(b <= a for a, b in zip(at, at[1:], strict=False)):
+        if not isinstance(at, str) and any(b <= a for a, b in pairwise(at)):
             refuse("is not in order; give steps that rise, such as [100, 200, 400]")
         if _has_steps(info.data):
             step_count = _step_count(info.data)
             if isinstance(at, str):
                 count = step_count // _steps_per_epoch(info.data)
                 if count > EVALUATION_LIMIT:
-                    refuse(f"would evaluate {count:,} times, more than {EVALUATION_LIMIT:,}; give a list of steps")
+                    refuse(f"is {count:,} evaluations, more than {EVALUATION_LIMIT:,}; give a list of steps")
             elif at[-1] > step_count:
                 refuse(f"goes beyond the run's end; use steps up to {step_count}")
         return at
@@ -251,7 +268,7 @@ class RunSpec(Document):
     @property
     def parameter_count(self) -> int:
         """Number of trained numbers: weights and biases."""
-        return sum((a + 1) * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
+        return sum((a + 1) * b for a, b in pairwise(self.layer_sizes))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -272,11 +289,11 @@ class RunSpec(Document):
 
     @cached_property
     def canonical_json(self) -> str:
-        """The one way to write this spec: sorted keys, no spaces, shortest digits that give each float back."""
+        """The one way to write this spec: sorted keys, no spaces, the fewest digits that keep each float."""
         defaults = {name: type(self).model_fields[name].default for name in self.ADDED_LATER}
         document = {
             name: value
-            for name, value in self.model_dump(mode="json", exclude_none=True).items()
+            for name, value in self.model_dump(mode="json").items()
             if name not in defaults or getattr(self, name) != defaults[name]
         }
         return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)

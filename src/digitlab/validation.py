@@ -115,7 +115,9 @@ def _field_names(model: type[Part], place: tuple[int | str, ...]) -> list[str]:
     if not place:
         return sorted(model.model_fields)
     annotation: Any = model.model_fields[str(place[0])].annotation
-    parts = [getattr(choice, "__origin__", choice) for choice in getattr(annotation, "__args__", (annotation,))]
+    parts = [
+        getattr(choice, "__origin__", choice) for choice in getattr(annotation, "__args__", (annotation,))
+    ]
     if len(place) > 1:
         parts = [part for part in parts if part.model_fields["kind"].default == place[1]]
     return sorted({name for part in parts for name in part.model_fields})

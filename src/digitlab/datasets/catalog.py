@@ -18,6 +18,7 @@ FILE_NAMES: dict[FileRole, str] = {
 }
 """The four files of a data set, as MNIST's makers named them (compressed: with `.gz` behind)."""
 
+
 def file_kind(role: FileRole) -> Kind:
     """What the file of a role holds."""
     return "images" if role.endswith("images") else "labels"

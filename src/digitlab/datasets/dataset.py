@@ -39,10 +39,10 @@ class InputScale:
     def apply(self, images: UInt8[np.ndarray, "n 28 28"], precision: Precision) -> Float[np.ndarray, "n 784"]:
         """The inputs of a network, [n, 784], in the run's precision."""
         # There are 256 pixel values: each is scaled once and then looked up.
-        scaled = (np.arange(256, dtype=precision) - np.dtype(precision).type(self.offset)) / np.dtype(precision).type(
-            self.divisor
-        )
-        return scaled[images.reshape(len(images), INPUT_SIZE)]
+        number = np.dtype(precision).type
+        scaled: np.ndarray = (np.arange(256, dtype=precision) - number(self.offset)) / number(self.divisor)
+        inputs: np.ndarray = scaled[images.reshape(len(images), INPUT_SIZE)]
+        return inputs
 
 
 def input_scale(scaling: Scaling, train_images: UInt8[np.ndarray, "n 28 28"]) -> InputScale:

@@ -20,7 +20,7 @@ _MARGIN_BYTES = 1 << 16
 """How much longer than its payload a packed file may be: gzip adds a few bytes to what it cannot pack."""
 
 
-class _MirrorFault(Exception):
+class _MirrorError(Exception):
     """Why one address did not give one file."""
 
 
@@ -32,7 +32,10 @@ def fetch(known: DatasetEntry, on_bytes: OnBytes = lambda *_: None) -> None:
     """
     if not known.mirrors:
         raise DataError(
-            f"data set {known.name}", "no mirrors", "an address", f"use `digitlab data import {known.name} PATH`"
+            f"data set {known.name}",
+            "no mirrors",
+            "an address",
+            f"use `digitlab data import {known.name} PATH`",
         )
     try:
         with cache.publish(known.name) as stage:
@@ -48,7 +51,7 @@ def _from_mirrors(known: DatasetEntry, role: FileRole, stage: Path, on_bytes: On
         url = f"{mirror.rstrip('/')}/{FILE_NAMES[role]}.gz"
         try:
             return _from_mirror(known, role, url, stage, on_bytes)
-        except _MirrorFault as fault:
+        except _MirrorError as fault:
             answers.append(f"{url}: {fault}")
     summary = "\n".join(f"  {answer}" for answer in answers)
     raise DataError(
@@ -69,9 +72,9 @@ def _from_mirror(known: DatasetEntry, role: FileRole, url: str, stage: Path, on_
         payload = file.read()
         prove(known, role, file, payload)
     except requests.RequestException as error:
-        raise _MirrorFault(_reason(error)) from None
+        raise _MirrorError(_reason(error)) from None
     except DataError as fault:
-        raise _MirrorFault(f"found {fault.found}, expected {fault.expected}") from None
+        raise _MirrorError(f"found {fault.found}, expected {fault.expected}") from None
     finally:
         packed.unlink(missing_ok=True)
     return payload
@@ -80,7 +83,7 @@ def _from_mirror(known: DatasetEntry, role: FileRole, url: str, stage: Path, on_
 def _download(url: str, path: Path, limit_bytes: int, on_bytes: OnBytes) -> None:
     with requests.get(url, stream=True, timeout=_TIMEOUT_SECONDS) as response, path.open("wb") as file:
         if response.status_code != requests.codes.ok:
-            raise _MirrorFault(f"HTTP status {response.status_code} {response.reason}")
+            raise _MirrorError(f"HTTP status {response.status_code} {response.reason}")
         length = response.headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else None
         received = 0
@@ -88,7 +91,7 @@ def _download(url: str, path: Path, limit_bytes: int, on_bytes: OnBytes) -> None
         for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
             received += len(chunk)
             if received > limit_bytes:
-                raise _MirrorFault(f"more than {limit_bytes:,} bytes, which is too long")
+                raise _MirrorError(f"more than {limit_bytes:,} bytes, which is too long")
             file.write(chunk)
             on_bytes(path.name, received, total)
 

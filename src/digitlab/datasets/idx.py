@@ -67,7 +67,9 @@ class IdxFile:
         except FileNotFoundError:
             raise self.fault("no such file", f"an IDX file of {self.kind}") from None
         except EOFError:
-            raise self.fault("a gzip stream that ends too early", "a whole one: the file is truncated") from None
+            raise self.fault(
+                "a gzip stream that ends too early", "a whole one: the file is truncated"
+            ) from None
         except (gzip.BadGzipFile, zlib.error) as error:
             raise self.fault(f"a damaged gzip stream ({error})", "a sound one") from None
         except OSError as error:

@@ -10,6 +10,10 @@ from digitlab.datasets.idx import IdxFile
 from digitlab.datasets.library import IMPORTED_ENTRY, prove
 from digitlab.errors import DataError, Fault, SpecError
 
+_BESIDE: tuple[tuple[FileRole, FileRole], ...] = (
+    ("train_images", "train_labels"),
+    ("test_images", "test_labels"),
+)
 _REMEDY = "get the file again from where you had it"
 
 
@@ -49,16 +53,21 @@ def _find(directory: Path, role: FileRole, known: DatasetEntry | None) -> IdxFil
         for suffix in (".gz", ""):
             if (path := directory / f"{file_name}{suffix}").is_file():
                 return IdxFile(path, file_kind(role), _REMEDY, count)
-    raise DataError(directory, f"no file {usual}.gz or {usual}", "the four IDX files", "name the folder that holds them")
+    raise DataError(
+        directory, f"no file {usual}.gz or {usual}", "the four IDX files", "name the folder that holds them"
+    )
 
 
 def _describe(name: str, files: dict[FileRole, IdxFile], payloads: dict[FileRole, bytes]) -> DatasetEntry:
     """The entry of a data set that nobody has described, from its files."""
     arrays = {role: files[role].parse(payload) for role, payload in payloads.items()}
-    for part in ("train", "test"):
-        images, labels = (len(array) for role, array in arrays.items() if role.startswith(part))
-        if images != labels:
-            raise files[f"{part}_labels"].fault(f"{labels:,} labels", f"{images:,}, one for each image beside them")
+    for images, labels in _BESIDE:
+        if len(arrays[images]) != len(arrays[labels]):
+            found, expected = (
+                f"{len(arrays[labels]):,} labels",
+                f"{len(arrays[images]):,}, one for each image",
+            )
+            raise files[labels].fault(found, expected)
     class_count = int(max(arrays["train_labels"].max(), arrays["test_labels"].max())) + 1
     if class_count < 2:
         raise files["train_labels"].fault("the label 0 alone", "at least two classes")

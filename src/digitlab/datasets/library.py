@@ -38,7 +38,9 @@ def is_cached(name: str) -> bool:
 
 def names() -> list[str]:
     """Names of all data sets: the catalogue's, then the imported ones."""
-    imported = sorted(path.parent.name for path in cache.folder("x").parent.glob(f"[a-z0-9]*/{IMPORTED_ENTRY}"))
+    imported = sorted(
+        path.parent.name for path in cache.folder("x").parent.glob(f"[a-z0-9]*/{IMPORTED_ENTRY}")
+    )
     return [*CATALOG, *(name for name in imported if name not in CATALOG)]
 
 
@@ -55,7 +57,9 @@ def entry(name: str) -> DatasetEntry:
     try:
         return DatasetEntry.model_validate(json.loads(path.read_bytes()))
     except (OSError, ValueError, RecursionError, SpecError) as error:
-        raise DataError(path, f"no valid description ({error})", "what an import wrote", _again(name)) from None
+        raise DataError(
+            path, f"no valid description ({error})", "what an import wrote", _again(name)
+        ) from None
 
 
 _HOW_TO_ADD = "see `digitlab data list`, or add your own with `digitlab data import NAME PATH`"
@@ -85,7 +89,7 @@ def prove(
 
 def _map_file(file: IdxFile) -> memoryview:
     try:
-        return memoryview(np.memmap(file.path, np.uint8, mode="r"))
+        return np.memmap(file.path, np.uint8, mode="r").data
     except FileNotFoundError:
         raise file.fault("no such file", f"an IDX file of {file.kind}") from None
     except (OSError, ValueError) as error:  # ValueError: an empty file

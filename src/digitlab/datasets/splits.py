@@ -51,7 +51,9 @@ def nested_subset(
     Raises SpecError, naming `train_size`, when size is outside 1 … n.
     """
     if not 1 <= size <= len(labels):
-        raise SpecError([Fault("train_size", size, f"is not between 1 and the {len(labels):,} examples there are")])
+        raise SpecError(
+            [Fault("train_size", size, f"is not between 1 and the {len(labels):,} examples there are")]
+        )
     shuffled = random.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]  # class by class, random within
     counts = np.bincount(labels)

@@ -1,0 +1,60 @@
+"""digitlab: a laboratory for multilayer perceptrons on handwritten digits.
+
+    import digitlab as dl
+    result = dl.train(hidden=(100, 100), seed=3, save="digits.safetensors")
+    network = dl.load("digits.safetensors")
+
+Names are imported when they are first used: importing digitlab imports neither torch nor NumPy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from digitlab.errors import DataError, DeviceError, DigitlabError, SpecError, WeightsError
+from digitlab.version import __version__
+
+if TYPE_CHECKING:
+    from digitlab.datasets import load as load_dataset
+    from digitlab.lab import make_spec, train
+    from digitlab.result import RunResult
+    from digitlab.spec import RunSpec
+    from digitlab.trained import TrainedNetwork, load
+
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "DigitlabError",
+    "RunResult",
+    "RunSpec",
+    "SpecError",
+    "TrainedNetwork",
+    "WeightsError",
+    "__version__",
+    "load",
+    "load_dataset",
+    "make_spec",
+    "train",
+]
+
+_HOMES = {
+    "RunResult": ("digitlab.result", "RunResult"),
+    "RunSpec": ("digitlab.spec", "RunSpec"),
+    "TrainedNetwork": ("digitlab.trained", "TrainedNetwork"),
+    "load": ("digitlab.trained", "load"),
+    "load_dataset": ("digitlab.datasets", "load"),
+    "make_spec": ("digitlab.lab", "make_spec"),
+    "train": ("digitlab.lab", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'digitlab' has no attribute {name!r}")
+    module, original = _HOMES[name]
+    value = getattr(importlib.import_module(module), original)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

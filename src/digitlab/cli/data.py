@@ -1,0 +1,155 @@
+"""`digitlab data`: list, show, verify, fetch and import data sets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlab.cli.terminal import stderr, stdout
+
+if TYPE_CHECKING:
+    from digitlab.datasets.catalog import DatasetEntry
+
+data_app = typer.Typer(help="List, show, verify, fetch and import data sets.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of a data set.")]
+
+
+def _state(name: str) -> str:
+    from digitlab.datasets import library
+
+    if library.is_bundled(name):
+        return "bundled"
+    return "on this machine" if library.is_cached(name) else "to be fetched"
+
+
+@data_app.command("list")
+def list_() -> None:
+    """List the data sets."""
+    from rich.table import Table
+
+    from digitlab.datasets import library
+
+    table = Table("name", "what", "state", box=None, header_style="")
+    for column in ("training", "test", "classes"):
+        table.add_column(column, justify="right")
+    for name in library.names():
+        entry = library.entry(name)
+        table.add_row(
+            name,
+            entry.title,
+            _state(name),
+            f"{entry.train_images:,}",
+            f"{entry.test_images:,}",
+            str(len(entry.class_names)),
+        )
+    stdout().print(table, markup=False)
+
+
+@data_app.command()
+def show(name: Name) -> None:
+    """Show what is known of a data set."""
+    from rich.table import Table
+
+    from digitlab.datasets import cache, library
+
+    entry = library.entry(name)
+    table = Table.grid(padding=(0, 3))
+    table.add_row("name", entry.name)
+    table.add_row("what", entry.title)
+    table.add_row("state", _state(name))
+    if library.is_cached(name):
+        table.add_row("folder", str(cache.folder(name)))
+    table.add_row(
+        "images", f"{entry.train_images:,} for training, {entry.test_images:,} for testing, 28 x 28 pixels"
+    )
+    table.add_row("classes", ", ".join(entry.class_names))
+    table.add_row("licence", entry.licence)
+    table.add_row("cite", entry.citation)
+    if entry.homepage:
+        table.add_row("homepage", entry.homepage)
+    for i, mirror in enumerate(entry.mirrors):
+        table.add_row("" if i else "mirrors", mirror)
+    table.add_row("SHA-256", f"{entry.sha256} (all)")
+    for role, digest in entry.payload_sha256.items():
+        table.add_row("", f"{digest} ({role.replace('_', ' ')})")
+    stdout().print(table, markup=False, soft_wrap=True)
+
+
+@data_app.command()
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a data set.", show_default="all on this machine")
+    ] = None,
+) -> None:
+    """Read every file of a data set and prove it."""
+    from digitlab.datasets import library
+    from digitlab.errors import DataError
+
+    checks = [check for each in ([name] if name else library.names()) for check in library.verify(each)]
+    if name and not checks:
+        raise DataError(
+            f"data set {name}", "nothing on this machine", "its files", f"run `digitlab data fetch {name}`"
+        )
+    for check in checks:
+        stdout().print(f"{'FAULT' if check.fault else 'sound'}  {check.path}", markup=False, soft_wrap=True)
+    for check in checks:
+        if check.fault:
+            stderr().print(f"error: {check.fault}", markup=False, soft_wrap=True)
+    if any(check.fault for check in checks):
+        raise typer.Exit(1)
+
+
+@data_app.command()
+def fetch(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is there and sound.")] = False,
+) -> None:
+    """Fetch a data set from its mirrors, and prove it."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from digitlab.datasets import cache, library
+    from digitlab.datasets.fetch import fetch as fetch_data
+
+    entry = library.entry(name)
+    if library.is_cached(name) and not force and not any(check.fault for check in library.verify(name)):
+        stdout().print(
+            f"{name} is there already and sound: {cache.folder(name)}", markup=False, soft_wrap=True
+        )
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr(), transient=True, disable=not stderr().is_terminal) as bar:
+        tasks = {}
+
+        def show_bytes(file_name: str, received: int, total: int | None) -> None:
+            if file_name not in tasks:
+                tasks[file_name] = bar.add_task(file_name, total=total)
+            bar.update(tasks[file_name], completed=received, total=total)
+
+        fetch_data(entry, show_bytes)
+    _print_added(entry)
+
+
+@data_app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="Its name: of the list, or a new one.")],
+    path: Annotated[Path, typer.Argument(help="Directory of the four IDX files, gzip or raw.")],
+) -> None:
+    """Import a data set from a directory, and prove it."""
+    from digitlab.datasets.importing import import_directory
+
+    _print_added(import_directory(name, path))
+
+
+def _print_added(entry: "DatasetEntry") -> None:
+    from digitlab.datasets import cache
+
+    sizes = f"{entry.train_images:,} training and {entry.test_images:,} test images"
+    classes = f"{len(entry.class_names)} classes"
+    stdout().print(f"{entry.name}: {sizes}, {classes}, proved", markup=False)
+    stdout().print(str(cache.folder(entry.name)), markup=False, soft_wrap=True)

@@ -1,0 +1,96 @@
+"""`digitlab exercise`: the exercise's three networks, in the handout's own words and beside its figures."""
+
+import statistics
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlab.cli.terminal import stdout, training_progress
+
+if TYPE_CHECKING:
+    from digitlab.handout import Figure, HandoutRun
+    from digitlab.result import RunResult
+
+    _Row = tuple[HandoutRun, list[RunResult], tuple[Figure, ...]]
+
+
+def exercise(
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each network, of seeds 0, 1, ….")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 15,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.")] = "cpu",
+) -> None:
+    """Train the exercise's three networks, beside the handout."""
+    # Loaded here: --help must not wait for torch.
+    from digitlab import lab
+    from digitlab.handout import compare, handout_runs
+
+    rows: list[_Row] = []
+    for run in handout_runs():
+        specs = [lab.make_spec(hidden=run.hidden, epochs=epochs, seed=seed) for seed in range(seeds)]
+        with training_progress(run.name, runs=seeds) as on_progress:
+            results = [lab.train(spec, device=device, on_progress=on_progress) for spec in specs]
+        _print_as_handout(run.name, results[0])
+        rows.append((run, results, compare(run, results)))
+    _print_comparison(rows)
+
+
+def _print_as_handout(name: str, result: "RunResult") -> None:
+    """The lines that the handout's script of this name prints."""
+    out = stdout()
+    out.print(f"{name} (seed {result.spec.seed})", markup=False)
+    for epoch, loss in enumerate(result.curve.training_loss):
+        out.print(f"Epoch {epoch} - Training loss: {loss}")
+    out.print(f"Number Of Images Tested = {len(result.predictions or b'')}")
+    out.print(f"\nModel Accuracy = {result.metrics.test_accuracy}\n")
+
+
+def _print_comparison(rows: "list[_Row]") -> None:
+    """The table of figures beside the handout's, and the verdict on all of them."""
+    # Loaded here: tables take a good part of the time that --help may take.
+    from rich.table import Table
+
+    from digitlab.handout import EPOCHS, Z_LIMIT
+
+    labels = ("loss at epoch 0", f"loss at epoch {EPOCHS - 1}", "test accuracy")
+    table = Table("network", "parameters", "", box=None, header_style="", pad_edge=False)
+    for label in labels:
+        table.add_column(label, justify="right")
+    table.add_column("handout is")
+    for run, results, compared in rows:
+        by_label = {figure.label: figure for figure in compared}
+        shown = [by_label[label] for label in labels if label in by_label]
+        missing = [""] * (len(labels) - len(shown))
+        inside = "inside" if all(figure.is_inside for figure in shown) else "outside"
+        spec = results[0].spec
+        table.add_row(
+            run.name, f"{spec.parameter_count:,}", "ours", *(_ours(figure) for figure in shown), *missing, ""
+        )
+        table.add_row(
+            "-".join(map(str, spec.layer_sizes)), "", "handout", *(f"{f.handout:.4f}" for f in shown)
+        )
+        table.add_row("", "", "z", *(f"{figure.z:+.1f}" for figure in shown), *missing, inside)
+        table.add_section()
+    figures = [(run, figure) for run, _, compared in rows for figure in compared]
+    farthest_run, farthest = max(figures, key=lambda item: abs(item[1].z))
+    outside = [f"{run.name}, {figure.label}" for run, figure in figures if not figure.is_inside]
+    seeds = len(rows[0][1])
+    own = farthest.spread.seeds == seeds
+    source = f"these {seeds} seeds" if own else f"{farthest.spread.seeds} other seeds, measured beforehand"
+    out = stdout()
+    out.print(table)
+    if seeds > 1:
+        out.print(f"\nours: mean ± standard deviation of {seeds} seeds", markup=False)
+    out.print(f"\nz: standard deviations between the handout's figure and the mean of {source}")
+    out.print(f"inside: |z| is at most {Z_LIMIT:g}")
+    verdict = f"outside are {'; '.join(outside)}" if outside else "all inside"
+    out.print(
+        f"Of the handout's figures, {len(figures)} can be compared: {verdict}. "
+        f"The largest |z| is {abs(farthest.z):.1f} ({farthest_run.name}, {farthest.label}).",
+        markup=False,
+    )
+
+
+def _ours(figure: "Figure") -> str:
+    if len(figure.ours) == 1:
+        return f"{figure.ours[0]:.4f}"
+    return f"{statistics.mean(figure.ours):.4f} ± {statistics.stdev(figure.ours):.4f}"

@@ -1,0 +1,250 @@
+"""`digitlab train`: one network, every field of its RunSpec an option."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from digitlab.cli.terminal import stderr, stdout, training_progress
+
+if TYPE_CHECKING:
+    from digitlab.lab import Wishes
+    from digitlab.result import RunResult
+
+DATA, NETWORK, OPTIMISER, SCHEDULE, BUDGET, RUN = "Data", "Network", "Optimiser", "Schedule", "Budget", "Run"
+
+
+def _numbers(text: str) -> tuple[int | str, ...]:
+    """`100,50` as numbers; what is none stays a text, for the RunSpec to refuse with all other faults."""
+    return (
+        tuple(int(item) if item.strip().isdecimal() else item for item in text.split(","))
+        if text.strip()
+        else ()
+    )
+
+
+def train(
+    data: Annotated[
+        str | None, typer.Option(help="Name of a data set.", show_default="mnist", rich_help_panel=DATA)
+    ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(
+            metavar="unit|standard|symmetric",
+            help="Pixels to inputs: x/255; mean 0 and sd 1; -1 to 1.",
+            show_default="unit",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    train_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Images to train on, stratified, drawn by the seed.",
+            show_default="all",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    validation_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Training images held out, the same in every run.", show_default="0", rich_help_panel=DATA
+        ),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            help="Units of each hidden layer: 100,100.", show_default='"": none', rich_help_panel=NETWORK
+        ),
+    ] = None,
+    initialisation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="torch|he|glorot",
+            help="What the parameters start from.",
+            show_default="torch",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="float32|float64", help="Of arithmetic.", show_default="float32", rich_help_panel=NETWORK
+        ),
+    ] = None,
+    optimiser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="sgd|adam|adamw",
+            help="How gradients become steps.",
+            show_default="sgd",
+            rich_help_panel=OPTIMISER,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--lr",
+            "--learning-rate",
+            help="Learning rate, the schedule's peak.",
+            show_default="0.01; adam, adamw: 0.001",
+            rich_help_panel=OPTIMISER,
+        ),
+    ] = None,
+    momentum: Annotated[
+        float | None, typer.Option(help="SGD's, 0 to below 1.", show_default="0", rich_help_panel=OPTIMISER)
+    ] = None,
+    nesterov: Annotated[
+        bool | None,
+        typer.Option(
+            "--nesterov/--no-nesterov", help="Nesterov's form of momentum.", rich_help_panel=OPTIMISER
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(help="Of weights and biases.", show_default="0; adamw: 0.01", rich_help_panel=OPTIMISER),
+    ] = None,
+    beta1: Annotated[
+        float | None, typer.Option(help="Adam's first decay.", show_default="0.9", rich_help_panel=OPTIMISER)
+    ] = None,
+    beta2: Annotated[
+        float | None,
+        typer.Option(help="Adam's second decay.", show_default="0.999", rich_help_panel=OPTIMISER),
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Adam's epsilon.", show_default="1e-8", rich_help_panel=OPTIMISER)
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="constant|warmup-cosine",
+            help="The learning rate over time.",
+            show_default="constant",
+            rich_help_panel=SCHEDULE,
+        ),
+    ] = None,
+    warmup_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of linear warm-up (warmup-cosine).", show_default="0", rich_help_panel=SCHEDULE
+        ),
+    ] = None,
+    final_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Where the cosine ends, as a share of the peak.", show_default="0", rich_help_panel=SCHEDULE
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Examples a step.", show_default="100", rich_help_panel=BUDGET)
+    ] = None,
+    last_batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="keep|drop",
+            help="An epoch's last batch when it is shorter.",
+            show_default="keep",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the training images.", show_default="15", rich_help_panel=BUDGET),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps, instead of epochs.", rich_help_panel=BUDGET)
+    ] = None,
+    evaluate_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="epoch|STEP,STEP,…",
+            help="When the curve gets a point.",
+            show_default="epoch",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of all random draws.", show_default="0", rich_help_panel=RUN)
+    ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="RunSpec in TOML or JSON, or a RunResult to run again; options come before it.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.", rich_help_panel=RUN)
+    ] = "cpu",
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the trained weights (safetensors).", rich_help_panel=RUN),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the RunResult as JSON.", rich_help_panel=RUN)
+    ] = False,
+) -> None:
+    """Train one network, by default by the exercise's recipe."""
+    from digitlab import lab
+
+    options: dict[str, Any] = {
+        "data": data,
+        "scaling": scaling,
+        "train_size": train_size,
+        "validation_size": validation_size,
+        "hidden": None if hidden is None else _numbers(hidden),
+        "initialisation": initialisation,
+        "precision": precision,
+        "optimiser": optimiser,
+        "learning_rate": learning_rate,
+        "momentum": momentum,
+        "nesterov": nesterov,
+        "weight_decay": weight_decay,
+        "beta1": beta1,
+        "beta2": beta2,
+        "epsilon": epsilon,
+        "schedule": schedule,
+        "warmup_steps": warmup_steps,
+        "final_fraction": final_fraction,
+        "batch_size": batch_size,
+        "last_batch": last_batch,
+        "epochs": epochs,
+        "steps": steps,
+        "evaluate_at": _numbers(evaluate_at) if evaluate_at and evaluate_at[0].isdecimal() else evaluate_at,
+        "seed": seed,
+    }
+    wishes = cast("Wishes", {name: value for name, value in options.items() if value is not None})
+    run = lab.make_spec(lab.read_document(spec) if spec else None, **wishes)
+    with training_progress("-".join(map(str, run.layer_sizes))) as on_progress:
+        result = lab.train(run, device=device, save=save, on_progress=on_progress)
+    if json:
+        print(result.to_json())
+    else:
+        _show(result, save)
+
+
+def _show(result: "RunResult", saved: Path | None) -> None:
+    """The result, as a person reads it."""
+    # Loaded here: tables take a good part of the time that --help may take.
+    from rich.table import Table
+
+    spec, metrics = result.spec, result.metrics
+    table = Table.grid(padding=(0, 3))
+    table.add_row("network", f"{'-'.join(map(str, spec.layer_sizes))}, {spec.parameter_count:,} parameters")
+    table.add_row(
+        "outcome", f"{result.outcome} after {metrics.steps:,} steps, {result.provenance.seconds:.1f} s"
+    )
+    table.add_row("training loss", f"{metrics.training_loss:.4f}")
+    if metrics.validation_loss is not None:
+        table.add_row("validation loss", f"{metrics.validation_loss:.4f}")
+        table.add_row("validation accuracy", f"{metrics.validation_accuracy:.4f}")
+    table.add_row("test loss", f"{metrics.test_loss:.4f}")
+    table.add_row("test accuracy", f"{metrics.test_accuracy:.4f}")
+    table.add_row("key", result.key)
+    if saved is not None:
+        table.add_row("weights", str(saved))
+    stdout().print(table, markup=False)
+    if result.outcome == "diverged":
+        stderr().print(f"The loss was not finite at step {metrics.steps:,}. Try a smaller learning rate.")
+    if result.outcome == "collapsed":
+        stderr().print("The network blew up and ended at chance. Try a smaller learning rate.")

@@ -1,0 +1,6 @@
+"""Engines: RunSpec and Dataset -> RunResult.
+
+`reference` trains one network, plainly: the oracle of every faster way. What all engines share lies beside
+it: `inputs` (a run's examples as tensors), `order` (which examples at which step), `rates` (the learning
+rate at each step), `evaluate` (losses and predictions), `outcome` (how a run ended), `device`.
+"""

@@ -1,0 +1,68 @@
+"""Confusion: which classes a trained network takes for which, on a test set."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from digitlab.datasets import Dataset
+from digitlab.errors import DataError
+from digitlab.trained import TrainedNetwork
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How a network did on a test set.
+
+    counts: how many images of each class were taken for each class, [true class][predicted class]
+    """
+
+    data: str
+    class_names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def images(self) -> int:
+        """Number of images tested."""
+        return sum(self.class_images)
+
+    @property
+    def class_images(self) -> tuple[int, ...]:
+        """Number of images of each class, [class]."""
+        return tuple(map(sum, self.counts))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all images that were classified rightly."""
+        return sum(row[i] for i, row in enumerate(self.counts)) / self.images
+
+    @property
+    def class_accuracy(self) -> tuple[float, ...]:
+        """Share of each class that was classified rightly, [class]; NaN for a class without images."""
+        return tuple(row[i] / sum(row) if any(row) else float("nan") for i, row in enumerate(self.counts))
+
+    def to_json(self) -> str:
+        """All of it as one line of JSON; the accuracy of a class without images is null."""
+        accuracies = [None if math.isnan(value) else value for value in self.class_accuracy]
+        return json.dumps({**asdict(self), "accuracy": self.accuracy, "class_accuracy": accuracies})
+
+
+def confusion_of(network: TrainedNetwork, dataset: Dataset) -> Confusion:
+    """Evaluate a network on a data set's test images.
+
+    Raises DataError when the data set has another number of classes than the network.
+    """
+    names = dataset.entry.class_names
+    classes = network.spec.data.classes
+    if len(names) != classes:
+        raise DataError(
+            f"data set {dataset.entry.name}",
+            f"{len(names)} classes",
+            f"{classes}, as the network has",
+            f"use a data set with {classes} classes, such as {network.spec.data.name}",
+        )
+    predicted = network.predict(dataset.test.images).argmax(1)  # [n]
+    pairs = dataset.test.labels.astype(np.int64) * classes + predicted  # [n]
+    counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    return Confusion(dataset.entry.name, names, tuple(tuple(map(int, row)) for row in counts))

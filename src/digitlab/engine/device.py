@@ -1,0 +1,44 @@
+"""Devices by name: cpu, cuda, mps."""
+
+import platform
+from pathlib import Path
+
+import torch
+
+from digitlab.errors import DeviceError
+from digitlab.spec import Precision
+
+
+def find_device(name: str, precision: Precision = "float32") -> torch.device:
+    """The device of this name (`cpu`, `cuda`, `cuda:1`, `mps`).
+
+    Raises DeviceError when it is not there or cannot compute in this precision.
+    """
+    kind, _, number = name.partition(":")
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    usable = ", ".join(kind for kind, count in there.items() if count)
+    if kind not in there or (number and not number.isdecimal()):
+        raise DeviceError(f"device: {name!r} is not known; use one of {usable}")
+    if int(number or 0) >= there[kind]:
+        raise DeviceError(
+            f"device: {name!r} is not on this machine, or torch was installed without it; use {usable}"
+        )
+    if kind == "mps" and precision == "float64":
+        raise DeviceError("device: 'mps' cannot compute in float64; use cpu, or precision float32")
+    return torch.device(name)
+
+
+def processor_name(device: torch.device) -> str:
+    """What computes, in the words of its maker."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; elsewhere the platform module knows as much as there is
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,192 @@
+"""The laboratory: the one place where the chain from a wish to a result is put together.
+
+A wish is flat (`hidden=(100,), learning_rate=0.1`), as command line and notebook have it, or a document,
+as a file has it; both become a RunSpec, whose data set is looked up by name.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from digitlab.datasets import library
+from digitlab.engine import reference
+from digitlab.engine.progress import OnProgress, ignore
+from digitlab.errors import Fault, SpecError, WeightsError
+from digitlab.result import RunResult
+from digitlab.spec import DataSpec, Initialisation, LastBatch, Precision, RunSpec, Scaling
+from digitlab.validation import Part
+
+
+class Wishes(TypedDict, total=False):
+    """The flat names of all that a RunSpec decides; see RunSpec and its parts for what they mean."""
+
+    data: str | DataSpec
+    scaling: Scaling
+    validation_size: int
+    train_size: int
+    hidden: Sequence[int]
+    initialisation: Initialisation
+    optimiser: str
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    schedule: str
+    warmup_steps: int
+    final_fraction: float
+    batch_size: int
+    last_batch: LastBatch
+    epochs: int
+    steps: int
+    evaluate_at: str | Sequence[int]
+    seed: int
+    precision: Precision
+
+
+# Where the flat names that are not RunSpec's own fields belong.
+_PARTS = {
+    "optimiser": ("optimiser", "kind"),
+    "learning_rate": ("optimiser", "learning_rate"),
+    "momentum": ("optimiser", "momentum"),
+    "nesterov": ("optimiser", "nesterov"),
+    "weight_decay": ("optimiser", "weight_decay"),
+    "beta1": ("optimiser", "beta1"),
+    "beta2": ("optimiser", "beta2"),
+    "epsilon": ("optimiser", "epsilon"),
+    "schedule": ("schedule", "kind"),
+    "warmup_steps": ("schedule", "warmup_steps"),
+    "final_fraction": ("schedule", "final_fraction"),
+    "epochs": ("budget", "epochs"),
+    "steps": ("budget", "steps"),
+}
+
+Base = RunSpec | Mapping[str, Any] | None
+
+
+def make_spec(base: Base = None, **wishes: Unpack[Wishes]) -> RunSpec:
+    """The RunSpec of a base and of wishes, which come before it. What neither says is the exercise's recipe.
+
+    base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set
+    Raises SpecError with all faults.
+    """
+    fields: dict[str, Any] = _mapping(base)
+    if wishes.keys() & {"epochs", "steps"}:
+        fields["budget"] = {}  # a budget is wished for as a whole
+    if (
+        wishes.keys() & {"data", "validation_size"}
+        and "train_size" not in wishes
+        and isinstance(base, RunSpec)
+    ):
+        del fields["train_size"]  # all that there is, again
+    for name, value in wishes.items():
+        part, inner = _PARTS.get(name, (name, ""))
+        fields[part] = {**_mapping(fields.get(part)), inner: value} if inner else value
+    return _with_data_set(fields)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if isinstance(value, Part):
+        return value.model_dump()
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _with_data_set(fields: dict[str, Any]) -> RunSpec:
+    """The RunSpec of fields whose `data` may be a name (by default mnist)."""
+    faults: list[Fault] = []
+    data = fields.get("data", "mnist")
+    if isinstance(data, str):
+        names = library.names()
+        if data not in names:
+            problem = (
+                f"is not the name of a data set; use {', '.join(names)}, or add it by `digitlab data import`"
+            )
+            faults.append(Fault("data", data, problem))
+        data = library.entry(data if data in names else "mnist").data_spec
+    try:
+        spec = RunSpec.model_validate({**fields, "data": data})
+    except SpecError as error:
+        faults.extend(error.faults)
+    if faults:
+        raise SpecError(faults)
+    return spec
+
+
+def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The document in a TOML or JSON file: a RunSpec's fields, or a RunResult's JSON, whose spec is taken.
+
+    Raises SpecError when the file cannot be read or is no such document.
+    """
+
+    def refuse(problem: str) -> SpecError:
+        return SpecError([Fault("spec", str(path), problem)])
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise refuse(f"cannot be read ({error.strerror}); name a TOML or JSON file") from None
+    except UnicodeDecodeError:
+        raise refuse("is not a text in UTF-8; name a TOML or JSON file") from None
+    try:
+        if Path(path).suffix.lower() == ".json":
+            document = json.loads(text, object_pairs_hook=_unique)
+        else:
+            document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"cannot be understood: {error}; mend the file") from None
+    if not isinstance(document, dict):
+        raise refuse("holds no table of fields; see the page on RunSpec files")
+    return (
+        document["spec"]
+        if {"key", "spec"} <= document.keys() and isinstance(document["spec"], dict)
+        else document
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands there twice")
+    return fields
+
+
+def train(
+    base: Base = None,
+    *,
+    device: str = "cpu",
+    save: str | os.PathLike[str] | None = None,
+    on_progress: OnProgress = ignore,
+    **wishes: Unpack[Wishes],
+) -> RunResult:
+    """Train one network and return what came of it; `train(hidden=(100, 100), seed=3)`.
+
+    base, wishes: see `make_spec`; without any: the exercise's linear network
+    device:       `cpu`, `cuda`, `cuda:1`, `mps`
+    save:         a safetensors file to write the trained network to; `load` reads it back
+    on_progress:  told of progress every 50 steps and at each point of the curve
+    Raises SpecError, DataError, DeviceError, WeightsError.
+    """
+    spec = make_spec(base, **wishes)
+    if save is not None:
+        _check_writable(Path(save))
+    result, network = reference.train(
+        spec, library.load(spec.data.name), device=device, on_progress=on_progress
+    )
+    if save is not None:
+        network.save(save)
+    return result
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before the training, not after it, that its result has nowhere to go."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise WeightsError(
+            f"{path}: cannot be written; name a file in a folder that exists and can be written to"
+        )

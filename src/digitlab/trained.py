@@ -1,0 +1,170 @@
+"""TrainedNetwork: parameters together with the RunSpec that made them, and its safetensors file.
+
+The tensors carry the names that nn.Sequential gives them (`0.weight`, `0.bias`, `2.weight`, …), so that
+plain PyTorch reads the file too. The header's metadata holds the RunSpec and the scale of the inputs.
+Nothing is ever unpickled.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_safetensors
+
+from digitlab import networks
+from digitlab.datasets.dataset import InputScale
+from digitlab.errors import SpecError, WeightsError
+from digitlab.networks import Layer
+from digitlab.spec import RunSpec
+
+_HEADER_LIMIT_BYTES = 1 << 20
+_NOT_OURS = "use a file that `digitlab train --save FILE` wrote"
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A network that was trained, as plain arrays.
+
+    spec:   what made it
+    scale:  how pixels become its inputs
+    layers: its parameters
+    """
+
+    spec: RunSpec
+    scale: InputScale
+    layers: tuple[Layer, ...]
+
+    def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
+        """The probability of each class for each image, [n, classes].
+
+        images: white digits on black, 0 … 255, [n, 28, 28]
+        """
+        network = networks.build(self.layers)
+        with torch.inference_mode():
+            chunks = [
+                network(
+                    torch.from_numpy(self.scale.apply(images[i : i + _CHUNK], self.spec.precision))
+                ).softmax(1)
+                for i in range(0, len(images), _CHUNK)
+            ]
+        return np.concatenate([chunk.numpy() for chunk in chunks])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as a safetensors file, whole or not at all.
+
+        Raises WeightsError when the place cannot be written.
+        """
+        metadata = {
+            "digitlab_spec": self.spec.canonical_json,
+            "digitlab_input_scale": json.dumps([self.scale.offset, self.scale.divisor]),
+        }
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+        try:
+            partial.write_bytes(to_safetensors(_tensors(self.layers), metadata))
+            partial.replace(target)
+        except OSError as error:
+            raise WeightsError(
+                f"{path}: cannot be written ({error.strerror}); name a file in a folder that you can write to"
+            ) from None
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _tensors(layers: tuple[Layer, ...]) -> dict[str, np.ndarray]:
+    return {
+        f"{2 * i}.{name}": np.ascontiguousarray(array)
+        for i, layer in enumerate(layers)
+        for name, array in (("weight", layer.weight), ("bias", layer.bias))
+    }
+
+
+def load(path: str | os.PathLike[str]) -> TrainedNetwork:
+    """The network in a safetensors file that `save` wrote; the file is not trusted.
+
+    Raises WeightsError when it is anything else: another format, metadata that is missing or at fault,
+    tensors that are not exactly those of its RunSpec.
+    """
+    _check_header(Path(path))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            spec, scale = _read_spec(path, metadata), _read_scale(path, metadata)
+            expected = {
+                name: shape
+                for i, (inputs, outputs) in enumerate(pairwise(spec.layer_sizes))
+                for name, shape in ((f"{2 * i}.weight", [outputs, inputs]), (f"{2 * i}.bias", [outputs]))
+            }
+            # Names, shapes and types first, from the header: no tensor is read that is not the spec's.
+            found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            types = {file.get_slice(name).get_dtype() for name in found}
+            if found != expected or types != {_TYPE_NAMES[spec.precision]}:
+                raise _refused(path, "its tensors are not those of the RunSpec in its metadata")
+            tensors = {name: file.get_tensor(name) for name in found}
+    except SafetensorError as error:
+        raise _refused(path, f"it is no sound safetensors file ({error})") from None
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be read ({error.strerror or error}); name a file that can"
+        ) from None
+    return TrainedNetwork(
+        spec,
+        scale,
+        tuple(
+            Layer(tensors[f"{2 * i}.weight"], tensors[f"{2 * i}.bias"])
+            for i in range(len(spec.layer_sizes) - 1)
+        ),
+    )
+
+
+_TYPE_NAMES = {"float32": "F32", "float64": "F64"}
+
+
+def _refused(path: object, reason: str) -> WeightsError:
+    return WeightsError(f"{path}: {reason}; {_NOT_OURS}")
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what cannot be ours before any library reads it: by its first bytes and its header's length."""
+    try:
+        if not path.is_file():
+            raise WeightsError(f"{path}: there is no such file; {_NOT_OURS}")
+        with path.open("rb") as file:
+            start = file.read(16)
+        size = path.stat().st_size
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); name a file that can") from None
+    if start[:2] in {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}:
+        raise _refused(
+            path, "it looks like a pickle, which could run any program when read; digitlab never unpickles"
+        )
+    header_bytes = int.from_bytes(start[:8], "little")
+    if len(start) < 16 or start[8:9] != b"{" or header_bytes > min(_HEADER_LIMIT_BYTES, size - 8):
+        raise _refused(path, "it is no safetensors file")
+
+
+def _read_spec(path: object, metadata: dict[str, str]) -> RunSpec:
+    try:
+        return RunSpec.model_validate_json(metadata["digitlab_spec"])
+    except KeyError:
+        raise _refused(path, "its metadata has no RunSpec") from None
+    except SpecError as error:
+        raise _refused(path, f"the RunSpec in its metadata is at fault ({error})") from None
+
+
+def _read_scale(path: object, metadata: dict[str, str]) -> InputScale:
+    try:
+        offset, divisor = json.loads(metadata["digitlab_input_scale"])
+        scale = InputScale(float(offset), float(divisor))
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+        raise _refused(path, "its metadata has no scale of the inputs") from None
+    if not (np.isfinite([scale.offset, scale.divisor]).all() and scale.divisor > 0):
+        raise _refused(path, "the scale of the inputs in its metadata is not finite")
+    return scale

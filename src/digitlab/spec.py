@@ -26,6 +26,9 @@ NUMERICS_VERSION = 1
 """Part of every key. Raised when a change of code changes what a RunSpec computes."""
 
 INPUT_SIZE = 28 * 28
+_KNOWN_SIZES = frozenset({"data", "validation_size"})
+"""While these are without fault it is known how many images there are to train on."""
+
 EVALUATION_LIMIT = 100_000
 
 Scaling = Literal["unit", "standard", "symmetric"]
@@ -209,13 +212,15 @@ class RunSpec(Document):
     def _train_on_all(cls, size: object, info: ValidationInfo) -> object:
         if size is None and "data" in info.data and "validation_size" in info.data:
             return info.data["data"].train_images - info.data["validation_size"]
-        return 1 if size is None else size  # the value is of no account: the spec is at fault elsewhere
+        return 1 if size is None else size  # unknown: no check that needs it is made, see _KNOWN_SIZES
 
     @field_validator("train_size")
     @classmethod
     def _train_size_is_there(cls, size: int, info: ValidationInfo) -> int:
-        data, held_out = info.data.get("data"), info.data.get("validation_size", 0)
-        if data and size > data.train_images - held_out:
+        if not info.data.keys() >= _KNOWN_SIZES:
+            return size
+        data, held_out = info.data["data"], info.data["validation_size"]
+        if size > data.train_images - held_out:
             usual = 10_000
             if held_out:
                 remedy = f"use at most {data.train_images - held_out} beside {held_out} for validation"
@@ -232,7 +237,7 @@ class RunSpec(Document):
     @classmethod
     def _batch_is_there(cls, size: int, info: ValidationInfo) -> int:
         train_size = info.data.get("train_size")
-        if train_size is not None and "data" in info.data and size > train_size:
+        if train_size is not None and info.data.keys() >= _KNOWN_SIZES and size > train_size:
             refuse(f"is more than the {train_size:,} images trained on; use at most {train_size}")
         return size
 
@@ -305,7 +310,7 @@ class RunSpec(Document):
 
 
 def _has_steps(fields: dict[str, Any]) -> bool:
-    return {"data", "train_size", "batch_size", "last_batch", "budget"} <= fields.keys()
+    return fields.keys() >= _KNOWN_SIZES | {"train_size", "batch_size", "last_batch", "budget"}
 
 
 def _steps_per_epoch(fields: dict[str, Any]) -> int:

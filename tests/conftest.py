@@ -1,0 +1,44 @@
+"""What all tests share: real MNIST, in a data directory of the tests' own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from digitlab.datasets import Dataset, load
+from digitlab.spec import DataSpec, RunSpec
+
+os.environ["COLUMNS"] = "120"  # the width of help texts does not depend on who runs the tests
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of the whole session: MNIST is unpacked into it once."""
+    directory = tmp_path_factory.mktemp("data")
+    os.environ["DIGITLAB_DATA"] = str(directory)
+    return directory
+
+
+@pytest.fixture
+def empty_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory of one test's own."""
+    monkeypatch.setenv("DIGITLAB_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def mnist(data_directory: Path) -> Dataset:
+    """The real data set."""
+    return load("mnist")
+
+
+@pytest.fixture(scope="session")
+def mnist_spec(mnist: Dataset) -> DataSpec:
+    """What a RunSpec says of it."""
+    return mnist.entry.data_spec
+
+
+@pytest.fixture(scope="session")
+def default_spec(mnist_spec: DataSpec) -> RunSpec:
+    """The exercise's linear network."""
+    return RunSpec(data=mnist_spec)

@@ -69,15 +69,24 @@ def _partial(target: Path) -> Path:
 
 
 def _replace(stage: Path, target: Path) -> None:
-    old = _partial(target)
-    try:
-        # A folder cannot replace a full one in one move. Between the two there is none, which is told as
-        # "not on this machine": never a mixture of old and new.
-        with suppress(FileNotFoundError):
-            target.rename(old)
-        stage.rename(target)
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    # A folder cannot replace a full one in one move. Between the two moves there is none, which is told as
+    # "not on this machine": never a mixture of old and new.
+    while True:
+        old = _partial(target)
+        try:
+            with suppress(FileNotFoundError):
+                target.rename(old)
+            stage.rename(target)
+        except OSError:
+            if not target.exists():
+                with suppress(OSError):
+                    old.rename(target)
+                raise
+            # Another process has put its own there between the two moves: once more.
+        else:
+            return
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove_leftovers(target: Path) -> None:

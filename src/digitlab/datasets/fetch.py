@@ -87,8 +87,8 @@ def _download(url: str, path: Path, limit_bytes: int, on_bytes: OnBytes) -> None
         length = response.headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else None
         received = 0
-        # The raw stream: a server that says Content-Encoding: gzip must not have the file unpacked here.
-        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
+        # Where a server takes the file for a packed text, it comes unpacked: the reader takes both.
+        for chunk in response.iter_content(_CHUNK_BYTES):
             received += len(chunk)
             if received > limit_bytes:
                 raise _MirrorError(f"more than {limit_bytes:,} bytes, which is too long")

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from digitlab.datasets import Dataset, load
 from digitlab.spec import DataSpec, RunSpec
@@ -42,3 +43,13 @@ def mnist_spec(mnist: Dataset) -> DataSpec:
 def default_spec(mnist_spec: DataSpec) -> RunSpec:
     """The exercise's linear network."""
     return RunSpec(data=mnist_spec)
+
+
+@pytest.fixture
+def gpu() -> str:
+    """A GPU of this machine; the test is skipped where there is none."""
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    pytest.skip("no GPU on this machine")

@@ -46,7 +46,10 @@ def test_he_and_glorot_have_their_variances(initialisation: Initialisation, devi
 
 
 def test_layers_of_equal_place_and_shape_start_equal_whatever_the_rest() -> None:
-    shallow, deep = initial_layers((784, 100, 10), "torch", 5, "float32"), initial_layers(SIZES, "torch", 5, "float32")
+    shallow, deep = (
+        initial_layers((784, 100, 10), "torch", 5, "float32"),
+        initial_layers(SIZES, "torch", 5, "float32"),
+    )
     assert (shallow[0].weight == deep[0].weight).all()
     assert (shallow[0].bias == deep[0].bias).all()
     assert shallow[1].weight.shape != deep[1].weight.shape

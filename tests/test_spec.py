@@ -30,7 +30,9 @@ def faults(**fields: Any) -> list[str]:
 # --- canonical JSON and key: each pinned by itself, so that neither changes unnoticed ---
 
 DEFAULT_JSON = (
-    '{"batch_size":100,"budget":{"epochs":15},"data":{"classes":10,"name":"mnist","sha256":"' + "ab" * 32 + '",'
+    '{"batch_size":100,"budget":{"epochs":15},"data":{"classes":10,"name":"mnist","sha256":"'
+    + "ab" * 32
+    + '",'
     '"train_images":60000},"evaluate_at":"epoch","hidden":[],"initialisation":"torch","last_batch":"keep",'
     '"optimiser":{"kind":"sgd","learning_rate":0.01,"momentum":0.0,"nesterov":false,"weight_decay":0.0},'
     '"precision":"float32","scaling":"unit","schedule":{"kind":"constant"},"seed":0,"train_size":60000,'
@@ -52,7 +54,9 @@ FULL: dict[str, Any] = {
     "precision": "float64",
 }
 FULL_JSON = (
-    '{"batch_size":64,"budget":{"steps":1000},"data":{"classes":10,"name":"mnist","sha256":"' + "ab" * 32 + '",'
+    '{"batch_size":64,"budget":{"steps":1000},"data":{"classes":10,"name":"mnist","sha256":"'
+    + "ab" * 32
+    + '",'
     '"train_images":60000},"evaluate_at":[1,10,100],"hidden":[300,100],"initialisation":"he",'
     '"last_batch":"drop","optimiser":{"beta1":0.8,"beta2":0.999,"epsilon":1e-08,"kind":"adamw",'
     '"learning_rate":0.003,"weight_decay":0.1},"precision":"float64","scaling":"standard",'
@@ -84,7 +88,7 @@ def test_a_field_added_later_leaves_old_keys_alone() -> None:
 
 def test_the_canonical_json_gives_the_spec_back() -> None:
     for original in (spec(), spec(**FULL), spec(optimiser={"kind": "adam"})):
-        again = RunSpec.model_validate_json(original.canonical_json)
+        again = RunSpec.from_json(original.canonical_json)
         assert again == original
         assert again.key == original.key
         assert RunSpec.model_validate(json.loads(original.canonical_json)) == original
@@ -109,7 +113,7 @@ def test_every_valid_spec_survives_its_json(
         budget={"steps": steps},
         evaluate_at=[steps],
     )
-    assert RunSpec.model_validate_json(original.canonical_json) == original
+    assert RunSpec.from_json(original.canonical_json) == original
     assert pickle.loads(pickle.dumps(original)).key == original.key
 
 
@@ -117,7 +121,9 @@ def test_equal_numbers_make_equal_keys() -> None:
     assert spec(optimiser={"learning_rate": 1}).key == spec(optimiser={"learning_rate": 1.0}).key
     assert spec(optimiser={"momentum": -0.0}).key == spec().key
     assert spec(seed=np.int64(3), hidden=np.array([5, 4])).key == spec(seed=3, hidden=(5, 4)).key
-    assert spec(optimiser={"learning_rate": np.float64(0.5)}).key == spec(optimiser=SGD(learning_rate=0.5)).key
+    assert (
+        spec(optimiser={"learning_rate": np.float64(0.5)}).key == spec(optimiser=SGD(learning_rate=0.5)).key
+    )
 
 
 def test_every_field_is_part_of_the_key() -> None:
@@ -220,12 +226,21 @@ def test_a_number_too_large_for_a_float_is_refused() -> None:
         ({"hidden": [70_000]}, "hidden.0: 70000 is too large; it must be at most 65536"),
         ({"budget": {}}, "budget: {} must hold either epochs or steps; give exactly one of them"),
         ({"budget": 3}, "budget: 3 is not a table of fields"),
-        ({"budget": {"epoch": 3}}, "budget.epoch: 3 is for a field that does not exist here; did you mean epochs?"),
+        (
+            {"budget": {"epoch": 3}},
+            "budget.epoch: 3 is for a field that does not exist here; did you mean epochs?",
+        ),
         ({"seed": 2**63}, f"seed: {2**63} is too large; it must be less than {2**63}"),
         ({"data": "mnist"}, "data: 'mnist' is not a table of fields"),
-        ({"data": {**DATA, "name": "../x"}}, f"data.name: '../x' does not have the form {'^[a-z0-9][a-z0-9-]{0,63}$'}"),
+        (
+            {"data": {**DATA, "name": "../x"}},
+            f"data.name: '../x' does not have the form {'^[a-z0-9][a-z0-9-]{0,63}$'}",
+        ),
         ({"precision": "bfloat16"}, "precision: 'bfloat16' is not known; use 'float32' or 'float64'"),
-        ({"evaluate_at": [5, 5]}, "evaluate_at: [5, 5] is not in order; give steps that rise, such as [100, 200, 400]"),
+        (
+            {"evaluate_at": [5, 5]},
+            "evaluate_at: [5, 5] is not in order; give steps that rise, such as [100, 200, 400]",
+        ),
         ({"evaluate_at": [9_001]}, "evaluate_at: [9001] goes beyond the run's end; use steps up to 9000"),
         ({"evaluate_at": []}, "evaluate_at: [] has too few entries; at least 1 are needed"),
         (
@@ -237,7 +252,10 @@ def test_a_number_too_large_for_a_float_is_refused() -> None:
             "optimiser.nesterov: True has no effect without momentum; give a momentum such as 0.9, or leave "
             "nesterov out",
         ),
-        ({"optimiser": {"kind": "lion"}}, "optimiser.kind: 'lion' is not known; use one of 'sgd', 'adam', 'adamw'"),
+        (
+            {"optimiser": {"kind": "lion"}},
+            "optimiser.kind: 'lion' is not known; use one of 'sgd', 'adam', 'adamw'",
+        ),
         ({"optimiser": {"momentum": 1}}, "optimiser.momentum: 1 is too large; it must be less than 1"),
     ],
 )
@@ -248,7 +266,9 @@ def test_faults_name_field_value_and_remedy(fields: dict[str, Any], fault: str) 
 def test_a_warmup_must_end() -> None:
     (fault,) = faults(schedule={"kind": "warmup-cosine", "warmup_steps": 9_000})
     assert fault.endswith("warms up for as long as the run or longer; use less than its 9000 steps")
-    assert spec(schedule={"kind": "warmup-cosine", "warmup_steps": 8_999}).schedule == WarmupCosine(warmup_steps=8_999)
+    assert spec(schedule={"kind": "warmup-cosine", "warmup_steps": 8_999}).schedule == WarmupCosine(
+        warmup_steps=8_999
+    )
 
 
 def test_a_missing_data_set_is_told() -> None:
@@ -270,7 +290,7 @@ def test_whatever_a_field_holds_it_is_a_spec_or_faults(value: object, field: str
     except SpecError as error:
         assert error.faults  # noqa: PT017
     else:
-        assert RunSpec.model_validate_json(made.canonical_json) == made
+        assert RunSpec.from_json(made.canonical_json) == made
 
 
 # --- what follows from the fields ---

@@ -8,7 +8,11 @@ from digitlab.streams import stream
 def test_the_first_draws_are_pinned() -> None:
     # Known answers: with other draws every result of every run would change.
     assert stream(0, "order/0").permutation(10).tolist() == [6, 5, 1, 9, 0, 3, 8, 4, 2, 7]
-    assert stream(7, "init/0/weight").uniform(-1, 1, 3).tolist() == [0.4579356451058556, -0.9841517575360164, 0.6374695044337546]
+    assert stream(7, "init/0/weight").uniform(-1, 1, 3).tolist() == [
+        0.4579356451058556,
+        -0.9841517575360164,
+        0.6374695044337546,
+    ]
 
 
 def test_a_stream_is_its_seed_and_its_name() -> None:

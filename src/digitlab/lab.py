@@ -4,7 +4,6 @@ A wish is flat (`hidden=(100,), learning_rate=0.1`), as command line and noteboo
 as a file has it; both become a RunSpec, whose data set is looked up by name.
 """
 
-import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from digitlab.engine.progress import OnProgress, ignore
 from digitlab.errors import Fault, SpecError, WeightsError
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, Initialisation, LastBatch, Precision, RunSpec, Scaling
-from digitlab.validation import Part
+from digitlab.validation import Part, parse_json
 
 
 class Wishes(TypedDict, total=False):
@@ -134,11 +133,13 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise refuse("is not a text in UTF-8; name a TOML or JSON file") from None
     try:
         if Path(path).suffix.lower() == ".json":
-            document = json.loads(text, object_pairs_hook=_unique)
+            document = parse_json(text)
         else:
             document = tomllib.loads(text)
+    except SpecError as error:
+        raise refuse(f"{error.faults[0].problem}; mend the file") from None
     except (ValueError, RecursionError) as error:
-        raise refuse(f"cannot be understood: {error}; mend the file") from None
+        raise refuse(f"is no sound TOML: {error}; mend the file") from None
     if not isinstance(document, dict):
         raise refuse("holds no table of fields; see the page on RunSpec files")
     return (
@@ -146,15 +147,6 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         if {"key", "spec"} <= document.keys() and isinstance(document["spec"], dict)
         else document
     )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands there twice")
-    return fields
 
 
 def train(

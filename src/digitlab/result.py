@@ -131,14 +131,6 @@ class RunResult(Document):
         """The result as one line of JSON."""
         return self.model_dump_json()
 
-    @classmethod
-    def from_json(cls, text: str | bytes) -> "RunResult":
-        """The result that `to_json` wrote.
-
-        Raises SpecError, with all faults, when the text is something else.
-        """
-        return cls.model_validate_json(text)
-
     def _repr_html_(self) -> str:
         metrics = self.metrics
         rows = {

@@ -152,7 +152,7 @@ def _check_header(path: Path) -> None:
 
 def _read_spec(path: object, metadata: dict[str, str]) -> RunSpec:
     try:
-        return RunSpec.model_validate_json(metadata["digitlab_spec"])
+        return RunSpec.from_json(metadata["digitlab_spec"])
     except KeyError:
         raise _refused(path, "its metadata has no RunSpec") from None
     except SpecError as error:

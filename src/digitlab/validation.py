@@ -5,6 +5,7 @@ each fault into the words of the person who has to mend it.
 """
 
 import difflib
+import json
 import numbers
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NoReturn, Self
@@ -33,6 +34,14 @@ class Part(BaseModel):
 class Document(Part):
     """A Part that stands for itself: making one with faults raises SpecError, which tells them all."""
 
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The value that a JSON text describes.
+
+        Raises SpecError, with all faults, when it describes none.
+        """
+        return cls.model_validate(parse_json(text))
+
     @model_validator(mode="wrap")
     @classmethod
     def _tell_all_faults(cls, value: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
@@ -59,6 +68,26 @@ PlainFloat = Annotated[float, BeforeValidator(_plain)]
 Positive = Annotated[PlainFloat, Field(gt=0)]
 NonNegative = Annotated[PlainFloat, Field(ge=0)]
 Fraction = Annotated[PlainFloat, Field(ge=0, lt=1)]
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value in a JSON text in which no object has a key twice.
+
+    Raises SpecError when the text is no such JSON.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise SpecError([Fault("the text", text, f"is no sound JSON: {error}")]) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for name, member in pairs:
+        if name in value:
+            raise ValueError(f"the key {name!r} stands there twice")
+        value[name] = member
+    return value
 
 
 def kind_or(usual: str) -> Callable[[object], str]:

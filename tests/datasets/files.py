@@ -42,7 +42,9 @@ def write_files(directory: Path, files: dict[FileRole, bytes], *, packed: bool =
     return directory
 
 
-def entry_of(files: dict[FileRole, bytes], mirrors: tuple[str, ...] = (), name: str = "small") -> DatasetEntry:
+def entry_of(
+    files: dict[FileRole, bytes], mirrors: tuple[str, ...] = (), name: str = "small"
+) -> DatasetEntry:
     """A catalogue entry that these payloads fulfil."""
     return DatasetEntry(
         name=name,

@@ -32,7 +32,9 @@ def test_standard_gives_mean_0_and_deviation_1(mnist: Dataset) -> None:
     assert scale.offset == pytest.approx(mnist.train.images.mean(dtype=np.float64), rel=1e-12)
     assert scale.divisor == pytest.approx(mnist.train.images.std(dtype=np.float64), rel=1e-9)
     some = scale.apply(mnist.train.images[:100], "float64")
-    assert np.allclose(some, (mnist.train.images[:100].reshape(100, 784) - scale.offset) / scale.divisor, atol=1e-12)
+    assert np.allclose(
+        some, (mnist.train.images[:100].reshape(100, 784) - scale.offset) / scale.divisor, atol=1e-12
+    )
 
 
 def test_blank_images_stay_finite() -> None:

@@ -72,7 +72,9 @@ def entry(address: str, *mirrors: str) -> DatasetEntry:
     return entry_of(PAYLOADS, tuple(f"{address}/{mirror}/" for mirror in mirrors))
 
 
-def test_four_files_are_fetched_proved_and_kept(server: tuple[str, list[str]], empty_data_directory: Path) -> None:
+def test_four_files_are_fetched_proved_and_kept(
+    server: tuple[str, list[str]], empty_data_directory: Path
+) -> None:
     address, requests = server
     told: list[tuple[str, int, int | None]] = []
     fetch(entry(address, "good"), lambda *progress: told.append(progress))
@@ -83,7 +85,9 @@ def test_four_files_are_fetched_proved_and_kept(server: tuple[str, list[str]], e
 
 
 @pytest.mark.parametrize("bad", ["missing", "html", "truncated", "broken", "other", "endless"])
-def test_a_bad_mirror_is_passed_over(server: tuple[str, list[str]], empty_data_directory: Path, bad: str) -> None:
+def test_a_bad_mirror_is_passed_over(
+    server: tuple[str, list[str]], empty_data_directory: Path, bad: str
+) -> None:
     address, requests = server
     fetch(entry(address, bad, "good"))
     assert (cache.folder("small") / "t10k-labels-idx1-ubyte").read_bytes() == PAYLOADS["test_labels"]
@@ -103,7 +107,8 @@ def test_when_all_fail_each_answer_is_told_and_nothing_is_left(
     address, _ = server
     bad = ("missing", "html", "truncated", "broken", "other", "endless")
     dead = DatasetEntry.model_validate(
-        entry(address, *bad).model_dump() | {"mirrors": [*entry(address, *bad).mirrors, "http://127.0.0.1:9/x/"]}
+        entry(address, *bad).model_dump()
+        | {"mirrors": [*entry(address, *bad).mirrors, "http://127.0.0.1:9/x/"]}
     )
     with pytest.raises(DataError) as caught:
         fetch(dead)
@@ -138,7 +143,9 @@ def test_without_a_place_to_write_it_says_so(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("DIGITLAB_DATA", str(tmp_path / "file"))
-    with pytest.raises(DataError, match=r"found that it cannot be written .*environment variable DIGITLAB_DATA"):
+    with pytest.raises(
+        DataError, match=r"found that it cannot be written .*environment variable DIGITLAB_DATA"
+    ):
         fetch(entry(server[0], "good"))
 
 
@@ -147,7 +154,9 @@ def test_without_mirrors_it_says_how_else(empty_data_directory: Path) -> None:
         fetch(entry_of(PAYLOADS))
 
 
-def test_an_interrupted_fetch_leaves_nothing(server: tuple[str, list[str]], empty_data_directory: Path) -> None:
+def test_an_interrupted_fetch_leaves_nothing(
+    server: tuple[str, list[str]], empty_data_directory: Path
+) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -156,7 +165,9 @@ def test_an_interrupted_fetch_leaves_nothing(server: tuple[str, list[str]], empt
     assert list(cache.folder("small").parent.iterdir()) == []
 
 
-def test_two_at_once_end_with_one_sound_copy(server: tuple[str, list[str]], empty_data_directory: Path) -> None:
+def test_two_at_once_end_with_one_sound_copy(
+    server: tuple[str, list[str]], empty_data_directory: Path
+) -> None:
     threads = [threading.Thread(target=fetch, args=(entry(server[0], "good"),)) for _ in range(4)]
     start = time.monotonic()
     for thread in threads:

@@ -13,7 +13,9 @@ from tests.datasets.files import image_bytes, label_bytes, payloads, write_files
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_new_data_set_is_imported_and_recorded(tmp_path: Path, empty_data_directory: Path, packed: bool) -> None:
+def test_a_new_data_set_is_imported_and_recorded(
+    tmp_path: Path, empty_data_directory: Path, packed: bool
+) -> None:
     source = write_files(tmp_path / "source", payloads(train=40, test=20), packed=packed)
     entry = import_directory("mine", source)
     assert (entry.train_images, entry.test_images, len(entry.class_names)) == (40, 20, 10)
@@ -47,12 +49,16 @@ def test_what_is_imported_later_changed_on_disk_is_seen(tmp_path: Path, empty_da
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"found a payload with SHA-256 .*; import it again with `digitlab data import"):
+    with pytest.raises(
+        DataError, match=r"found a payload with SHA-256 .*; import it again with `digitlab data import"
+    ):
         load("mine")
 
 
 def test_a_known_name_must_be_what_it_claims(tmp_path: Path, empty_data_directory: Path) -> None:
-    with pytest.raises(DataError, match=r"found 40 images, expected 60,000; get the file again from where you had it"):
+    with pytest.raises(
+        DataError, match=r"found 40 images, expected 60,000; get the file again from where you had it"
+    ):
         import_directory("fashion-mnist", write_files(tmp_path / "source", payloads()))
     assert names() == ["mnist", "fashion-mnist"]
     assert not cache.folder("fashion-mnist").exists()
@@ -63,7 +69,11 @@ def test_a_known_name_must_be_what_it_claims(tmp_path: Path, empty_data_director
     [
         ("train_labels", label_bytes(39), "found 39 labels, expected 40, one for each image"),
         ("test_images", image_bytes(21), "found 20 labels, expected 21, one for each image"),
-        ("test_images", image_bytes(20, rows=32, columns=32), "found images of 32 x 32 pixels, expected 28 x 28"),
+        (
+            "test_images",
+            image_bytes(20, rows=32, columns=32),
+            "found images of 32 x 32 pixels, expected 28 x 28",
+        ),
         ("train_images", b"<html>", r"found a web page \(HTML\), expected an IDX file of images"),
     ],
 )
@@ -84,7 +94,9 @@ def test_one_class_is_no_classification(tmp_path: Path, empty_data_directory: Pa
 def test_a_missing_file_is_told(tmp_path: Path, empty_data_directory: Path, missing: str) -> None:
     source = write_files(tmp_path / "source", payloads())
     (source / f"{missing}.gz").unlink()
-    with pytest.raises(DataError, match=rf"found no file {missing}.gz or {missing}, expected the four IDX files"):
+    with pytest.raises(
+        DataError, match=rf"found no file {missing}.gz or {missing}, expected the four IDX files"
+    ):
         import_directory("mine", source)
 
 
@@ -96,6 +108,8 @@ def test_a_name_cannot_lead_elsewhere(tmp_path: Path, empty_data_directory: Path
 
 
 def test_more_than_ten_classes_are_welcome(tmp_path: Path, empty_data_directory: Path) -> None:
-    entry = import_directory("letters", write_files(tmp_path / "source", payloads(train=60, test=30, classes=26)))
+    entry = import_directory(
+        "letters", write_files(tmp_path / "source", payloads(train=60, test=30, classes=26))
+    )
     assert len(entry.class_names) == 26
     assert np.bincount(load("letters").train.labels).sum() == 60

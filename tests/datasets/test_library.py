@@ -34,7 +34,18 @@ def test_mnist_is_what_it_is_known_to_be(mnist: Dataset) -> None:
     assert mnist.test.images.shape == (10_000, 28, 28)
     assert mnist.train.images.dtype == np.uint8
     # Known of MNIST: how often each digit occurs, the first labels, the mean pixel 0.1307 of 255.
-    assert np.bincount(mnist.train.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(mnist.train.labels).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert mnist.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert mnist.train.images.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
@@ -86,7 +97,9 @@ def test_damage_that_cannot_mend_itself_is_told(empty_data_directory: Path, mnis
     # Fashion-MNIST's place, filled with MNIST.
     load("mnist")
     shutil.copytree(cache.folder("mnist"), cache.folder("fashion-mnist"))
-    with pytest.raises(DataError, match=r"found a payload with SHA-256 ba89.*, expected c59f.* for fashion-mnist"):
+    with pytest.raises(
+        DataError, match=r"found a payload with SHA-256 ba89.*, expected c59f.* for fashion-mnist"
+    ):
         load("fashion-mnist")
     checks = library.verify("fashion-mnist")
     assert len(checks) == 4
@@ -94,14 +107,18 @@ def test_damage_that_cannot_mend_itself_is_told(empty_data_directory: Path, mnis
 
 
 def test_data_that_is_not_here_is_told(empty_data_directory: Path) -> None:
-    with pytest.raises(DataError, match=r"data set fashion-mnist: found nothing on this machine.*data fetch fashion"):
+    with pytest.raises(
+        DataError, match=r"data set fashion-mnist: found nothing on this machine.*data fetch fashion"
+    ):
         load("fashion-mnist")
     assert library.verify("fashion-mnist") == []
 
 
 @pytest.mark.parametrize("name", ["minst", "", "../mnist", "/etc", "Mnist"])
 def test_an_unknown_name_is_told(empty_data_directory: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"found no such name, expected one of mnist, fashion-mnist; see `digitlab"):
+    with pytest.raises(
+        DataError, match=r"found no such name, expected one of mnist, fashion-mnist; see `digitlab"
+    ):
         load(name)
 
 
@@ -111,7 +128,9 @@ def test_a_damaged_description_of_an_import_is_told(empty_data_directory: Path, 
     folder.mkdir(parents=True)
     (folder / "dataset.json").write_bytes(content)
     assert names() == ["mnist", "fashion-mnist", "mine"]
-    with pytest.raises(DataError, match=r"(?s)dataset.json: found no valid description.*`digitlab data import mine PATH`"):
+    with pytest.raises(
+        DataError, match=r"(?s)dataset.json: found no valid description.*`digitlab data import mine PATH`"
+    ):
         load("mine")
 
 
@@ -120,7 +139,9 @@ def test_without_a_place_to_write_the_bundled_data_is_used_from_memory(tmp_path:
     (tmp_path / "file").write_text("in the way")
     script = "from digitlab.datasets import load; print(load('mnist').train.images.sum())"
     environment = os.environ | {"DIGITLAB_DATA": str(tmp_path / "file" / "data")}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "1567298545\n"
 
 

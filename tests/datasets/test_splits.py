@@ -13,7 +13,9 @@ from digitlab.streams import stream
 
 Labels = UInt8[np.ndarray, "n"]
 
-label_sets = st.lists(st.integers(0, 9), min_size=1, max_size=300).map(lambda labels: np.array(labels, np.uint8))
+label_sets = st.lists(st.integers(0, 9), min_size=1, max_size=300).map(
+    lambda labels: np.array(labels, np.uint8)
+)
 seeds = st.integers(0, 2**63 - 1)
 
 
@@ -45,7 +47,9 @@ def test_the_whole_set_is_its_own_subset(labels: Labels, seed: int) -> None:
 
 
 @given(labels=label_sets.filter(lambda labels: len(labels) > 3), seed=seeds, other=seeds, data=st.data())
-def test_validation_is_fixed_and_never_trained_on(labels: Labels, seed: int, other: int, data: st.DataObject) -> None:
+def test_validation_is_fixed_and_never_trained_on(
+    labels: Labels, seed: int, other: int, data: st.DataObject
+) -> None:
     validation_size = data.draw(st.integers(0, len(labels) - 2))
     train_size = data.draw(st.integers(1, len(labels) - validation_size))
     one = split(labels, train_size=train_size, validation_size=validation_size, seed=seed)
@@ -63,11 +67,16 @@ def test_on_mnist_every_class_is_there_in_its_share(mnist: Dataset) -> None:
     share = np.bincount(labels) / len(labels)
     assert np.abs(np.bincount(labels[parts.train]) - 1_000 * share).max() <= 1
     assert np.abs(np.bincount(labels[parts.validation]) - 10_000 * share).max() <= 1
-    assert np.bincount(labels[split(labels, train_size=10, validation_size=0, seed=5).train]).tolist() == [1] * 10
+    assert (
+        np.bincount(labels[split(labels, train_size=10, validation_size=0, seed=5).train]).tolist()
+        == [1] * 10
+    )
 
 
 def test_seeds_draw_different_subsets(mnist: Dataset) -> None:
-    one, two = (split(mnist.train.labels, train_size=1_000, validation_size=0, seed=seed).train for seed in (1, 2))
+    one, two = (
+        split(mnist.train.labels, train_size=1_000, validation_size=0, seed=seed).train for seed in (1, 2)
+    )
     assert len(set(one.tolist()) & set(two.tolist())) < 50  # 17 are expected
 
 

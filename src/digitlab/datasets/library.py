@@ -6,7 +6,6 @@ memory. Whatever is read is hashed first: the hash costs less than a tenth of un
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -55,8 +54,8 @@ def entry(name: str) -> DatasetEntry:
         raise DataError(f"data set {name!r}", "no such name", f"one of {', '.join(names())}", _HOW_TO_ADD)
     path = cache.folder(name) / IMPORTED_ENTRY
     try:
-        return DatasetEntry.model_validate(json.loads(path.read_bytes()))
-    except (OSError, ValueError, RecursionError, SpecError) as error:
+        return DatasetEntry.from_json(path.read_bytes())
+    except (OSError, SpecError) as error:
         raise DataError(
             path, f"no valid description ({error})", "what an import wrote", _again(name)
         ) from None

@@ -132,10 +132,7 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise refuse("is not a text in UTF-8; name a TOML or JSON file") from None
     try:
-        if Path(path).suffix.lower() == ".json":
-            document = parse_json(text)
-        else:
-            document = tomllib.loads(text)
+        document = parse_json(text) if Path(path).suffix.lower() == ".json" else tomllib.loads(text)
     except SpecError as error:
         raise refuse(f"{error.faults[0].problem}; mend the file") from None
     except (ValueError, RecursionError) as error:

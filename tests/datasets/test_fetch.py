@@ -1,5 +1,6 @@
 """Fetching, from real servers on this machine that behave and misbehave."""
 
+import contextlib
 import gzip
 import http.server
 import threading
@@ -25,7 +26,7 @@ class _Mirrors(http.server.BaseHTTPRequestHandler):
 
     requests: list[str]
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         _, behaviour, name = self.path.split("/")
         self.requests.append(self.path)
         content = PACKED[name]
@@ -45,10 +46,8 @@ class _Mirrors(http.server.BaseHTTPRequestHandler):
         if behaviour == "encoded":  # servers that take a .gz for a packed text
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        try:
+        with contextlib.suppress(ConnectionError):
             self.wfile.write(content)
-        except ConnectionError:
-            pass
         return None
 
     def log_message(self, *_: object) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.files import image_bytes, label_bytes
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from digitlab.datasets import library
 from digitlab.datasets.idx import ITEM_LIMIT, IdxFile, Kind
 from digitlab.errors import DataError
+from tests.datasets.files import image_bytes, label_bytes
 
 
 def idx(path: Path, kind: Kind = "images", count: int | None = None) -> IdxFile:

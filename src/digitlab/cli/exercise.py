@@ -46,7 +46,6 @@ def _print_as_handout(name: str, result: "RunResult") -> None:
 
 def _print_comparison(rows: "list[_Row]") -> None:
     """The table of figures beside the handout's, and the verdict on all of them."""
-    # Loaded here: tables take a good part of the time that --help may take.
     from rich.table import Table
 
     from digitlab.handout import EPOCHS, Z_LIMIT

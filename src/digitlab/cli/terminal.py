@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from digitlab.engine.progress import OnProgress
     from digitlab.engine.progress import Progress as RunProgress
 
@@ -16,18 +16,21 @@ _WIDTH_OF_NO_TERMINAL = 100
 
 
 @cache
-def stdout() -> Console:
+def stdout() -> "Console":
     """Where results go."""
     return _console(stderr=False)
 
 
 @cache
-def stderr() -> Console:
+def stderr() -> "Console":
     """Where progress and errors go."""
     return _console(stderr=True)
 
 
-def _console(*, stderr: bool) -> Console:
+def _console(*, stderr: bool) -> "Console":
+    # Loaded here, as all of rich is: it takes a good part of the time that --help may take.
+    from rich.console import Console
+
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH_OF_NO_TERMINAL)
@@ -37,7 +40,6 @@ def _console(*, stderr: bool) -> Console:
 @contextmanager
 def training_progress(title: str, runs: int = 1) -> Iterator["OnProgress"]:
     """A bar for one or more runs of equal length: steps, loss, accuracy, time left."""
-    # Loaded here: bars take a good part of the time that --help may take.
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     finished = 0

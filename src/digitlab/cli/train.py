@@ -225,7 +225,6 @@ def train(
 
 def _show(result: "RunResult", saved: Path | None) -> None:
     """The result, as a person reads it."""
-    # Loaded here: tables take a good part of the time that --help may take.
     from rich.table import Table
 
     spec, metrics = result.spec, result.metrics

@@ -1,0 +1,453 @@
+"""The command line, as its users run it: real processes, real signals, a real terminal."""
+
+import gzip
+import http.server
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from digitlab import spec as spec_module
+from digitlab.cli import train as train_command
+from digitlab.datasets.catalog import FILE_NAMES
+from digitlab.result import RunResult
+from tests.datasets.files import payloads, write_files
+
+DIGITLAB = Path(sys.executable).with_name("digitlab")
+FAST = ("--steps", "20", "--train-size", "500", "--hidden", "10")
+
+
+def run(*arguments: object, **options: typing.Any) -> "subprocess.CompletedProcess[str]":
+    command = [str(DIGITLAB), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, **options)
+
+
+# --- help ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own"),
+    [
+        (["--help"], []),
+        (["-h"], []),
+        (["data", "--help"], ["pydantic"]),  # typer's own: it checks arguments by it
+        (["train", "--help"], ["pydantic"]),
+    ],
+)
+def test_help_waits_for_neither_torch_nor_a_validation_library(arguments: list[str], own: list[str]) -> None:
+    script = (
+        "import sys; sys.argv = ['digitlab', *sys.argv[1:]]\n"
+        "import atexit; heavy = {'torch', 'numpy', 'pydantic', 'requests', 'safetensors', 'platformdirs'}\n"
+        "atexit.register(lambda: print('HEAVY', sorted(heavy & set(sys.modules))))\n"
+        "from digitlab.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Usage: digitlab" in done.stdout
+    assert f"HEAVY {own}" in done.stdout
+
+
+def test_importing_digitlab_imports_no_torch() -> None:
+    script = "import sys, digitlab; print(sorted({'torch', 'numpy', 'pydantic'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_every_field_of_a_spec_is_an_option_with_its_group() -> None:
+    text = run("train", "--help", env=os.environ | {"COLUMNS": "160"}).stdout
+    from digitlab.lab import Wishes
+
+    for name in typing.get_type_hints(Wishes):
+        option = "--lr" if name == "learning_rate" else f"--{name.replace('_', '-')}"
+        assert re.search(rf"{option}\b", text), option
+    for group in ("Data", "Network", "Optimiser", "Schedule", "Budget", "Run"):
+        assert f"─ {group} ─" in text
+
+
+def test_the_choices_in_the_help_are_those_of_the_spec() -> None:
+    hints = typing.get_type_hints(train_command.train, include_extras=True)
+    for option, words in {
+        "scaling": spec_module.Scaling,
+        "initialisation": spec_module.Initialisation,
+        "last_batch": spec_module.LastBatch,
+        "precision": spec_module.Precision,
+    }.items():
+        assert hints[option].__metadata__[0].metavar.split("|") == list(typing.get_args(words))
+    kinds = [
+        part.model_fields["kind"].default for part in (spec_module.SGD, spec_module.Adam, spec_module.AdamW)
+    ]
+    assert hints["optimiser"].__metadata__[0].metavar.split("|") == kinds
+    kinds = [part.model_fields["kind"].default for part in (spec_module.Constant, spec_module.WarmupCosine)]
+    assert hints["schedule"].__metadata__[0].metavar.split("|") == kinds
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"digitlab \d+\.\d+\.\d+\n", run("--version").stdout)
+    done = subprocess.run([sys.executable, "-m", "digitlab", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("digitlab ")
+
+
+# --- train and evaluate ---
+
+
+def test_train_prints_a_summary_on_stdout_and_nothing_on_stderr() -> None:
+    done = run("train", *FAST)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "784-10-10, 7,960 parameters" in done.stdout
+    assert "completed after 20 steps" in done.stdout
+    assert re.search(r"test accuracy +0\.\d{4}", done.stdout)
+    assert "\x1b" not in done.stdout
+
+
+def test_train_json_is_the_result() -> None:
+    options = (
+        *(
+            "--hidden",
+            "8,6",
+            "--lr",
+            "0.3",
+            "--momentum",
+            "0.5",
+            "--nesterov",
+            "--batch-size",
+            "50",
+            "--steps",
+            "30",
+        ),
+        *("--train-size", "500", "--validation-size", "1000", "--seed", "4", "--scaling", "symmetric"),
+        *(
+            "--initialisation",
+            "he",
+            "--schedule",
+            "warmup-cosine",
+            "--warmup-steps",
+            "5",
+            "--final-fraction",
+            "0.5",
+        ),
+        *(
+            "--evaluate-at",
+            "10,20",
+            "--precision",
+            "float64",
+            "--last-batch",
+            "drop",
+            "--weight-decay",
+            "0.01",
+        ),
+    )
+    done = run("train", *options, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    result = RunResult.from_json(done.stdout)
+    assert result.curve.step == (10, 20, 30)
+    assert json.loads(result.spec.canonical_json) | {"data": None} == {
+        "batch_size": 50,
+        "budget": {"steps": 30},
+        "data": None,
+        "evaluate_at": [10, 20],
+        "hidden": [8, 6],
+        "initialisation": "he",
+        "last_batch": "drop",
+        "optimiser": {
+            "kind": "sgd",
+            "learning_rate": 0.3,
+            "momentum": 0.5,
+            "nesterov": True,
+            "weight_decay": 0.01,
+        },
+        "precision": "float64",
+        "scaling": "symmetric",
+        "schedule": {"final_fraction": 0.5, "kind": "warmup-cosine", "warmup_steps": 5},
+        "seed": 4,
+        "train_size": 500,
+        "validation_size": 1_000,
+    }
+
+
+def test_a_spec_file_is_run_and_options_come_before_it(tmp_path: Path) -> None:
+    (tmp_path / "spec.toml").write_text(
+        'hidden = [9]\ntrain_size = 300\noptimiser.kind = "adam"\nbudget.steps = 3\n'
+    )
+    one = RunResult.from_json(run("train", "--spec", tmp_path / "spec.toml", "--json").stdout)
+    two = RunResult.from_json(
+        run("train", "--spec", tmp_path / "spec.toml", "--seed", 5, "--hidden", "", "--json").stdout
+    )
+    assert (one.spec.hidden, one.spec.seed, one.spec.optimiser.kind) == ((9,), 0, "adam")
+    assert (two.spec.hidden, two.spec.seed, two.metrics.steps) == ((), 5, 3)
+
+
+def test_a_saved_network_is_evaluated(tmp_path: Path) -> None:
+    file = tmp_path / "net.safetensors"
+    result = RunResult.from_json(run("train", *FAST, "--save", file, "--json").stdout)
+    done = run("evaluate", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Number of images tested: 10,000" in done.stdout
+    assert f"Accuracy: {result.metrics.test_accuracy:.4f}" in done.stdout
+    confusion = json.loads(run("evaluate", file, "--data", "mnist", "--json").stdout)
+    assert confusion["accuracy"] == result.metrics.test_accuracy
+    assert [sum(row) for row in confusion["counts"]] == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
+    assert confusion["class_accuracy"][3] == confusion["counts"][3][3] / 1010
+
+
+def test_a_run_that_diverges_is_a_result_with_advice() -> None:
+    done = run("train", "--hidden", "50", "--lr", "1e20", "--steps", "200", "--initialisation", "he")
+    assert done.returncode == 0
+    assert "diverged after" in done.stdout
+    assert "Try a smaller learning rate." in done.stderr
+
+
+# --- the user's mistakes: exit code, a sentence, no stack trace ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["train", "--lr", "nan", "--seed", "-1", "--hidden", "100,x"],
+            2,
+            "error: hidden.1: 'x' is not a whole number",
+        ),
+        (["train", "--lr", "nan", "--seed", "-1"], 2, "error: seed: -1 is too small; it must be at least 0"),
+        (["train", "--lr", "1e400"], 2, "error: optimiser.learning_rate: inf is not a finite number"),
+        (["train", "--lr", "abc"], 2, "Invalid value for '--lr'"),
+        (["train", "--epochs", "1", "--steps", "3"], 2, "must hold either epochs or steps"),
+        (
+            ["train", "--optimiser", "adam", "--momentum", "0.9"],
+            2,
+            "error: optimiser.momentum: 0.9 is for a field",
+        ),
+        (
+            ["train", "--data", "minst"],
+            2,
+            "error: data: 'minst' is not the name of a data set; use mnist, fashion",
+        ),
+        (["train", "--train-size", "70000"], 2, "use at most 60000, or 50000 with a validation split"),
+        (["train", "--evaluate-at", "5,3"], 2, "is not in order; give steps that rise"),
+        (["train", "--spec", "nothing.toml"], 2, "error: spec: 'nothing.toml' cannot be read (No such file"),
+        (["train", "--device", "tpu"], 1, "error: device: 'tpu' is not known; use one of cpu"),
+        (["train", "--save", "no/folder/x", *FAST], 1, "error: no/folder/x: cannot be written; name a file"),
+        (["train", "--data", "fashion-mnist"], 1, "`digitlab data fetch fashion-mnist`"),
+        (["trian"], 2, "No such command 'trian'"),
+        (["exercise", "--seeds", "0"], 2, "Invalid value for '--seeds'"),
+        (
+            ["evaluate", "nothing"],
+            1,
+            "error: nothing: there is no such file; use a file that `digitlab train --save",
+        ),
+        (["data", "show", "minst"], 1, "error: data set 'minst': found no such name, expected one of mnist"),
+        (
+            ["data", "verify", "fashion-mnist"],
+            1,
+            "error: data set fashion-mnist: found nothing on this machine",
+        ),
+        (["data", "import", "../x", "."], 2, "error: name: '../x' is no name for a data set"),
+        (
+            ["data", "import", "mine", "nowhere"],
+            1,
+            "error: nowhere: found no file train-images-idx3-ubyte.gz",
+        ),
+    ],
+)
+def test_mistakes_end_with_a_sentence(
+    tmp_path: Path, empty_data_directory: Path, arguments: list[str], code: int, message: str
+) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert message in re.sub(r"\s+", " ", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+# --- data ---
+
+
+def test_data_commands_from_import_to_training(tmp_path: Path, empty_data_directory: Path) -> None:
+    source = write_files(tmp_path / "source", payloads(train=200, test=50))
+    done = run("data", "import", "mine", source)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mine: 200 training and 50 test images, 10 classes, proved\n")
+    listed = run("data", "list").stdout
+    assert re.search(r"mnist +MNIST handwritten digits +bundled +60,000 +10,000 +10", listed)
+    assert re.search(r"fashion-mnist .* to be fetched", listed)
+    assert re.search(r"mine +mine \(imported\) +on this machine +200 +50 +10", listed)
+    shown = run("data", "show", "mine").stdout
+    assert str(empty_data_directory / "datasets" / "mine") in shown
+    assert (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+        in run("data", "show", "mnist").stdout
+    )
+    assert run("train", "--data", "mine", "--epochs", 1).returncode == 0
+    verified = run("data", "verify")
+    assert verified.returncode == 0
+    assert len(re.findall("sound  ", verified.stdout)) == 8  # four bundled, four of mine
+    (empty_data_directory / "datasets" / "mine" / FILE_NAMES["test_labels"]).write_bytes(b"damaged")
+    verified = run("data", "verify", "mine")
+    assert verified.returncode == 1
+    assert verified.stdout.count("FAULT") == 1
+    assert "found 7 bytes in all, expected a header of 8 bytes; import it again with" in verified.stderr
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    """A proxy that answers for every host: the product's own addresses, served from this machine."""
+    packed = {f"{FILE_NAMES[role]}.gz": gzip.compress(payload) for role, payload in payloads().items()}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(packed[self.path.rpartition("/")[2]])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+def test_fetch_goes_through_the_mirrors_and_tells_what_each_answered(
+    empty_data_directory: Path, proxy: str
+) -> None:
+    # Behind the proxy is another data set, and no HTTPS: each mirror must be refused for its own reason.
+    done = run("data", "fetch", "fashion-mnist", env=os.environ | {"http_proxy": proxy, "https_proxy": proxy})
+    assert done.returncode == 1
+    assert (
+        "fashion-mnist.s3-website.eu-central-1.amazonaws.com/train-images-idx3-ubyte.gz: found 40 images"
+        in done.stderr
+    )
+    assert (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/train-images-idx3-ubyte.gz: "
+        in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    assert run("data", "fetch", "mnist", env=os.environ | {"https_proxy": proxy}).returncode == 1
+
+
+# --- signals, pipes, terminals ---
+
+
+def _started(*arguments: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [str(DIGITLAB), "train", "--epochs", "100000", "--evaluate-at", "1", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(6)  # torch is loaded, training is on its way
+    assert process.poll() is None
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_it_with_their_code(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    process = _started("--save", str(tmp_path / "x"))
+    process.send_signal(number)
+    out, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert out == ""
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_stdout_ends_it_quietly() -> None:
+    with subprocess.Popen(
+        [str(DIGITLAB), "data", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
+
+
+def _in_terminal(*arguments: str, **environment: str) -> str:
+    """What a terminal gets to see."""
+    parent, child = pty.openpty()
+    environ = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
+    process = subprocess.Popen(
+        [str(DIGITLAB), *arguments],
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        env=environ | {"TERM": "xterm-256color", "COLUMNS": "120"} | environment,
+    )
+    os.close(child)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(parent, 65_536)
+        except OSError:
+            break
+        if not piece:
+            break
+        seen += piece
+    process.wait(60)
+    os.close(parent)
+    return seen.decode()
+
+
+def test_a_terminal_sees_loss_accuracy_and_time_left() -> None:
+    seen = _in_terminal("train", "--hidden", "50", "--epochs", "4")
+    assert re.search(r"loss \d\.\d{4}", seen)
+    assert re.search(r"accuracy \d\.\d{4}", seen)
+    assert re.search(r"\d:\d\d:\d\d.*left", seen)
+    assert "\x1b[3" in seen  # colours
+    assert "test accuracy" in seen
+
+
+def test_no_color_is_honoured() -> None:
+    seen = _in_terminal("train", *FAST, NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", seen)
+    assert "test accuracy" in seen
+
+
+# --- the exercise ---
+
+
+@pytest.mark.slow
+def test_the_exercise_prints_the_handouts_lines_and_compares() -> None:
+    done = run("exercise", "--epochs", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("linearRegression", "oneHiddenLayer", "twoHiddenLayers"):
+        block = (
+            rf"{name} \(seed 0\)\nEpoch 0 - Training loss: \d\.\d+\nEpoch 1 - Training loss: \d\.\d+\n"
+            r"Number Of Images Tested = 10000\n\nModel Accuracy = 0\.\d+\n"
+        )
+        assert re.search(block, done.stdout)
+    assert re.search(r"784-100-100-10 +handout +2\.0492", done.stdout)
+    assert "mean of 24 other seeds, measured beforehand" in re.sub(r"\s+", " ", done.stdout)
+    assert "Of the handout's figures, 6 can be compared: all inside." in re.sub(r"\s+", " ", done.stdout)
+
+
+@pytest.mark.slow
+def test_the_exercise_with_five_seeds_compares_with_its_own_spread() -> None:
+    done = run("exercise", "--epochs", 1, "--seeds", 5)
+    assert done.returncode == 0
+    text = re.sub(r"\s+", " ", done.stdout)
+    assert "ours: mean ± standard deviation of 5 seeds" in text
+    assert "mean of these 5 seeds" in text
+    assert len(re.findall(r"ours +\d\.\d{4} ± 0\.\d{4}", done.stdout)) == 3

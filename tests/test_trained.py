@@ -1,0 +1,192 @@
+"""Saved networks: what is written, what is read back, and what is refused."""
+
+import json
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import safetensors.torch
+import torch
+from torch import nn
+
+from digitlab import trained
+from digitlab.datasets import Dataset
+from digitlab.engine import reference
+from digitlab.errors import WeightsError
+from digitlab.spec import DataSpec, RunSpec
+from digitlab.trained import TrainedNetwork
+
+
+@pytest.fixture(scope="module")
+def network(mnist: Dataset, mnist_spec: DataSpec) -> TrainedNetwork:
+    spec = RunSpec.model_validate(
+        {
+            "data": mnist_spec,
+            "hidden": (12,),
+            "scaling": "standard",
+            "budget": {"steps": 200},
+            "train_size": 5_000,
+        }
+    )
+    return reference.train(spec, mnist)[1]
+
+
+@pytest.fixture
+def file(network: TrainedNetwork, tmp_path: Path) -> Path:
+    network.save(tmp_path / "network.safetensors")
+    return tmp_path / "network.safetensors"
+
+
+def test_a_network_comes_back_bit_for_bit(network: TrainedNetwork, file: Path, mnist: Dataset) -> None:
+    again = trained.load(file)
+    assert again.spec == network.spec
+    assert again.scale == network.scale
+    for one, two in zip(network.layers, again.layers, strict=True):
+        assert one.weight.tobytes() == two.weight.tobytes()
+        assert one.bias.tobytes() == two.bias.tobytes()
+    images = mnist.test.images[:50]
+    assert again.predict(images).tobytes() == network.predict(images).tobytes()
+    assert [path.name for path in file.parent.iterdir()] == ["network.safetensors"]
+
+
+def test_plain_pytorch_reads_it_too(network: TrainedNetwork, file: Path, mnist: Dataset) -> None:
+    model = nn.Sequential(nn.Linear(784, 12), nn.ReLU(), nn.Linear(12, 10))
+    model.load_state_dict(safetensors.torch.load_file(file))
+    inputs = (
+        torch.tensor(mnist.test.images[:50]).reshape(-1, 784) - network.scale.offset
+    ) / network.scale.divisor
+    with torch.no_grad():
+        by_hand = model(inputs.float()).softmax(1).numpy()
+    np.testing.assert_allclose(network.predict(mnist.test.images[:50]), by_hand, atol=1e-5)
+
+
+def test_predictions_are_probabilities(network: TrainedNetwork, mnist: Dataset) -> None:
+    probabilities = network.predict(mnist.test.images)
+    assert probabilities.shape == (10_000, 10)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    assert (probabilities.argmax(1) == mnist.test.labels).mean() > 0.5
+
+
+def header(start: bytes, length: int | None = None) -> bytes:
+    return struct.pack("<Q", len(start) if length is None else length) + start
+
+
+def rewritten(file: Path, **changes: str | None) -> dict[str, str]:
+    """The file's metadata, changed; None: left out."""
+    content = file.read_bytes()
+    metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    return {name: value for name, value in (metadata | changes).items() if value is not None}
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, ("harmed", "w")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is no safetensors file"),
+        (b"hello", "it is no safetensors file"),
+        (
+            pickle.dumps(_Harmful()),
+            "it looks like a pickle, which could run any program when read; digitlab never",
+        ),
+        (pickle.dumps({"a": 1}, 2), "it looks like a pickle"),
+        (b"PK\3\4" + bytes(100), "it looks like a pickle"),
+        (header(b"{}", 2**63), "it is no safetensors file"),
+        (header(b"{}", 2**40), "it is no safetensors file"),
+        (header(b"{" + b" " * 20, 500), "it is no safetensors file"),
+        (header(b"{" + b" " * (1 << 20) + b"}"), "it is no safetensors file"),
+        (header(b"[1, 2, 3]" + b" " * 20), "it is no safetensors file"),
+        (header(b"{not json" + b" " * 20), "it is no sound safetensors file"),
+        (
+            header(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}') + bytes(4),
+            "no sound safetensors file",
+        ),
+        (
+            header(b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,4]}}')
+            + bytes(4),
+            "it is no sound safetensors file",
+        ),
+        (
+            header(b'{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}') + bytes(4),
+            "no sound safetensors",
+        ),
+        (header(b"{}" + b" " * 20), "its metadata has no RunSpec"),
+    ],
+)
+def test_hostile_files_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hostile"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError) as caught:
+        trained.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert str(caught.value).endswith("; use a file that `digitlab train --save FILE` wrote")
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_files_of_torch_save_are_refused(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "model.pt")
+    assert zipfile.is_zipfile(tmp_path / "model.pt")
+    with pytest.raises(WeightsError, match="it looks like a pickle"):
+        trained.load(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"digitlab_spec": None}, "its metadata has no RunSpec"),
+        ({"digitlab_spec": "{"}, "the RunSpec in its metadata is at fault (the text: '{' is no sound JSON"),
+        ({"digitlab_spec": '{"seed": -1}'}, "the RunSpec in its metadata is at fault (data: "),
+        ({"digitlab_input_scale": None}, "its metadata has no scale of the inputs"),
+        ({"digitlab_input_scale": "[1]"}, "its metadata has no scale of the inputs"),
+        ({"digitlab_input_scale": "[0, 1e400]"}, "the scale of the inputs in its metadata is not finite"),
+        ({"digitlab_input_scale": "[0, NaN]"}, "the scale of the inputs in its metadata is not finite"),
+        ({"digitlab_input_scale": "[0, 0]"}, "the scale of the inputs in its metadata is not finite"),
+    ],
+)
+def test_metadata_that_is_at_fault_is_refused(
+    file: Path, changes: dict[str, str | None], message: str
+) -> None:
+    tensors = safetensors.numpy.load_file(file)
+    safetensors.numpy.save_file(tensors, file, rewritten(file, **changes))
+    with pytest.raises(WeightsError) as caught:
+        trained.load(file)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["missing", "more", "shape", "type"])
+def test_tensors_that_are_not_the_specs_are_refused(file: Path, change: str) -> None:
+    tensors, metadata = safetensors.numpy.load_file(file), rewritten(file)
+    if change == "missing":
+        del tensors["2.bias"]
+    elif change == "more":
+        tensors["4.weight"] = np.zeros((1, 1), np.float32)
+    elif change == "shape":
+        tensors["0.weight"] = np.zeros((784, 12), np.float32)
+    else:
+        tensors["0.weight"] = tensors["0.weight"].astype(np.float64)
+    safetensors.numpy.save_file(tensors, file, metadata)
+    with pytest.raises(WeightsError, match="its tensors are not those of the RunSpec in its metadata"):
+        trained.load(file)
+
+
+def test_what_is_not_there_is_told(tmp_path: Path, network: TrainedNetwork) -> None:
+    with pytest.raises(WeightsError, match="there is no such file"):
+        trained.load(tmp_path / "nothing")
+    with pytest.raises(WeightsError, match="there is no such file"):
+        trained.load(tmp_path)
+    with pytest.raises(
+        WeightsError, match=r"cannot be written \(No such file or directory\); name a file in a folder"
+    ):
+        network.save(tmp_path / "no" / "folder")
+    assert list(tmp_path.iterdir()) == []

@@ -19,11 +19,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset
 
 from digitlab import lab
 from digitlab.datasets import load
@@ -88,15 +89,28 @@ def epoch(hidden: tuple[int, ...]) -> Callable[[], object]:
     return lambda: reference.train(spec, dataset)
 
 
+class Items(Dataset[tuple[torch.Tensor, int]]):
+    """MNIST item by item, each turned into a tensor when it is asked for."""
+
+    def __init__(self) -> None:
+        self.data = load("mnist").train
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image = torch.tensor(self.data.images[index]).reshape(784) / 255
+        return image, int(self.data.labels[index])
+
+
 def loader_epoch(hidden: tuple[int, ...]) -> Callable[[], object]:
     """The same work as most solutions of the exercise have it: item by item, through a DataLoader."""
-    images, labels = load("mnist").train.images, load("mnist").train.labels
-    items = TensorDataset(torch.tensor(images).reshape(-1, 784) / 255, torch.tensor(labels).long())
+    items = Items()
 
     def train() -> None:
         sizes = (784, *hidden, 10)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         model = nn.Sequential(*layers[:-1])
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)

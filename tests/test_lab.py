@@ -10,6 +10,7 @@ import digitlab as dl
 from digitlab import lab
 from digitlab.errors import DataError, SpecError, WeightsError
 from digitlab.spec import SGD, Adam, AdamW, Budget, DataSpec, RunSpec, WarmupCosine
+from digitlab.validation import Part
 
 
 def test_without_wishes_it_is_the_exercise(mnist_spec: DataSpec) -> None:
@@ -56,13 +57,7 @@ def test_all_training_images_are_meant_again_when_the_validation_split_changes()
 
 def test_every_field_can_be_wished_for() -> None:
     # The flat names must keep up with RunSpec and its parts.
-    parts = {
-        SGD: "optimiser",
-        Adam: "optimiser",
-        AdamW: "optimiser",
-        WarmupCosine: "schedule",
-        Budget: "budget",
-    }
+    parts: list[type[Part]] = [SGD, Adam, AdamW, WarmupCosine, Budget]
     flat = {name for name in RunSpec.model_fields if name != "budget"}
     flat |= {name for part in parts for name in part.model_fields if name != "kind"}
     assert set(typing.get_type_hints(lab.Wishes)) == flat

@@ -50,25 +50,26 @@ def _print_comparison(rows: "list[_Row]") -> None:
 
     from digitlab.handout import EPOCHS, Z_LIMIT
 
-    labels = ("loss at epoch 0", f"loss at epoch {EPOCHS - 1}", "test accuracy")
-    table = Table("network", "parameters", "", box=None, header_style="", pad_edge=False)
+    shared = [figure.label for figure in rows[0][2]]
+    labels = [
+        label
+        for label in ("loss at epoch 0", f"loss at epoch {EPOCHS - 1}", "test accuracy")
+        if label in shared
+    ]
+    # Three lines a network, so that the widest table fits a terminal of 80 columns.
+    table = Table("network", "", box=None, header_style="", pad_edge=False, collapse_padding=True)
     for label in labels:
         table.add_column(label, justify="right")
-    table.add_column("handout is")
+    table.add_column("handout")
     for run, results, compared in rows:
-        by_label = {figure.label: figure for figure in compared}
-        shown = [by_label[label] for label in labels if label in by_label]
-        missing = [""] * (len(labels) - len(shown))
+        shown = [figure for figure in compared if figure.label in labels]
         inside = "inside" if all(figure.is_inside for figure in shown) else "outside"
         spec = results[0].spec
-        table.add_row(
-            run.name, f"{spec.parameter_count:,}", "ours", *(_ours(figure) for figure in shown), *missing, ""
-        )
-        table.add_row(
-            "-".join(map(str, spec.layer_sizes)), "", "handout", *(f"{f.handout:.4f}" for f in shown)
-        )
-        table.add_row("", "", "z", *(f"{figure.z:+.1f}" for figure in shown), *missing, inside)
-        table.add_section()
+        table.add_row(run.name, "ours", *(_ours(figure) for figure in shown))
+        table.add_row("-".join(map(str, spec.layer_sizes)), "handout", *(f"{f.handout:.4f}" for f in shown))
+        parameters = f"{spec.parameter_count:,} params"
+        table.add_row(parameters, "z", *(f"{figure.z:+.1f}" for figure in shown), inside)
+        table.add_row()
     figures = [(run, figure) for run, _, compared in rows for figure in compared]
     farthest_run, farthest = max(figures, key=lambda item: abs(item[1].z))
     outside = [f"{run.name}, {figure.label}" for run, figure in figures if not figure.is_inside]
@@ -79,7 +80,7 @@ def _print_comparison(rows: "list[_Row]") -> None:
     out.print(table)
     if seeds > 1:
         out.print(f"\nours: mean ± standard deviation of {seeds} seeds", markup=False)
-    out.print(f"\nz: standard deviations between the handout's figure and the mean of {source}")
+    out.print(f"z: standard deviations between the handout's figure and the mean of {source}")
     out.print(f"inside: |z| is at most {Z_LIMIT:g}")
     verdict = f"outside are {'; '.join(outside)}" if outside else "all inside"
     out.print(

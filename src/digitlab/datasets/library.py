@@ -2,7 +2,7 @@
 
 A bundled data set is unpacked into the cache at its first use and mapped into memory from then on, which
 starts several times faster and lets processes share it; where the cache cannot be written it is used from
-memory. Whatever is read is hashed first: the hash costs less than a tenth of unpacking.
+memory. Whatever is read is hashed first, which costs a fraction of unpacking it.
 """
 
 import hashlib

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from digitlab.datasets import Dataset, load
 from digitlab.spec import DataSpec, RunSpec
+
+# No deadlines: on a busy machine any example may take long.
+settings.register_profile("digitlab", deadline=None)
+settings.load_profile("digitlab")
 
 os.environ["COLUMNS"] = "120"  # the width of help texts does not depend on who runs the tests
 

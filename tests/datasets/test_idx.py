@@ -197,7 +197,7 @@ def test_a_header_that_promises_much_takes_no_memory(tmp_path: Path) -> None:
     assert peak_bytes < 4_000_000
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=1000)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(
     content=st.one_of(
         st.binary(max_size=200),
@@ -231,7 +231,7 @@ def test_fuzz_nothing_but_data_errors(
     assert len(file.parse(payload)) >= 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=1000)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(position=st.integers(0, len(PACKED) - 1), bit=st.integers(0, 7))
 def test_fuzz_a_flipped_bit_is_seen_or_harmless(tmp_path: Path, position: int, bit: int) -> None:
     flipped = bytearray(PACKED)

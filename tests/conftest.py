@@ -14,6 +14,11 @@ from digitlab.spec import DataSpec, RunSpec
 settings.register_profile("digitlab", deadline=None)
 settings.load_profile("digitlab")
 
+# The tests' results depend on none of the user's settings.
+for setting in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "FORCE_COLOR", "NO_COLOR"):
+    os.environ.pop(setting, None)
+    os.environ.pop(setting.upper(), None)
+
 os.environ["COLUMNS"] = "120"  # the width of help texts does not depend on who runs the tests
 
 

@@ -73,6 +73,7 @@ def test_a_spread_by_hand() -> None:
     assert (spread.mean, spread.seeds) == (2.5, 4)
     assert spread.sd == pytest.approx(math.sqrt(5 / 3))
     assert Spread(2.0, 0.5, 9).z(1.0) == -2.0
+    assert [Spread(2.0, 0.0, 9).z(value) for value in (1.0, 2.0, 3.0)] == [-math.inf, 0.0, math.inf]
 
 
 def test_own_seeds_make_the_spread_from_five_on() -> None:

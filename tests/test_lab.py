@@ -1,5 +1,6 @@
 """The laboratory: from wishes and documents to RunSpecs, and from those to results."""
 
+import json
 import typing
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,37 @@ def test_all_training_images_are_meant_again_when_the_validation_split_changes()
     assert lab.make_spec(lab.make_spec(), validation_size=10_000).train_size == 50_000
     assert lab.make_spec(lab.make_spec(validation_size=10_000), validation_size=0).train_size == 60_000
     assert lab.make_spec(lab.make_spec(), validation_size=10_000, train_size=300).train_size == 300
+
+
+def test_a_subset_that_was_chosen_stays_chosen() -> None:
+    assert lab.make_spec(lab.make_spec(train_size=1_000), validation_size=10_000).train_size == 1_000
+    document = json.loads(lab.make_spec().canonical_json)
+    assert lab.make_spec(document, validation_size=10_000).train_size == 50_000
+
+
+def test_another_kind_begins_anew_and_the_same_kind_does_not() -> None:
+    base = lab.make_spec(learning_rate=0.5, momentum=0.9, schedule="warmup-cosine", warmup_steps=5)
+    assert lab.make_spec(base, optimiser="adam", schedule="constant") == lab.make_spec(optimiser="adam")
+    assert lab.make_spec(base, optimiser="sgd", seed=1).optimiser == SGD(learning_rate=0.5, momentum=0.9)
+    assert (
+        lab.make_spec({"optimiser": {"learning_rate": 0.5}}, optimiser="sgd").optimiser.learning_rate == 0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "wishes", "fault"),
+    [
+        ({"optimiser": "adam"}, {"learning_rate": 0.1}, "optimiser: 'adam' is not a table of fields"),
+        ({"optimiser": "adam"}, {"optimiser": "adam"}, "optimiser: 'adam' is not a table of fields"),
+        ({"budget": 3}, {"seed": 3}, "budget: 3 is not a table of fields"),
+        ("spec.toml", {}, "the base: 'spec.toml' is not a table of fields"),
+        ([1, 2], {}, "the base: [1, 2] is not a table of fields"),
+    ],
+)
+def test_a_base_that_is_no_table_is_refused(base: Any, wishes: Any, fault: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        lab.make_spec(base, **wishes)
+    assert str(caught.value) == fault
 
 
 def test_every_field_can_be_wished_for() -> None:
@@ -156,7 +188,7 @@ def test_training_saves_what_load_reads(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told_before_the_training(tmp_path: Path) -> None:
     told: list[object] = []
     for path in (tmp_path / "no" / "folder", tmp_path):
-        with pytest.raises(WeightsError, match="cannot be written; name a file in a folder that exists"):
+        with pytest.raises(WeightsError, match=r"cannot be written: there is .*; name a file in a folder"):
             dl.train(steps=2, save=path, on_progress=told.append)
     assert told == []
 

@@ -95,6 +95,22 @@ def test_what_is_no_result_is_refused(text: str) -> None:
         RunResult.from_json(text)
 
 
+def test_an_unknown_field_at_any_depth_is_told() -> None:
+    document = json.loads(result().to_json())
+    document["provenance"]["versions"]["numpi"] = "3"
+    with pytest.raises(
+        SpecError, match=r"provenance.versions.numpi: '3' is for a field .*; did you mean numpy\?"
+    ):
+        RunResult.from_json(json.dumps(document))
+
+
+def test_a_curve_has_a_value_for_each_step() -> None:
+    for name in ("training_loss", "validation_loss", "validation_accuracy"):
+        curve = {"step": [600, 1_200], "training_loss": [1.5, 0.5]} | {name: [1.5]}
+        with pytest.raises(SpecError, match=rf"{name}: \[1.5\] has 1 points where there are 2 steps"):
+            result(curve=curve)
+
+
 def test_other_texts_are_no_numbers() -> None:
     document = json.loads(result().to_json())
     for text in ("nan", "inf", "1.5", "Infinity "):

@@ -3,12 +3,13 @@
 import json
 import math
 import pickle
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from digitlab.errors import SpecError
 from digitlab.spec import SGD, Adam, AdamW, Budget, Constant, DataSpec, RunSpec, WarmupCosine
@@ -77,13 +78,27 @@ def test_the_keys_are_pinned() -> None:
 
 def test_a_field_added_later_leaves_old_keys_alone() -> None:
     class Extended(RunSpec):
-        ADDED_LATER = frozenset({"dropout"})
-        dropout: float = 0.0
+        LEFT_OUT_AT_DEFAULT = frozenset({"dropout"})
+        dropout: Annotated[float, Field(ge=0)] = 0.0
 
     assert Extended.model_validate({"data": DATA}).key == spec().key
     extended = Extended.model_validate({"data": DATA, "dropout": 0.5})
     assert extended.key != spec().key
     assert json.loads(extended.canonical_json)["dropout"] == 0.5
+
+
+def test_a_field_added_later_to_a_part_leaves_old_keys_alone() -> None:
+    class Later(Constant):
+        LEFT_OUT_AT_DEFAULT = frozenset({"cycles"})
+        cycles: Annotated[int, Field(ge=1)] = 1
+
+    assert Later().model_dump() == Constant().model_dump() == {"kind": "constant"}
+    assert Later(cycles=2).model_dump() == {"kind": "constant", "cycles": 2}
+
+
+def test_a_copy_with_other_fields_has_another_key() -> None:
+    original = spec()
+    assert original.key != original.model_copy(update={"seed": 5}).key == spec(seed=5).key
 
 
 def test_the_canonical_json_gives_the_spec_back() -> None:
@@ -96,7 +111,7 @@ def test_the_canonical_json_gives_the_spec_back() -> None:
 
 @given(
     hidden=st.lists(st.integers(1, 2000), max_size=6),
-    rate=st.floats(min_value=1e-300, max_value=1e300),
+    rate=st.floats(min_value=1e-300, max_value=1e19),
     momentum=st.floats(min_value=0, max_value=1, exclude_max=True),
     seed=st.integers(0, 2**63 - 1),
     batch_size=st.integers(1, 60_000),
@@ -170,7 +185,7 @@ def test_all_faults_are_told_at_once_each_with_field_value_and_remedy() -> None:
         "batch_size: 0 is too small; it must be at least 1",
         "budget: {'epochs': 2, 'steps': 4} must hold either epochs or steps; give exactly one of them",
         "schedule.kind: 'steps' is not known; use one of 'constant', 'warmup-cosine'",
-        "evaluate_at: 'never' is not known; use 'epoch'",
+        "evaluate_at: 'never' is not known; use 'epoch', or a list of steps such as [100, 200, 400]",
         "seed: -1 is too small; it must be at least 0",
         "hiden: [3] is for a field that does not exist here; did you mean hidden?",
     ]
@@ -185,6 +200,7 @@ def test_all_faults_are_told_at_once_each_with_field_value_and_remedy() -> None:
         (float("1e400"), "inf is not a finite number; give one such as 0.01"),
         (-0.1, "-0.1 is too small; it must be more than 0"),
         (0, "0 is too small; it must be more than 0"),
+        (1e20, "1e+20 is too large; it must be at most 1e+19"),
         (True, "True is not a number; give one such as 0.01"),
         ("0.1", "'0.1' is not a number; give one such as 0.01"),
         (None, "None is not a number; give one such as 0.01"),
@@ -223,6 +239,10 @@ def test_a_number_too_large_for_a_float_is_refused() -> None:
         ({"batch_size": 1.0}, "batch_size: 1.0 is not a whole number; give one such as 100"),
         ({"hidden": "100"}, "hidden: '100' is not a list; give one such as [100, 100]"),
         ({"hidden": [0]}, "hidden.0: 0 is too small; it must be at least 1"),
+        (
+            {"hidden": [20_000, 20_000]},
+            "hidden: [20000, 20000] makes 415,920,010 parameters; use layers that make at most 200,000,000",
+        ),
         ({"hidden": [70_000]}, "hidden.0: 70000 is too large; it must be at most 65536"),
         ({"budget": {}}, "budget: {} must hold either epochs or steps; give exactly one of them"),
         ({"budget": 3}, "budget: 3 is not a table of fields"),

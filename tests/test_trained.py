@@ -1,6 +1,7 @@
 """Saved networks: what is written, what is read back, and what is refused."""
 
 import json
+import os
 import pickle
 import struct
 import zipfile
@@ -15,8 +16,10 @@ from torch import nn
 
 from digitlab import trained
 from digitlab.datasets import Dataset
+from digitlab.datasets.dataset import InputScale
 from digitlab.engine import reference
-from digitlab.errors import WeightsError
+from digitlab.errors import SpecError, WeightsError
+from digitlab.networks import initial_layers
 from digitlab.spec import DataSpec, RunSpec
 from digitlab.trained import TrainedNetwork
 
@@ -180,13 +183,65 @@ def test_tensors_that_are_not_the_specs_are_refused(file: Path, change: str) -> 
         trained.load(file)
 
 
+@pytest.mark.parametrize("length", [0x380, 0x480, 0x580, 0x4B50])
+def test_a_header_whose_length_looks_like_a_pickle_is_none(
+    mnist_spec: DataSpec, tmp_path: Path, length: int
+) -> None:
+    # The header's length comes first in the file, and 0x380 is 80 03, as a pickle begins.
+    spec = RunSpec(data=mnist_spec)
+    layers = initial_layers(spec.layer_sizes, "torch", 0, "float32")
+    file = tmp_path / "network.safetensors"
+    TrainedNetwork(spec, InputScale(0.0, 255.0), layers).save(file)
+    content = file.read_bytes()
+    padded_length = int.from_bytes(content[:8], "little")
+    head = content[8 : 8 + padded_length].rstrip()
+    assert len(head) <= length
+    file.write_bytes(struct.pack("<Q", length) + head.ljust(length) + content[8 + padded_length :])
+    assert file.read_bytes()[:2] in {b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"}
+    assert trained.load(file).spec == spec
+
+
 def test_what_is_not_there_is_told(tmp_path: Path, network: TrainedNetwork) -> None:
     with pytest.raises(WeightsError, match="there is no such file"):
         trained.load(tmp_path / "nothing")
     with pytest.raises(WeightsError, match="there is no such file"):
         trained.load(tmp_path)
-    with pytest.raises(
-        WeightsError, match=r"cannot be written \(No such file or directory\); name a file in a folder"
+    for path, reason in (
+        (tmp_path / "no" / "folder", "there is no such folder"),
+        (tmp_path, "there is something that is no file"),
+        (tmp_path / ("x" * 300), "File name too long"),
+        (tmp_path / "x\0", "embedded null"),
     ):
-        network.save(tmp_path / "no" / "folder")
+        with pytest.raises(
+            WeightsError, match=rf"cannot be written: .*{reason}.*; name a file in a folder that"
+        ):
+            network.save(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_file_is_never_replaced(network: TrainedNetwork, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WeightsError, match="there is something that is no file"):
+        network.save(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    network.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert trained.load(tmp_path / "file").spec == network.spec
+    network.save(tmp_path / ("x" * 250))
+    assert trained.load(tmp_path / ("x" * 250)).spec == network.spec
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (3, 784), (3, 28, 27)])
+def test_what_are_no_images_is_refused(network: TrainedNetwork, shape: tuple[int, ...]) -> None:
+    with pytest.raises(
+        SpecError, match=r"images: 'uint8 \[.*\]' are no images; give bytes .* of shape \[n, 28, 28\]"
+    ):
+        network.predict(np.zeros(shape, np.uint8))
+    with pytest.raises(SpecError, match="float64"):
+        network.predict(np.zeros((3, 28, 28)))
+
+
+def test_no_images_have_no_predictions(network: TrainedNetwork) -> None:
+    assert network.predict(np.zeros((0, 28, 28), np.uint8)).shape == (0, 10)

@@ -10,7 +10,7 @@ Names are imported when they are first used: importing digitlab imports neither 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from digitlab.errors import DataError, DeviceError, DigitlabError, SpecError, WeightsError
+from digitlab.errors import DataError, DeviceError, DigitlabError, RunError, SpecError, WeightsError
 from digitlab.version import __version__
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "DigitlabError",
+    "RunError",
     "RunResult",
     "RunSpec",
     "SpecError",

@@ -20,6 +20,10 @@ class DeviceError(DigitlabError):
     """The device asked for is not there or cannot do what was asked."""
 
 
+class RunError(DigitlabError):
+    """A computation failed, and has no result."""
+
+
 class WeightsError(DigitlabError):
     """A file of weights cannot be read or written."""
 

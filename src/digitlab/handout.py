@@ -5,6 +5,7 @@ lies where the runs of many seeds lie.
 """
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Spread:
 
     def z(self, value: float) -> float:
         """How many standard deviations a value lies from the mean."""
+        if self.sd == 0:
+            return 0.0 if value == self.mean else math.copysign(math.inf, value - self.mean)
         return (value - self.mean) / self.sd
 
 

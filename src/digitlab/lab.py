@@ -13,9 +13,10 @@ from typing import Any, TypedDict, Unpack
 from digitlab.datasets import library
 from digitlab.engine import reference
 from digitlab.engine.progress import OnProgress, ignore
-from digitlab.errors import Fault, SpecError, WeightsError
+from digitlab.errors import Fault, SpecError
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, Initialisation, LastBatch, Precision, RunSpec, Scaling
+from digitlab.trained import TrainedNetwork, writable_target
 from digitlab.validation import Part, parse_json
 
 
@@ -65,34 +66,52 @@ _PARTS = {
     "steps": ("budget", "steps"),
 }
 
+_USUAL_KINDS = {"optimiser": "sgd", "schedule": "constant"}
+
 Base = RunSpec | Mapping[str, Any] | None
 
 
 def make_spec(base: Base = None, **wishes: Unpack[Wishes]) -> RunSpec:
     """The RunSpec of a base and of wishes, which come before it. What neither says is the exercise's recipe.
 
+    A wish for another kind of optimiser or schedule, or for a budget, replaces all that the base says of it.
+    A base that trains on all images there are does so too when a wish changes how many those are.
+
     base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set
     Raises SpecError with all faults.
     """
-    fields: dict[str, Any] = _mapping(base)
+    fields: dict[str, Any] = _mapping(base, "the base")
+    if "train_size" not in wishes and fields.get("train_size") == _available(fields):
+        fields.pop("train_size", None)
     if wishes.keys() & {"epochs", "steps"}:
-        fields["budget"] = {}  # a budget is wished for as a whole
-    if (
-        wishes.keys() & {"data", "validation_size"}
-        and "train_size" not in wishes
-        and isinstance(base, RunSpec)
-    ):
-        del fields["train_size"]  # all that there is, again
+        fields["budget"] = {}
+    for name, usual in _USUAL_KINDS.items():
+        if name in wishes and _mapping(fields.get(name), name).get("kind", usual) != wishes[name]:  # type: ignore[literal-required]
+            fields[name] = {}
     for name, value in wishes.items():
         part, inner = _PARTS.get(name, (name, ""))
-        fields[part] = {**_mapping(fields.get(part)), inner: value} if inner else value
+        fields[part] = {**_mapping(fields.get(part), part), inner: value} if inner else value
     return _with_data_set(fields)
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def _mapping(value: object, name: str) -> dict[str, Any]:
     if isinstance(value, Part):
         return value.model_dump()
-    return dict(value) if isinstance(value, Mapping) else {}
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise SpecError([Fault(name, value, "is not a table of fields")])
+
+
+def _available(fields: Mapping[str, Any]) -> int | None:
+    """How many images there are to train on, as far as the fields tell."""
+    data, held_out = fields.get("data", "mnist"), fields.get("validation_size", 0)
+    if isinstance(data, str) and data in library.names():
+        data = library.entry(data).data_spec.model_dump()
+    if isinstance(data, Mapping) and isinstance(data.get("train_images"), int) and isinstance(held_out, int):
+        return int(data["train_images"]) - held_out
+    return None
 
 
 def _with_data_set(fields: dict[str, Any]) -> RunSpec:
@@ -100,13 +119,11 @@ def _with_data_set(fields: dict[str, Any]) -> RunSpec:
     faults: list[Fault] = []
     data = fields.get("data", "mnist")
     if isinstance(data, str):
-        names = library.names()
-        if data not in names:
-            problem = (
-                f"is not the name of a data set; use {', '.join(names)}, or add it by `digitlab data import`"
-            )
-            faults.append(Fault("data", data, problem))
-        data = library.entry(data if data in names else "mnist").data_spec
+        try:
+            data = library.entry(data).data_spec
+        except SpecError as error:
+            faults.extend(error.faults)
+            data = library.entry("mnist").data_spec
     try:
         spec = RunSpec.model_validate({**fields, "data": data})
     except SpecError as error:
@@ -146,6 +163,13 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     )
 
 
+def run(
+    spec: RunSpec, *, device: str = "cpu", on_progress: OnProgress = ignore
+) -> tuple[RunResult, TrainedNetwork]:
+    """Train the network of a RunSpec; see `train`."""
+    return reference.train(spec, library.load(spec.data.name), device=device, on_progress=on_progress)
+
+
 def train(
     base: Base = None,
     *,
@@ -160,22 +184,12 @@ def train(
     device:       `cpu`, `cuda`, `cuda:1`, `mps`
     save:         a safetensors file to write the trained network to; `load` reads it back
     on_progress:  told of progress every 50 steps and at each point of the curve
-    Raises SpecError, DataError, DeviceError, WeightsError.
+    Raises SpecError, DataError, DeviceError, WeightsError; RunError when memory does not suffice.
     """
     spec = make_spec(base, **wishes)
     if save is not None:
-        _check_writable(Path(save))
-    result, network = reference.train(
-        spec, library.load(spec.data.name), device=device, on_progress=on_progress
-    )
+        writable_target(save)
+    result, network = run(spec, device=device, on_progress=on_progress)
     if save is not None:
         network.save(save)
     return result
-
-
-def _check_writable(path: Path) -> None:
-    """Find out before the training, not after it, that its result has nowhere to go."""
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise WeightsError(
-            f"{path}: cannot be written; name a file in a folder that exists and can be written to"
-        )

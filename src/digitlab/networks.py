@@ -13,8 +13,6 @@ from torch.nn.utils import skip_init
 from digitlab.spec import Initialisation, Precision
 from digitlab.streams import stream
 
-DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
-
 
 @dataclass(frozen=True, eq=False)
 class Layer:

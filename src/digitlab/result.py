@@ -46,9 +46,17 @@ class Curve(_Record):
     validation_loss: Numbers = ()
     validation_accuracy: Numbers = ()
 
+    @field_validator("training_loss", "validation_loss", "validation_accuracy")
+    @classmethod
+    def _has_every_point(cls, values: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        points = len(info.data.get("step", values))
+        if len(values) != points and (values or info.field_name == "training_loss"):
+            refuse(f"has {len(values)} points where there are {points} steps; give one for each")
+        return values
+
 
 class Metrics(_Record):
-    """How the run ended. After a divergence the network is not evaluated: accuracies and losses are NaN.
+    """How the run ended. After a divergence the network is not evaluated: what is said of it is NaN.
 
     training_loss:       the curve's last: mean cross-entropy (nats) of the last batches
     training_set_loss, training_set_accuracy: of the final network on the images that it was trained on

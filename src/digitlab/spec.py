@@ -6,9 +6,8 @@ RunSpecs give equal results. The defaults are the exercise's recipe.
 
 import hashlib
 import json
-from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Discriminator,
@@ -16,7 +15,6 @@ from pydantic import (
     Tag,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -30,6 +28,7 @@ _KNOWN_SIZES = frozenset({"data", "validation_size"})
 """While these are without fault it is known how many images there are to train on."""
 
 EVALUATION_LIMIT = 100_000
+PARAMETER_LIMIT = 200_000_000
 
 Scaling = Literal["unit", "standard", "symmetric"]
 Initialisation = Literal["torch", "he", "glorot"]
@@ -123,6 +122,8 @@ Schedule = Annotated[
 class Budget(Part):
     """How long to train: a number of epochs, or a number of steps; exactly one of them."""
 
+    LEFT_OUT_AT_DEFAULT = frozenset({"epochs", "steps"})
+
     epochs: Annotated[PlainInt, Field(ge=1, le=1_000_000)] | None = None
     steps: Annotated[PlainInt, Field(ge=1, le=1_000_000_000)] | None = None
 
@@ -131,10 +132,6 @@ class Budget(Part):
         if (self.epochs is None) == (self.steps is None):
             refuse("must hold either epochs or steps; give exactly one of them")
         return self
-
-    @model_serializer
-    def _one_field(self) -> dict[str, int]:
-        return {"epochs": self.epochs} if self.steps is None and self.epochs else {"steps": self.steps or 0}
 
 
 def _evaluate_at_tag(value: object) -> str:
@@ -173,10 +170,6 @@ class RunSpec(Document):
 
     Raises SpecError with all faults, each with its field, value and remedy.
     """
-
-    ADDED_LATER: ClassVar[frozenset[str]] = frozenset()
-    """Fields that did not exist at first: left out of the canonical JSON while they have their default, so
-    that the keys from before them live on."""
 
     data: DataSpec
     scaling: Scaling = "unit"
@@ -233,6 +226,15 @@ class RunSpec(Document):
             refuse(f"is more than the {data.train_images:,} training images of {data.name}; {remedy}")
         return size
 
+    @field_validator("hidden")
+    @classmethod
+    def _fits_a_computer(cls, hidden: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if "data" in info.data:
+            count = _parameter_count((INPUT_SIZE, *hidden, info.data["data"].classes))
+            if count > PARAMETER_LIMIT:
+                refuse(f"makes {count:,} parameters; use layers that make at most {PARAMETER_LIMIT:,}")
+        return hidden
+
     @field_validator("batch_size")
     @classmethod
     def _batch_is_there(cls, size: int, info: ValidationInfo) -> int:
@@ -249,6 +251,13 @@ class RunSpec(Document):
             if schedule.warmup_steps >= step_count:
                 refuse(f"warms up for as long as the run or longer; use less than its {step_count} steps")
         return schedule
+
+    @field_validator("evaluate_at", mode="before")
+    @classmethod
+    def _epoch_or_steps(cls, at: object) -> object:
+        if isinstance(at, str) and at != "epoch":
+            refuse("is not known; use 'epoch', or a list of steps such as [100, 200, 400]")
+        return at
 
     @field_validator("evaluate_at")
     @classmethod
@@ -273,7 +282,7 @@ class RunSpec(Document):
     @property
     def parameter_count(self) -> int:
         """Number of trained numbers: weights and biases."""
-        return sum((a + 1) * b for a, b in pairwise(self.layer_sizes))
+        return _parameter_count(self.layer_sizes)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -292,21 +301,20 @@ class RunSpec(Document):
         inner = at if isinstance(self.evaluate_at, str) else self.evaluate_at
         return (*(step for step in inner if step < self.step_count), self.step_count)
 
-    @cached_property
+    @property
     def canonical_json(self) -> str:
         """The one way to write this spec: sorted keys, no spaces, the fewest digits that keep each float."""
-        defaults = {name: type(self).model_fields[name].default for name in self.ADDED_LATER}
-        document = {
-            name: value
-            for name, value in self.model_dump(mode="json").items()
-            if name not in defaults or getattr(self, name) != defaults[name]
-        }
+        document = self.model_dump(mode="json")
         return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
-    @cached_property
+    @property
     def key(self) -> str:
         """The name of this run: SHA-256 of the canonical JSON and the numerics version, 64 hex digits."""
         return hashlib.sha256(f"{NUMERICS_VERSION}\n{self.canonical_json}".encode()).hexdigest()
+
+
+def _parameter_count(layer_sizes: tuple[int, ...]) -> int:
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(layer_sizes))
 
 
 def _has_steps(fields: dict[str, Any]) -> bool:

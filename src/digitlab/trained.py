@@ -7,6 +7,8 @@ Nothing is ever unpickled.
 
 import json
 import os
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,10 +21,11 @@ from safetensors.numpy import save as to_safetensors
 
 from digitlab import networks
 from digitlab.datasets.dataset import InputScale
-from digitlab.errors import SpecError, WeightsError
+from digitlab.errors import Fault, SpecError, WeightsError
 from digitlab.networks import Layer
 from digitlab.spec import RunSpec
 
+_PICKLE_STARTS = {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 _HEADER_LIMIT_BYTES = 1 << 20
 _NOT_OURS = "use a file that `digitlab train --save FILE` wrote"
 _CHUNK = 10_000
@@ -44,15 +47,19 @@ class TrainedNetwork:
     def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
         """The probability of each class for each image, [n, classes].
 
-        images: white digits on black, 0 … 255, [n, 28, 28]
+        images: white digits on black, bytes 0 … 255, [n, 28, 28]
+        Raises SpecError when they are something else.
         """
+        if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
+            problem = "are no images; give bytes (uint8) of shape [n, 28, 28]"
+            raise SpecError([Fault("images", f"{images.dtype} {list(images.shape)}", problem)])
         network = networks.build(self.layers)
         with torch.inference_mode():
             chunks = [
                 network(
                     torch.from_numpy(self.scale.apply(images[i : i + _CHUNK], self.spec.precision))
                 ).softmax(1)
-                for i in range(0, len(images), _CHUNK)
+                for i in range(0, max(len(images), 1), _CHUNK)
             ]
         return np.concatenate([chunk.numpy() for chunk in chunks])
 
@@ -65,17 +72,38 @@ class TrainedNetwork:
             "digitlab_spec": self.spec.canonical_json,
             "digitlab_input_scale": json.dumps([self.scale.offset, self.scale.divisor]),
         }
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+        target = writable_target(path)
+        partial = target.with_name(f".digitlab.partial-{secrets.token_hex(8)}")
         try:
             partial.write_bytes(to_safetensors(_tensors(self.layers), metadata))
             partial.replace(target)
         except OSError as error:
-            raise WeightsError(
-                f"{path}: cannot be written ({error.strerror}); name a file in a folder that you can write to"
-            ) from None
+            raise _unwritable(path, error.strerror or str(error)) from None
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
+
+
+def writable_target(path: str | os.PathLike[str]) -> Path:
+    """The place where a network saved to `path` goes, behind links.
+
+    Raises WeightsError when it could not be written there: better before a training than after it.
+    """
+    try:
+        target = Path(path).resolve()
+        if target.exists() and not target.is_file():
+            raise _unwritable(path, "there is something that is no file")
+        if not target.parent.is_dir():
+            raise _unwritable(path, "there is no such folder")
+        if not os.access(target.parent, os.W_OK):
+            raise _unwritable(path, "its folder is not yours to write to")
+    except (OSError, RuntimeError, ValueError) as error:  # too long; a circle of links; a NUL
+        raise _unwritable(path, str(error)) from None
+    return target
+
+
+def _unwritable(path: object, reason: str) -> WeightsError:
+    return WeightsError(f"{path}: cannot be written: {reason}; name a file in a folder that you can write to")
 
 
 def _tensors(layers: tuple[Layer, ...]) -> dict[str, np.ndarray]:
@@ -141,13 +169,14 @@ def _check_header(path: Path) -> None:
         size = path.stat().st_size
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); name a file that can") from None
-    if start[:2] in {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}:
+    header_bytes = int.from_bytes(start[:8], "little")
+    if len(start) == 16 and start[8:9] == b"{" and header_bytes <= min(_HEADER_LIMIT_BYTES, size - 8):
+        return
+    if start[:2] in _PICKLE_STARTS:
         raise _refused(
             path, "it looks like a pickle, which could run any program when read; digitlab never unpickles"
         )
-    header_bytes = int.from_bytes(start[:8], "little")
-    if len(start) < 16 or start[8:9] != b"{" or header_bytes > min(_HEADER_LIMIT_BYTES, size - 8):
-        raise _refused(path, "it is no safetensors file")
+    raise _refused(path, "it is no safetensors file")
 
 
 def _read_spec(path: object, metadata: dict[str, str]) -> RunSpec:

@@ -8,7 +8,7 @@ import difflib
 import json
 import numbers
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, ClassVar, NoReturn, Self
 
 from pydantic import (
     BaseModel,
@@ -17,7 +17,9 @@ from pydantic import (
     Discriminator,
     Field,
     ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -29,6 +31,18 @@ class Part(BaseModel):
     """A frozen value whose fields are strictly checked."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    LEFT_OUT_AT_DEFAULT: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are not written while they have their default: those that did not exist at first, so that
+    keys from before them live on, and those of which a part has only some."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        for name in self.LEFT_OUT_AT_DEFAULT:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                fields.pop(name, None)
+        return fields
 
 
 class Document(Part):
@@ -65,8 +79,9 @@ def _plain(value: object) -> object:
 PlainInt = Annotated[int, BeforeValidator(_plain)]
 PlainFloat = Annotated[float, BeforeValidator(_plain)]
 
-Positive = Annotated[PlainFloat, Field(gt=0)]
-NonNegative = Annotated[PlainFloat, Field(ge=0)]
+# The bound keeps products of two of them within float32, in which torch takes them.
+Positive = Annotated[PlainFloat, Field(gt=0, le=1e19)]
+NonNegative = Annotated[PlainFloat, Field(ge=0, le=1e19)]
 Fraction = Annotated[PlainFloat, Field(ge=0, lt=1)]
 
 
@@ -140,16 +155,29 @@ def _tagged_fields(model: type[Part]) -> frozenset[str]:
 
 
 def _field_names(model: type[Part], place: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields at `place` in the model: () for its own, ("budget",), ("optimiser", "sgd")."""
-    if not place:
-        return sorted(model.model_fields)
-    annotation: Any = model.model_fields[str(place[0])].annotation
-    parts = [
+    """Names of the fields at a place in the model, such as (), ("budget",) or ("optimiser", "sgd")."""
+    parts: list[Any] = [model]
+    for step in place:
+        tagged = [
+            part
+            for part in parts
+            if "kind" in part.model_fields and part.model_fields["kind"].default == step
+        ]
+        parts = tagged or [
+            choice
+            for part in parts
+            if step in part.model_fields
+            for choice in _choices(part.model_fields[str(step)].annotation)
+        ]
+    return sorted({name for part in parts for name in part.model_fields})
+
+
+def _choices(annotation: Any) -> list[type[Part]]:
+    """The parts that a field of this annotation may hold."""
+    found = [
         getattr(choice, "__origin__", choice) for choice in getattr(annotation, "__args__", (annotation,))
     ]
-    if len(place) > 1:
-        parts = [part for part in parts if part.model_fields["kind"].default == place[1]]
-    return sorted({name for part in parts for name in part.model_fields})
+    return [choice for choice in found if isinstance(choice, type) and issubclass(choice, Part)]
 
 
 def _unknown_field(name: str, names: list[str]) -> str:

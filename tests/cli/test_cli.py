@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -209,8 +210,31 @@ def test_a_saved_network_is_evaluated(tmp_path: Path) -> None:
     assert confusion["class_accuracy"][3] == confusion["counts"][3][3] / 1010
 
 
+def test_the_data_that_a_network_is_evaluated_on_are_those_it_was_trained_on(
+    tmp_path: Path, empty_data_directory: Path
+) -> None:
+    file = tmp_path / "net.safetensors"
+    run("data", "import", "mine", write_files(tmp_path / "one", payloads(train=100)))
+    assert run("train", "--data", "mine", "--epochs", 1, "--save", file).returncode == 0
+    assert run("evaluate", file).returncode == 0
+    run("data", "import", "mine", write_files(tmp_path / "two", payloads(train=110)))
+    done = run("evaluate", file)
+    assert done.returncode == 1
+    assert "which the network was trained on; say that it is meant all the same: --data mine" in done.stderr
+    assert run("evaluate", file, "--data", "mine").returncode == 0
+
+
+def test_many_classes_are_told_without_a_matrix(tmp_path: Path, empty_data_directory: Path) -> None:
+    file = tmp_path / "net.safetensors"
+    run("data", "import", "letters", write_files(tmp_path / "s", payloads(train=520, test=260, classes=26)))
+    assert run("train", "--data", "letters", "--epochs", 1, "--save", file).returncode == 0
+    done = run("evaluate", file)
+    assert "The most frequent confusions" in done.stdout
+    assert re.search(r"\d+  \d+ taken for \d+", done.stdout)
+
+
 def test_a_run_that_diverges_is_a_result_with_advice() -> None:
-    done = run("train", "--hidden", "50", "--lr", "1e20", "--steps", "200", "--initialisation", "he")
+    done = run("train", "--hidden", "50", "--lr", "1e19", "--steps", "200", "--initialisation", "he")
     assert done.returncode == 0
     assert "diverged after" in done.stdout
     assert "Try a smaller learning rate." in done.stderr
@@ -245,7 +269,11 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
         (["train", "--evaluate-at", "5,3"], 2, "is not in order; give steps that rise"),
         (["train", "--spec", "nothing.toml"], 2, "error: spec: 'nothing.toml' cannot be read (No such file"),
         (["train", "--device", "tpu"], 1, "error: device: 'tpu' is not known; use one of cpu"),
-        (["train", "--save", "no/folder/x", *FAST], 1, "error: no/folder/x: cannot be written; name a file"),
+        (
+            ["train", "--save", "no/folder/x", *FAST],
+            1,
+            "error: no/folder/x: cannot be written: there is no such folder; name",
+        ),
         (["train", "--data", "fashion-mnist"], 1, "`digitlab data fetch fashion-mnist`"),
         (["trian"], 2, "No such command 'trian'"),
         (["exercise", "--seeds", "0"], 2, "Invalid value for '--seeds'"),
@@ -254,7 +282,23 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
             1,
             "error: nothing: there is no such file; use a file that `digitlab train --save",
         ),
-        (["data", "show", "minst"], 1, "error: data set 'minst': found no such name, expected one of mnist"),
+        (
+            ["data", "show", "minst"],
+            2,
+            "error: data: 'minst' is not the name of a data set; use mnist, fashion",
+        ),
+        (["train", "--hidden", "1" * 5_000], 2, "error: hidden.0: '111"),
+        (
+            ["train", "--lr", "1e308"],
+            2,
+            "error: optimiser.learning_rate: 1e+308 is too large; it must be at most",
+        ),
+        (
+            ["train", "--evaluate-at", "never"],
+            2,
+            "error: evaluate_at: 'never' is not known; use 'epoch', or a list",
+        ),
+        (["data", "import", "mine", "x" * 300], 1, "found no file train-images-idx3-ubyte.gz"),
         (
             ["data", "verify", "fashion-mnist"],
             1,
@@ -350,27 +394,80 @@ def test_fetch_goes_through_the_mirrors_and_tells_what_each_answered(
 # --- signals, pipes, terminals ---
 
 
-def _started(*arguments: str) -> "subprocess.Popen[str]":
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_a_training_with_their_code(number: signal.Signals, code: int) -> None:
     process = subprocess.Popen(
-        [str(DIGITLAB), "train", "--epochs", "100000", "--evaluate-at", "1", *arguments],
+        [str(DIGITLAB), "train", "--epochs", "100000", "--evaluate-at", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(6)  # torch is loaded, training is on its way
+    time.sleep(6)
     assert process.poll() is None
-    return process
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_end_it_with_their_code(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    process = _started("--save", str(tmp_path / "x"))
     process.send_signal(number)
     out, error = process.communicate(timeout=30)
     assert process.returncode == code
     assert out == ""
     assert "Traceback" not in error
-    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.3, 0.6, 1.0])
+def test_sigterm_while_it_starts_ends_it_too(delay: float) -> None:
+    process = subprocess.Popen(
+        [str(DIGITLAB), "train", "--epochs", "100000", "--evaluate-at", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(delay)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    # So early that Python itself was still starting: the system's own answer to the signal.
+    assert process.returncode in {143, -signal.SIGTERM}
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_a_fetch_and_nothing_is_left(
+    empty_data_directory: Path, number: signal.Signals, code: int
+) -> None:
+    # A proxy that accepts and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = f"http://127.0.0.1:{server.getsockname()[1]}"
+        environment = os.environ | {"http_proxy": proxy, "https_proxy": proxy}
+        process = subprocess.Popen(
+            [str(DIGITLAB), "data", "fetch", "fashion-mnist"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        server.settimeout(60)
+        connection, _ = server.accept()  # now it waits for the first file
+        with connection:
+            assert [path.name[:15] for path in (empty_data_directory / "datasets").iterdir()] == [
+                ".fashion-mnist."
+            ]
+            process.send_signal(number)
+            _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "Traceback" not in error
+    assert list((empty_data_directory / "datasets").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [(">&-", 0, ""), ("> /dev/full", 1, "error: stdout: No space left on device\n"), (">&- 2>&-", 0, "")],
+)
+def test_stdout_may_be_closed_or_full(redirection: str, code: int, message: str) -> None:
+    done = subprocess.run(f"'{DIGITLAB}' data list {redirection}", shell=True, capture_output=True, text=True)  # noqa: S602
+    assert (done.returncode, done.stderr) == (code, message)
+
+
+def test_a_terminal_of_ascii_is_served(tmp_path: Path) -> None:
+    file = tmp_path / "net.safetensors"
+    run("train", *FAST, "--save", file)
+    done = run("evaluate", file, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_closed_stdout_ends_it_quietly() -> None:

@@ -1,5 +1,6 @@
 """The library: the bundled MNIST, the cache, and what happens to a cache that was damaged."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -12,7 +13,8 @@ import pytest
 
 from digitlab.datasets import Dataset, cache, library, load, names
 from digitlab.datasets.catalog import CATALOG, FILE_NAMES
-from digitlab.errors import DataError
+from digitlab.errors import DataError, SpecError
+from tests.datasets.files import entry_of, payloads
 
 CANONICAL_MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -116,13 +118,22 @@ def test_data_that_is_not_here_is_told(empty_data_directory: Path) -> None:
 
 @pytest.mark.parametrize("name", ["minst", "", "../mnist", "/etc", "Mnist"])
 def test_an_unknown_name_is_told(empty_data_directory: Path, name: str) -> None:
-    with pytest.raises(
-        DataError, match=r"found no such name, expected one of mnist, fashion-mnist; see `digitlab"
-    ):
+    with pytest.raises(SpecError, match=r"is not the name of a data set; use mnist, fashion-mnist, or add"):
         load(name)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "x"}', b"[" * 100_000, b"\xff"])
+ENTRY = entry_of(payloads(), name="mine").model_dump_json().encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"[]", b'{"name": "x"}', b"[" * 100_000, b"\xff"),
+        ENTRY.replace(b'"train_labels":', b'"labels":'),
+        ENTRY.replace(b"a small one", b"a \\u001b[31mred one"),
+        ENTRY.replace(b'"train_images":40', b'"train_images":-1'),
+    ],
+)
 def test_a_damaged_description_of_an_import_is_told(empty_data_directory: Path, content: bytes) -> None:
     folder = empty_data_directory / "datasets" / "mine"
     folder.mkdir(parents=True)
@@ -132,6 +143,14 @@ def test_a_damaged_description_of_an_import_is_told(empty_data_directory: Path, 
         DataError, match=r"(?s)dataset.json: found no valid description.*`digitlab data import mine PATH`"
     ):
         load("mine")
+
+
+def test_a_description_under_another_name_is_told(empty_data_directory: Path) -> None:
+    folder = empty_data_directory / "datasets" / "other"
+    folder.mkdir(parents=True)
+    (folder / "dataset.json").write_bytes(ENTRY)
+    with pytest.raises(DataError, match=r"found the description of 'mine', expected that of 'other'"):
+        load("other")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps rights otherwise")
@@ -154,6 +173,20 @@ def test_what_killed_processes_left_is_removed(empty_data_directory: Path) -> No
     load("mnist")
     assert not old.exists()
     assert young.exists()
+
+
+def test_a_place_that_cannot_be_taken_is_given_up(
+    empty_data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever the system answers, there is an end to it: here as when another process is always faster.
+    def rename(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+    stage, target = empty_data_directory / "stage", empty_data_directory / "target"
+    stage.mkdir(parents=True)
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="Directory not empty"):
+        cache._replace(stage, target)
 
 
 def test_every_entry_of_the_catalogue_is_complete() -> None:

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlab.engine.device import find_device, processor_name
+from digitlab.engine.device import find_device, processor_name, telling_of_memory
 from digitlab.engine.evaluate import evaluate
 from digitlab.engine.inputs import Examples
 from digitlab.engine.outcome import judge
 from digitlab.engine.rates import learning_rate
-from digitlab.errors import DeviceError
+from digitlab.errors import DeviceError, RunError
 from digitlab.networks import Layer, build, initial_layers
 from digitlab.spec import SGD, Budget, DataSpec, RunSpec, WarmupCosine
 
@@ -96,6 +96,16 @@ def test_a_layer_is_dead_when_no_example_moves_any_unit() -> None:
     assert evaluate(build((dead, out)), examples).has_dead_layer
     almost = Layer(dead.weight, np.array([-1, -1, 1e-3, -1, -1], np.float32))
     assert not evaluate(build((almost, out)), examples).has_dead_layer
+
+
+def test_memory_that_does_not_suffice_is_told() -> None:
+    with pytest.raises(RunError, match="memory does not suffice for this run; use smaller layers or batches"):  # noqa: SIM117
+        with telling_of_memory():
+            torch.empty(1 << 50)
+    with pytest.raises(RunError, match="memory does not suffice"), telling_of_memory():
+        np.empty(1 << 50)
+    with pytest.raises(RuntimeError, match="must match"), telling_of_memory():
+        torch.zeros(3) + torch.zeros(4)
 
 
 def test_devices_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

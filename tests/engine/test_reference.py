@@ -244,9 +244,7 @@ def test_a_point_of_the_curve_is_the_mean_since_the_one_before(mnist: Dataset, m
     assert some.metrics.validation_loss is None
 
 
-def test_runs_of_one_seed_share_their_order_and_their_first_layer(
-    mnist: Dataset, mnist_spec: DataSpec
-) -> None:
+def test_runs_of_one_seed_share_their_start_and_their_order(mnist: Dataset, mnist_spec: DataSpec) -> None:
     # Common random numbers: at rate 0 (nearly) only the network could tell two runs apart.
     tiny = {"learning_rate": 1e-12}
     one, _ = reference.train(small(mnist_spec, optimiser=tiny), mnist)
@@ -277,6 +275,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(mnist: Dataset, mnis
     assert math.isfinite(result.metrics.first_batch_loss)
     assert all(math.isnan(value) for value in (*result.curve.validation_loss, result.metrics.test_loss))
     assert math.isnan(result.metrics.test_accuracy)
+    assert result.metrics.validation_accuracy is not None
+    assert math.isnan(result.metrics.validation_accuracy)
     assert result.predictions is None
     again = RunResult.from_json(result.to_json())
     assert again.to_json() == result.to_json()

@@ -29,12 +29,17 @@ def list_() -> None:
     from rich.table import Table
 
     from digitlab.datasets import library
+    from digitlab.errors import DataError
 
     table = Table("name", "what", "state", box=None, header_style="")
     for column in ("training", "test", "classes"):
         table.add_column(column, justify="right")
     for name in library.names():
-        entry = library.entry(name)
+        try:
+            entry = library.entry(name)
+        except DataError:
+            table.add_row(name, "", "damaged: import it again", "", "", "")
+            continue
         table.add_row(
             name,
             entry.title,
@@ -43,7 +48,7 @@ def list_() -> None:
             f"{entry.test_images:,}",
             str(len(entry.class_names)),
         )
-    stdout().print(table, markup=False)
+    stdout().print(table)
 
 
 @data_app.command()
@@ -73,7 +78,7 @@ def show(name: Name) -> None:
     table.add_row("SHA-256", f"{entry.sha256} (all)")
     for role, digest in entry.payload_sha256.items():
         table.add_row("", f"{digest} ({role.replace('_', ' ')})")
-    stdout().print(table, markup=False, soft_wrap=True)
+    stdout().print(table, soft_wrap=True)
 
 
 @data_app.command()
@@ -86,17 +91,22 @@ def verify(
     from digitlab.datasets import library
     from digitlab.errors import DataError
 
-    checks = [check for each in ([name] if name else library.names()) for check in library.verify(each)]
-    if name and not checks:
-        raise DataError(
-            f"data set {name}", "nothing on this machine", "its files", f"run `digitlab data fetch {name}`"
-        )
-    for check in checks:
-        stdout().print(f"{'FAULT' if check.fault else 'sound'}  {check.path}", markup=False, soft_wrap=True)
-    for check in checks:
-        if check.fault:
-            stderr().print(f"error: {check.fault}", markup=False, soft_wrap=True)
-    if any(check.fault for check in checks):
+    faults: list[DataError] = []
+    for each in [name] if name else library.names():
+        try:
+            checks = library.verify(each)
+        except DataError as error:  # of its description; the other data sets are still to be verified
+            faults.append(error)
+            continue
+        if name and not checks:
+            remedy = f"run `digitlab data fetch {name}`"
+            raise DataError(f"data set {name}", "nothing on this machine", "its files", remedy)
+        for check in checks:
+            stdout().print(f"{'FAULT' if check.fault else 'sound'}  {check.path}", soft_wrap=True)
+        faults += [check.fault for check in checks if check.fault]
+    for fault in faults:
+        stderr().print(f"error: {fault}", soft_wrap=True)
+    if faults:
         raise typer.Exit(1)
 
 
@@ -151,5 +161,5 @@ def _print_added(entry: "DatasetEntry") -> None:
 
     sizes = f"{entry.train_images:,} training and {entry.test_images:,} test images"
     classes = f"{len(entry.class_names)} classes"
-    stdout().print(f"{entry.name}: {sizes}, {classes}, proved", markup=False)
-    stdout().print(str(cache.folder(entry.name)), markup=False, soft_wrap=True)
+    stdout().print(f"{entry.name}: {sizes}, {classes}, proved")
+    stdout().print(str(cache.folder(entry.name)), soft_wrap=True)

@@ -1,11 +1,17 @@
 """`digitlab evaluate`: a saved network on a test set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digitlab.cli.terminal import stdout
+
+if TYPE_CHECKING:
+    from digitlab.engine.confusion import Confusion
+
+_CLASSES_IN_A_MATRIX = 12
+"""A matrix of more does not fit a terminal."""
 
 
 def evaluate(
@@ -22,9 +28,19 @@ def evaluate(
     from digitlab import trained
     from digitlab.datasets import library
     from digitlab.engine.confusion import confusion_of
+    from digitlab.errors import DataError
 
     network = trained.load(file)
-    confusion = confusion_of(network, library.load(data or network.spec.data.name))
+    trained_on = network.spec.data
+    dataset = library.load(data or trained_on.name)
+    if data is None and dataset.entry.sha256 != trained_on.sha256:
+        raise DataError(
+            f"data set {trained_on.name}",
+            f"SHA-256 {dataset.entry.sha256[:12]}…",
+            f"{trained_on.sha256[:12]}…, which the network was trained on",
+            f"say that it is meant all the same: --data {trained_on.name}",
+        )
+    confusion = confusion_of(network, dataset)
     if json:
         print(confusion.to_json())
         return
@@ -40,10 +56,31 @@ def evaluate(
     for i, (name, images, accuracy, row) in enumerate(counts):
         table.add_row(name, f"{images:,}", f"{row[i]:,}", f"{accuracy:.4f}")
     out.print(table)
-    out.print("\nConfusions: a row for each true class, a column for each predicted one")
+    if len(confusion.class_names) <= _CLASSES_IN_A_MATRIX:
+        _print_matrix(confusion)
+    else:
+        _print_most_frequent(confusion)
+
+
+def _print_matrix(confusion: "Confusion") -> None:
+    from rich.table import Table
+
     table = Table("", box=None, header_style="")
     for name in confusion.class_names:
         table.add_column(name[:6], justify="right")
     for name, row in zip(confusion.class_names, confusion.counts, strict=True):
         table.add_row(name[:6], *(str(count) if count else "·" for count in row))
-    out.print(table)
+    stdout().print("\nConfusions: a row for each true class, a column for each predicted one")
+    stdout().print(table)
+
+
+def _print_most_frequent(confusion: "Confusion") -> None:
+    pairs = [
+        (count, true, predicted)
+        for i, (true, row) in enumerate(zip(confusion.class_names, confusion.counts, strict=True))
+        for j, (predicted, count) in enumerate(zip(confusion.class_names, row, strict=True))
+        if count and i != j
+    ]
+    stdout().print("\nThe most frequent confusions (all of them: --json)")
+    for count, true, predicted in sorted(pairs, reverse=True)[:20]:
+        stdout().print(f"{count:7,}  {true} taken for {predicted}")

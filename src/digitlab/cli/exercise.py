@@ -37,7 +37,7 @@ def exercise(
 def _print_as_handout(name: str, result: "RunResult") -> None:
     """The lines that the handout's script of this name prints."""
     out = stdout()
-    out.print(f"{name} (seed {result.spec.seed})", markup=False)
+    out.print(f"{name} (seed {result.spec.seed})")
     for epoch, loss in enumerate(result.curve.training_loss):
         out.print(f"Epoch {epoch} - Training loss: {loss}")
     out.print(f"Number Of Images Tested = {len(result.predictions or b'')}")
@@ -79,14 +79,13 @@ def _print_comparison(rows: "list[_Row]") -> None:
     out = stdout()
     out.print(table)
     if seeds > 1:
-        out.print(f"\nours: mean ± standard deviation of {seeds} seeds", markup=False)
+        out.print(f"\nours: mean ± standard deviation of {seeds} seeds")
     out.print(f"z: standard deviations between the handout's figure and the mean of {source}")
     out.print(f"inside: |z| is at most {Z_LIMIT:g}")
     verdict = f"outside are {'; '.join(outside)}" if outside else "all inside"
     out.print(
         f"Of the handout's figures, {len(figures)} can be compared: {verdict}. "
         f"The largest |z| is {abs(farthest.z):.1f} ({farthest_run.name}, {farthest.label}).",
-        markup=False,
     )
 
 

@@ -4,6 +4,7 @@ Exit codes: 0 done (a run that diverged is a result); 1 data or run failure, or 
 130 interrupted by Ctrl-C; 143 terminated by SIGTERM.
 """
 
+import io
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ EXIT_FAILURE, EXIT_USAGE, EXIT_SIGTERM = 1, 2, 128 + signal.SIGTERM
 
 
 class _PlainGroup(TyperGroup):
-    """A list of commands in plain text: drawn with rich it would take twice as long to appear."""
+    """A list of commands in plain text: drawn with rich it would keep its reader waiting."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{**options, "rich_markup_mode": None})  # type: ignore[arg-type]
@@ -61,8 +62,13 @@ def digitlab(
     """
 
 
+_terminated = False
+
+
 def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
     # As an exception, so that files half written are removed on the way out.
+    global _terminated  # noqa: PLW0603
+    _terminated = True
     sys.exit(EXIT_SIGTERM)
 
 
@@ -72,24 +78,47 @@ def _fail(message: object, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _prepare_streams() -> None:
+    """Make stdout and stderr fit to be written to, whatever the caller has made of them."""
+    if sys.stdout is None:  # closed
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an encoding without ± or …
+
+
 def main() -> NoReturn:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    _prepare_streams()
     try:
         try:
             app()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read stdout has gone. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read stdout has gone.
+        _drop_stdout()
         sys.exit(EXIT_FAILURE)
     except SpecError as error:
         _fail(error, EXIT_USAGE)
     except DigitlabError as error:
         _fail(error, EXIT_FAILURE)
-    except MemoryError:
-        _fail("out of memory; use smaller networks or batches", EXIT_FAILURE)
+    except OSError as error:
+        _drop_stdout()
+        name = error.filename if error.filename is not None else "stdout"
+        _fail(f"{name}: {error.strerror}", EXIT_FAILURE)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except Exception:
+        if _terminated:  # Python wraps what is raised while a class is made: SIGTERM in mid-import
+            sys.exit(EXIT_SIGTERM)
+        raise
     sys.exit(0)
+
+
+def _drop_stdout() -> None:
+    """Let nothing more go to stdout: Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

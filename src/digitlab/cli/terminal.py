@@ -31,7 +31,7 @@ def _console(*, stderr: bool) -> "Console":
     # Loaded here, as all of rich is: it takes a good part of the time that --help may take.
     from rich.console import Console
 
-    console = Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False, markup=False)
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH_OF_NO_TERMINAL)
     return console

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 DATA, NETWORK, OPTIMISER, SCHEDULE, BUDGET, RUN = "Data", "Network", "Optimiser", "Schedule", "Budget", "Run"
 
 
+def _number(text: str) -> int | str:
+    try:
+        return int(text) if text.strip().isdecimal() else text
+    except ValueError:  # thousands of digits
+        return text
+
+
 def _numbers(text: str) -> tuple[int | str, ...]:
     """`100,50` as numbers; what is none stays a text, for the RunSpec to refuse with all other faults."""
-    return (
-        tuple(int(item) if item.strip().isdecimal() else item for item in text.split(","))
-        if text.strip()
-        else ()
-    )
+    return tuple(map(_number, text.split(","))) if text.strip() else ()
 
 
 def train(
@@ -186,6 +189,7 @@ def train(
 ) -> None:
     """Train one network, by default by the exercise's recipe."""
     from digitlab import lab
+    from digitlab.trained import writable_target
 
     options: dict[str, Any] = {
         "data": data,
@@ -215,15 +219,20 @@ def train(
     }
     wishes = cast("Wishes", {name: value for name, value in options.items() if value is not None})
     run = lab.make_spec(lab.read_document(spec) if spec else None, **wishes)
+    if save:
+        writable_target(save)
     with training_progress("-".join(map(str, run.layer_sizes))) as on_progress:
-        result = lab.train(run, device=device, save=save, on_progress=on_progress)
+        result, network = lab.run(run, device=device, on_progress=on_progress)
     if json:
         print(result.to_json())
     else:
-        _show(result, save)
+        _show(result)
+    if save:  # last, so that the result is not lost with it
+        network.save(save)
+        stderr().print(f"weights: {save}", soft_wrap=True)
 
 
-def _show(result: "RunResult", saved: Path | None) -> None:
+def _show(result: "RunResult") -> None:
     """The result, as a person reads it."""
     from rich.table import Table
 
@@ -240,9 +249,7 @@ def _show(result: "RunResult", saved: Path | None) -> None:
     table.add_row("test loss", f"{metrics.test_loss:.4f}")
     table.add_row("test accuracy", f"{metrics.test_accuracy:.4f}")
     table.add_row("key", result.key)
-    if saved is not None:
-        table.add_row("weights", str(saved))
-    stdout().print(table, markup=False)
+    stdout().print(table)
     if result.outcome == "diverged":
         stderr().print(f"The loss was not finite at step {metrics.steps:,}. Try a smaller learning rate.")
     if result.outcome == "collapsed":

@@ -4,6 +4,7 @@ A folder holds the four IDX files, uncompressed, so that they can be mapped into
 data set's `dataset.json` beside them. Whatever is published was proved; whatever is opened is proved again.
 """
 
+import errno
 import os
 import secrets
 import shutil
@@ -17,12 +18,14 @@ import platformdirs
 from digitlab.errors import DataError
 
 _STALE_SECONDS = 24 * 3600
+_ATTEMPTS = 20
 
 
 def data_directory() -> Path:
     """Where digitlab keeps its data: DIGITLAB_DATA, or the platform's place for it."""
     chosen = os.environ.get("DIGITLAB_DATA")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("digitlab")
+    # os.path.expanduser leaves the ~ of an unknown user as it is, where Path.expanduser raises.
+    return Path(os.path.expanduser(chosen)) if chosen else platformdirs.user_data_path("digitlab")  # noqa: PTH111
 
 
 def folder(name: str) -> Path:
@@ -71,18 +74,19 @@ def _partial(target: Path) -> Path:
 def _replace(stage: Path, target: Path) -> None:
     # A folder cannot replace a full one in one move. Between the two moves there is none, which is told as
     # "not on this machine": never a mixture of old and new.
-    while True:
+    for attempt in range(1, _ATTEMPTS + 1):
         old = _partial(target)
+        with suppress(FileNotFoundError):
+            target.rename(old)
         try:
-            with suppress(FileNotFoundError):
-                target.rename(old)
             stage.rename(target)
-        except OSError:
-            if not target.exists():
-                with suppress(OSError):
-                    old.rename(target)
-                raise
-            # Another process has put its own there between the two moves: once more.
+        except OSError as error:
+            # Another process may have put its own there between the two moves: then once more.
+            if error.errno in {errno.EEXIST, errno.ENOTEMPTY} and attempt < _ATTEMPTS:
+                continue
+            with suppress(OSError):
+                old.rename(target)
+            raise
         else:
             return
         finally:

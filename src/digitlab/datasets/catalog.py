@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from digitlab.datasets.idx import Kind
 from digitlab.spec import Count, DataSpec
@@ -26,6 +26,9 @@ def file_kind(role: FileRole) -> Kind:
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""A line without control characters: it is shown in terminals."""
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -39,21 +42,22 @@ class DatasetEntry(Document):
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
-    title: str
-    class_names: Annotated[tuple[str, ...], Field(strict=False, min_length=2, max_length=256)]
+    title: Text
+    class_names: Annotated[tuple[Text, ...], Field(strict=False, min_length=2, max_length=256)]
     train_images: Count
     test_images: Count
     payload_sha256: dict[FileRole, Digest]
-    licence: str
-    citation: str
-    homepage: str = ""
-    mirrors: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    licence: Text
+    citation: Text
+    homepage: Text = ""
+    mirrors: Annotated[tuple[Text, ...], Field(strict=False)] = ()
 
-    @model_validator(mode="after")
-    def _has_four_digests(self) -> "DatasetEntry":
-        if set(self.payload_sha256) != set(FILE_NAMES):
-            refuse(f"must hold a payload_sha256 for each of {', '.join(FILE_NAMES)}")
-        return self
+    @field_validator("payload_sha256")
+    @classmethod
+    def _has_four_digests(cls, digests: dict[FileRole, str]) -> dict[FileRole, str]:
+        if set(digests) != set(FILE_NAMES):
+            refuse(f"must hold a digest for each of {', '.join(FILE_NAMES)}")
+        return digests
 
     @property
     def sha256(self) -> str:

@@ -1,6 +1,7 @@
 """Importing: the four IDX files of a data set from a directory, gzip or raw, into the cache."""
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def _find(directory: Path, role: FileRole, known: DatasetEntry | None) -> IdxFil
     count = known.item_count(role) if known else None
     for file_name in (usual, usual.replace("-idx", ".idx")):
         for suffix in (".gz", ""):
-            if (path := directory / f"{file_name}{suffix}").is_file():
+            # os.path.isfile takes any name, where Path.is_file raises when it is too long.
+            if os.path.isfile(path := directory / f"{file_name}{suffix}"):  # noqa: PTH113
                 return IdxFile(path, file_kind(role), _REMEDY, count)
     raise DataError(
         directory, f"no file {usual}.gz or {usual}", "the four IDX files", "name the folder that holds them"

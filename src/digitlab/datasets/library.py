@@ -18,7 +18,7 @@ from digitlab.datasets import cache
 from digitlab.datasets.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRole, file_kind
 from digitlab.datasets.dataset import Dataset, LabelledImages
 from digitlab.datasets.idx import IdxFile
-from digitlab.errors import DataError, SpecError
+from digitlab.errors import DataError, Fault, SpecError
 
 _BUNDLED = Path(__file__).parent / "bundled"
 IMPORTED_ENTRY = "dataset.json"
@@ -46,22 +46,25 @@ def names() -> list[str]:
 def entry(name: str) -> DatasetEntry:
     """What is known of the data set of this name, from the catalogue or from its import.
 
-    Raises DataError when there is none of this name.
+    Raises SpecError when there is none of this name, DataError when its description is damaged.
     """
     if name in CATALOG:
         return CATALOG[name]
     if name not in names():
-        raise DataError(f"data set {name!r}", "no such name", f"one of {', '.join(names())}", _HOW_TO_ADD)
+        problem = (
+            f"is not the name of a data set; use {', '.join(names())}, or add it by `digitlab data import`"
+        )
+        raise SpecError([Fault("data", name, problem)])
     path = cache.folder(name) / IMPORTED_ENTRY
     try:
-        return DatasetEntry.from_json(path.read_bytes())
+        described = DatasetEntry.from_json(path.read_bytes())
     except (OSError, SpecError) as error:
         raise DataError(
             path, f"no valid description ({error})", "what an import wrote", _again(name)
         ) from None
-
-
-_HOW_TO_ADD = "see `digitlab data list`, or add your own with `digitlab data import NAME PATH`"
+    if described.name != name:
+        raise DataError(path, f"the description of {described.name!r}", f"that of {name!r}", _again(name))
+    return described
 
 
 def _again(name: str) -> str:
@@ -121,8 +124,8 @@ def _dataset(known: DatasetEntry, arrays: dict[FileRole, UInt8[np.ndarray, "n ..
 def load(name: str = "mnist") -> Dataset:
     """The data set of this name: images as bytes [n, 28, 28], labels [n], read-only.
 
-    Raises DataError when there is no such data set, when it is not on this machine, or when a file of it is
-    not what it should be.
+    Raises SpecError when there is no such data set; DataError when it is not on this machine, or when a file
+    of it is not what it should be.
     """
     known = entry(name)
     if is_cached(name):
@@ -163,7 +166,7 @@ class FileCheck:
 def verify(name: str) -> list[FileCheck]:
     """Prove every file of a data set that is on this machine, bundled and cached; empty: none is.
 
-    Raises DataError when there is no data set of this name.
+    Raises SpecError when there is no data set of this name, DataError when its description is damaged.
     """
     known = entry(name)
     sources: list[tuple[dict[FileRole, IdxFile], Callable[[IdxFile], bytes | memoryview]]] = []

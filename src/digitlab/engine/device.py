@@ -1,11 +1,13 @@
 """Devices by name: cpu, cuda, mps."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from digitlab.errors import DeviceError
+from digitlab.errors import DeviceError, RunError
 from digitlab.spec import Precision
 
 
@@ -30,6 +32,21 @@ def find_device(name: str, precision: Precision = "float32") -> torch.device:
     if kind == "mps" and precision == "float64":
         raise DeviceError("device: 'mps' cannot compute in float64; use cpu, or precision float32")
     return torch.device(name)
+
+
+@contextmanager
+def telling_of_memory() -> Iterator[None]:
+    """Say in words when memory does not suffice: torch says it in several ways.
+
+    Raises RunError.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # The CPU's allocator raises a plain RuntimeError, which names it.
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise RunError("memory does not suffice for this run; use smaller layers or batches") from error
+        raise
 
 
 def processor_name(device: torch.device) -> str:

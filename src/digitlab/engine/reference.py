@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from digitlab import networks
 from digitlab.datasets.dataset import Dataset
-from digitlab.engine.device import find_device
+from digitlab.engine.device import find_device, telling_of_memory
 from digitlab.engine.evaluate import Evaluation, evaluate
 from digitlab.engine.inputs import RunInputs, run_inputs
 from digitlab.engine.order import batches
@@ -37,19 +37,27 @@ def train(
     """Train the network that `spec` describes on its data set.
 
     device: `cpu`, `cuda`, `cuda:1`, `mps`
-    Raises DeviceError when the device is not there, SpecError when the data set is not the spec's.
+    Raises DeviceError when the device is not there, SpecError when the data set is not the spec's, RunError
+    when memory does not suffice.
     """
     if dataset.entry.data_spec != spec.data:
         raise SpecError(
-            [Fault("data", spec.data.name, f"is not the data set given, {dataset.entry.data_spec}")]
+            [
+                Fault(
+                    "data",
+                    spec.data.name,
+                    f"is not the data set given ({dataset.entry.name}); load the one it names",
+                )
+            ]
         )
     place = find_device(device, spec.precision)
     start = time.perf_counter()
-    inputs = run_inputs(spec, dataset, place)
-    layers = networks.initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
-    network = networks.build(layers, place)
-    record = _fit(spec, inputs, network, on_progress)
-    outcome, metrics, predictions = _conclude(spec, inputs, network, record)
+    with telling_of_memory():
+        inputs = run_inputs(spec, dataset, place)
+        layers = networks.initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
+        network = networks.build(layers, place)
+        record = _fit(spec, inputs, network, on_progress)
+        outcome, metrics, predictions = _conclude(spec, inputs, network, record)
     result = RunResult.of(
         spec,
         outcome=outcome,
@@ -175,9 +183,10 @@ def _conclude(
         has_dead_layer=train.has_dead_layer,
         classes=spec.data.classes,
     )
+    validation = record.validation[-1] if record.validation else None
     if outcome == "diverged":
         train = test = Evaluation.unknown()
-    validation = record.validation[-1] if record.validation else None
+        validation = Evaluation.unknown() if record.validation else None
     metrics = Metrics(
         training_loss=record.training_loss[-1],
         training_set_loss=train.loss,

@@ -122,6 +122,22 @@ def loader_epoch(hidden: tuple[int, ...]) -> Callable[[], object]:
     return train
 
 
+def beside_a_busy_process(wait_policy: str) -> Callable[[], object]:
+    """200 steps of 784-100-100-10 in a process of its own, while another one keeps a core busy."""
+    script = "from digitlab import lab; lab.train(hidden=(100, 100), steps=200)"
+    environment = os.environ | {"OMP_WAIT_POLICY": wait_policy}
+
+    def train() -> None:
+        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+        finally:
+            busy.kill()
+            busy.wait()
+
+    return train
+
+
 def measures() -> dict[str, tuple[Callable[[], object], str]]:
     """Each measure's work, and the name of its baseline."""
     helps = "python -c 'import typer, rich'"
@@ -135,6 +151,12 @@ def measures() -> dict[str, tuple[Callable[[], object], str]]:
     for name, hidden in HIDDEN.items():
         found[f"{name}, DataLoader"] = (loader_epoch(hidden), f"{name}, DataLoader")
         found[f"{name}, reference engine"] = (epoch(hidden), f"{name}, DataLoader")
+    active = "200 steps beside a busy process, threads wait actively"
+    found[active] = (beside_a_busy_process("ACTIVE"), active)
+    found["200 steps beside a busy process, threads wait passively"] = (
+        beside_a_busy_process("PASSIVE"),
+        active,
+    )
     return found
 
 
@@ -154,7 +176,8 @@ def report(results: list[Measured]) -> str:
             f"{processor_name(torch.device('cpu'))}, {os.cpu_count()} cores, {platform.system()}; "
             f"Python {where.versions.python}, torch {where.versions.torch}, {where.threads} threads; "
             f"n = {len(results[0].seconds)}; written by `benchmarks/run.py`.",
-            "Training rows: one epoch over 60,000 images at batch 100, float32.",
+            "Training rows: one epoch over 60,000 images at batch 100, float32; the last two: 200 steps of "
+            "784-100-100-10 in a process of its own, its start included.",
             "",
             "| what | seconds, median | range | ratio of medians |",
             "|---|---|---|---|",

@@ -1,6 +1,9 @@
 """What all tests share: real MNIST, in a data directory of the tests' own."""
 
 import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
+
 from pathlib import Path
 
 import pytest

@@ -87,6 +87,13 @@ def test_own_seeds_make_the_spread_from_five_on() -> None:
     assert not few[1].is_inside  # 2.0 is no loss after two epochs
 
 
+def test_a_run_of_ones_own_is_judged_too() -> None:
+    run = RUNS[1]
+    good, bad = (_result([loss, *run.training_loss[1:]], 0.928) for loss in (run.training_loss[0], 2.5))
+    assert all(figure.is_inside for figure in compare(run, [good]))
+    assert [figure.label for figure in compare(run, [bad]) if not figure.is_inside] == ["loss at epoch 0"]
+
+
 def test_the_accuracy_is_compared_after_15_epochs_only() -> None:
     shorter, longer = _result([0.5] * 14, 0.9), _result([0.5] * 16, 0.9)
     for results in ([shorter], [longer]):

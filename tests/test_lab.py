@@ -105,7 +105,7 @@ def test_all_faults_are_told_the_data_sets_too() -> None:
     )
     unknown: Any = {"learning_rat": 3}
     with pytest.raises(
-        SpecError, match="learning_rat: 3 is for a field that does not exist here; leave it out"
+        SpecError, match=r"learning_rat: 3 is for no wish; there are data, scaling, .*learning_rate"
     ):
         lab.make_spec(**unknown)
 

@@ -180,8 +180,7 @@ def test_all_faults_are_told_at_once_each_with_field_value_and_remedy() -> None:
         "hidden.3: 2.5 is not a whole number; give one such as 100",
         "optimiser.learning_rate: nan is not a finite number; give one such as 0.01",
         "optimiser.momentum: True is not a number; give one such as 0.01",
-        "optimiser.beta1: 0.5 is for a field that does not exist here; leave it out; there are kind, "
-        "learning_rate, momentum, nesterov, weight_decay",
+        "optimiser.beta1: 0.5 is for another kind of optimiser; choose adam or adamw, or leave it out",
         "batch_size: 0 is too small; it must be at least 1",
         "budget: {'epochs': 2, 'steps': 4} must hold either epochs or steps; give exactly one of them",
         "schedule.kind: 'steps' is not known; use one of 'constant', 'warmup-cosine'",
@@ -224,8 +223,8 @@ def test_a_number_too_large_for_a_float_is_refused() -> None:
         ({"train_size": True}, "train_size: True is not a whole number; give one such as 100"),
         (
             {"train_size": 50_001, "validation_size": 10_000},
-            "train_size: 50001 is more than the 60,000 training images of mnist; use at most 50000 beside 10000 "
-            "for validation",
+            "train_size: 50001 is more than the 50,000 training images of mnist that are left beside 10,000 for "
+            "validation; use at most 50000",
         ),
         (
             {"validation_size": 60_000},
@@ -275,6 +274,14 @@ def test_a_number_too_large_for_a_float_is_refused() -> None:
         (
             {"optimiser": {"kind": "lion"}},
             "optimiser.kind: 'lion' is not known; use one of 'sgd', 'adam', 'adamw'",
+        ),
+        (
+            {"schedule": {"warmup_steps": 3}},
+            "schedule.warmup_steps: 3 is for another kind of schedule; choose warmup-cosine, or leave it out",
+        ),
+        (
+            {"optimiser": {"momentun": 0.5}},
+            "optimiser.momentun: 0.5 is for a field that does not exist here; did you mean momentum?",
         ),
         ({"optimiser": {"momentum": 1}}, "optimiser.momentum: 1 is too large; it must be less than 1"),
     ],

@@ -69,9 +69,15 @@ class Figure:
         return self.spread.z(self.handout)
 
     @property
+    def z_of_ours(self) -> tuple[float, ...]:
+        """Where ours lie in the spread, [seed]."""
+        return tuple(self.spread.z(value) for value in self.ours)
+
+    @property
     def is_inside(self) -> bool:
-        """Whether the handout's figure lies inside the spread."""
-        return abs(self.z) <= Z_LIMIT
+        """Whether the handout's figure lies inside the spread, and ours too when others made the spread."""
+        judged = [self.z] if len(self.ours) == self.spread.seeds else [self.z, *self.z_of_ours]
+        return all(abs(z) <= Z_LIMIT for z in judged)
 
 
 def _read(name: str) -> Any:

@@ -91,7 +91,17 @@ def make_spec(base: Base = None, **wishes: Unpack[Wishes]) -> RunSpec:
     for name, value in wishes.items():
         part, inner = _PARTS.get(name, (name, ""))
         fields[part] = {**_mapping(fields.get(part), part), inner: value} if inner else value
-    return _with_data_set(fields)
+    try:
+        return _with_data_set(fields)
+    except SpecError as error:
+        raise SpecError([_in_flat_names(fault, wishes) for fault in error.faults]) from None
+
+
+def _in_flat_names(fault: Fault, wishes: Mapping[str, Any]) -> Fault:
+    """A fault of a wish that nobody can grant, with the names of those that can be granted."""
+    if fault.field not in wishes or fault.field in Wishes.__annotations__:
+        return fault
+    return Fault(fault.field, fault.value, f"is for no wish; there are {', '.join(Wishes.__annotations__)}")
 
 
 def _mapping(value: object, name: str) -> dict[str, Any]:

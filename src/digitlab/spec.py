@@ -216,8 +216,12 @@ class RunSpec(Document):
         if size > data.train_images - held_out:
             usual = 10_000
             if held_out:
-                remedy = f"use at most {data.train_images - held_out} beside {held_out} for validation"
-            elif data.train_images > 2 * usual:
+                left = data.train_images - held_out
+                refuse(
+                    f"is more than the {left:,} training images of {data.name} that are left beside "
+                    f"{held_out:,} for validation; use at most {left}"
+                )
+            if data.train_images > 2 * usual:
                 remedy = (
                     f"use at most {data.train_images}, or {data.train_images - usual} with a validation split"
                 )

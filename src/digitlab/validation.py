@@ -180,8 +180,17 @@ def _choices(annotation: Any) -> list[type[Part]]:
     return [choice for choice in found if isinstance(choice, type) and issubclass(choice, Part)]
 
 
-def _unknown_field(name: str, names: list[str]) -> str:
-    similar = difflib.get_close_matches(name, names, n=1)
+def _unknown_field(model: type[Part], place: tuple[int | str, ...]) -> str:
+    *above, name = place
+    kinds = [
+        str(part.model_fields["kind"].default)
+        for part in _choices(model.model_fields[str(above[0])].annotation if above else None)
+        if "kind" in part.model_fields and name in part.model_fields
+    ]
+    if kinds:
+        return f"is for another kind of {above[0]}; choose {' or '.join(kinds)}, or leave it out"
+    names = _field_names(model, tuple(above))
+    similar = difflib.get_close_matches(str(name), names, n=1)
     advice = f"did you mean {similar[0]}?" if similar else f"leave it out; there are {', '.join(names)}"
     return f"is for a field that does not exist here; {advice}"
 
@@ -194,7 +203,7 @@ def _fault(detail: ErrorDetails, model: type[Part], tagged: frozenset[str]) -> F
         path.append("kind")
         value = detail["ctx"]["tag"]
     if detail["type"] == "extra_forbidden":
-        problem = _unknown_field(str(place[-1]), _field_names(model, place[:-1]))
+        problem = _unknown_field(model, place)
     else:
         # A type of fault that pydantic adds one day is still told, in pydantic's words.
         template = _PROBLEMS.get(detail["type"], detail["msg"].replace("{", "{{").replace("}", "}}"))

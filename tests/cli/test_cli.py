@@ -106,6 +106,8 @@ def test_train_prints_a_summary_on_stdout_and_nothing_on_stderr() -> None:
     assert "784-10-10, 7,960 parameters" in done.stdout
     assert "completed after 20 steps" in done.stdout
     assert re.search(r"test accuracy +0\.\d{4}", done.stdout)
+    assert re.search(r"step +training loss\n +5 +2\.\d{4}\n(.*\n){2} +20 +2\.\d{4}\n", done.stdout)
+    assert "500 images of mnist, batches of 100, seed 0" in done.stdout
     assert "\x1b" not in done.stdout
 
 
@@ -258,7 +260,7 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
         (
             ["train", "--optimiser", "adam", "--momentum", "0.9"],
             2,
-            "error: optimiser.momentum: 0.9 is for a field",
+            "error: optimiser.momentum: 0.9 is for another kind of optimiser; choose sgd",
         ),
         (
             ["train", "--data", "minst"],
@@ -329,7 +331,9 @@ def test_data_commands_from_import_to_training(tmp_path: Path, empty_data_direct
     source = write_files(tmp_path / "source", payloads(train=200, test=50))
     done = run("data", "import", "mine", source)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("mine: 200 training and 50 test images, 10 classes, proved\n")
+    assert done.stdout.startswith(
+        "mine: 200 training and 50 test images, 10 classes, sound; their digests are recorded\n"
+    )
     listed = run("data", "list").stdout
     assert re.search(r"mnist +MNIST handwritten digits +bundled +60,000 +10,000 +10", listed)
     assert re.search(r"fashion-mnist .* to be fetched", listed)
@@ -535,7 +539,8 @@ def test_the_exercise_prints_the_handouts_lines_and_compares() -> None:
             r"Number Of Images Tested = 10000\n\nModel Accuracy = 0\.\d+\n"
         )
         assert re.search(block, done.stdout)
-    assert re.search(r"784-100-100-10 +handout +2\.0492", done.stdout)
+    assert re.search(r"89,610 params +handout +2\.0492 +0\.8995", done.stdout)
+    assert re.search(r"network +loss at epoch 0 +loss at epoch 1 +both are", done.stdout)
     assert "mean of 24 other seeds, measured beforehand" in re.sub(r"\s+", " ", done.stdout)
     assert "Of the handout's figures, 6 can be compared: all inside." in re.sub(r"\s+", " ", done.stdout)
 
@@ -544,6 +549,7 @@ def test_the_exercise_prints_the_handouts_lines_and_compares() -> None:
 def test_the_exercise_with_five_seeds_compares_with_its_own_spread() -> None:
     done = run("exercise", "--epochs", 1, "--seeds", 5)
     assert done.returncode == 0
+    assert len(re.findall(r"seed \d of 0 to 4: accuracy 0\.\d{4}", done.stderr)) == 15
     text = re.sub(r"\s+", " ", done.stdout)
     assert "ours: mean ± standard deviation of 5 seeds" in text
     assert "mean of these 5 seeds" in text

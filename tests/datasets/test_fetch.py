@@ -113,7 +113,7 @@ def test_when_all_fail_each_answer_is_told_and_nothing_is_left(
         fetch(dead)
     lines = str(caught.value).splitlines()
     name = "train-images-idx3-ubyte.gz"
-    assert lines[0] == f"{name} of small: found no mirror that has it:"
+    assert lines[0] == f"{name} of small: found no mirror that has it; they answered"
     assert lines[1] == f"  {address}/missing/{name}: HTTP status 404 Not Found"
     assert lines[2] == f"  {address}/html/{name}: found a web page (HTML), expected an IDX file of images"
     assert lines[3].startswith(f"  {address}/truncated/{name}: found a gzip stream that ends too early")

@@ -158,8 +158,12 @@ def import_(
 
 def _print_added(entry: "DatasetEntry") -> None:
     from digitlab.datasets import cache
+    from digitlab.datasets.catalog import CATALOG
 
     sizes = f"{entry.train_images:,} training and {entry.test_images:,} test images"
     classes = f"{len(entry.class_names)} classes"
-    stdout().print(f"{entry.name}: {sizes}, {classes}, proved")
+    how = (
+        "proved by the catalogue's digests" if entry.name in CATALOG else "sound; their digests are recorded"
+    )
+    stdout().print(f"{entry.name}: {sizes}, {classes}, {how}", soft_wrap=True)
     stdout().print(str(cache.folder(entry.name)), soft_wrap=True)

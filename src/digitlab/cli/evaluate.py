@@ -45,6 +45,10 @@ def evaluate(
         print(confusion.to_json())
         return
     out = stdout()
+    sizes = "-".join(map(str, network.spec.layer_sizes))
+    out.print(
+        f"{file}: {sizes}, trained on {trained_on.name}, tested on {dataset.entry.name}", soft_wrap=True
+    )
     out.print(f"Number of images tested: {confusion.images:,}")
     out.print(f"Accuracy: {confusion.accuracy:.4f}\n")
     table = Table("class", box=None, header_style="")
@@ -66,10 +70,11 @@ def _print_matrix(confusion: "Confusion") -> None:
     from rich.table import Table
 
     table = Table("", box=None, header_style="")
-    for name in confusion.class_names:
-        table.add_column(name[:6], justify="right")
-    for name, row in zip(confusion.class_names, confusion.counts, strict=True):
-        table.add_row(name[:6], *(str(count) if count else "·" for count in row))
+    for i in range(len(confusion.class_names)):
+        table.add_column(str(i), justify="right")
+    for i, (name, row) in enumerate(zip(confusion.class_names, confusion.counts, strict=True)):
+        head = name if name == str(i) else f"{i} {name}"
+        table.add_row(head, *(str(count) if count else "·" for count in row))
     stdout().print("\nConfusions: a row for each true class, a column for each predicted one")
     stdout().print(table)
 

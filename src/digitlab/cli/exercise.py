@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlab.cli.terminal import stdout, training_progress
+from digitlab.cli.terminal import stderr, stdout, training_progress
 
 if TYPE_CHECKING:
     from digitlab.handout import Figure, HandoutRun
@@ -27,8 +27,15 @@ def exercise(
     rows: list[_Row] = []
     for run in handout_runs():
         specs = [lab.make_spec(hidden=run.hidden, epochs=epochs, seed=seed) for seed in range(seeds)]
+        results = []
         with training_progress(run.name, runs=seeds) as on_progress:
-            results = [lab.train(spec, device=device, on_progress=on_progress) for spec in specs]
+            for spec in specs:
+                results.append(lab.run(spec, device=device, on_progress=on_progress)[0])
+                if seeds > 1 and not stderr().is_terminal:  # no bar shows that it goes on
+                    accuracy = results[-1].metrics.test_accuracy
+                    stderr().print(
+                        f"{run.name}, seed {spec.seed} of 0 to {seeds - 1}: accuracy {accuracy:.4f}"
+                    )
         _print_as_handout(run.name, results[0])
         rows.append((run, results, compare(run, results)))
     _print_comparison(rows)
@@ -48,44 +55,46 @@ def _print_comparison(rows: "list[_Row]") -> None:
     """The table of figures beside the handout's, and the verdict on all of them."""
     from rich.table import Table
 
-    from digitlab.handout import EPOCHS, Z_LIMIT
+    from digitlab.handout import Z_LIMIT
 
-    shared = [figure.label for figure in rows[0][2]]
-    labels = [
-        label
-        for label in ("loss at epoch 0", f"loss at epoch {EPOCHS - 1}", "test accuracy")
-        if label in shared
-    ]
-    # Three lines a network, so that the widest table fits a terminal of 80 columns.
+    losses = [figure.label for figure in rows[0][2] if figure.label.startswith("loss")]
+    labels = list(dict.fromkeys([losses[0], losses[-1], rows[0][2][-1].label]))
+    seeds = len(rows[0][1])
+    own = rows[0][2][0].spread.seeds == seeds
+    # Several lines a network, so that the widest table fits a terminal of 80 columns.
     table = Table("network", "", box=None, header_style="", pad_edge=False, collapse_padding=True)
     for label in labels:
         table.add_column(label, justify="right")
-    table.add_column("handout")
+    table.add_column("both are" if not own else "handout")
     for run, results, compared in rows:
         shown = [figure for figure in compared if figure.label in labels]
         inside = "inside" if all(figure.is_inside for figure in shown) else "outside"
         spec = results[0].spec
-        table.add_row(run.name, "ours", *(_ours(figure) for figure in shown))
-        table.add_row("-".join(map(str, spec.layer_sizes)), "handout", *(f"{f.handout:.4f}" for f in shown))
-        parameters = f"{spec.parameter_count:,} params"
-        table.add_row(parameters, "z", *(f"{figure.z:+.1f}" for figure in shown), inside)
+        lines = [("ours", [_ours(figure) for figure in shown])]
+        if not own:
+            ours = [max(figure.z_of_ours, key=abs) for figure in shown]
+            lines.append(("z", [f"{z:+.1f}" for z in ours]))
+        lines.append(("handout", [f"{figure.handout:.4f}" for figure in shown]))
+        lines.append(("z", [f"{figure.z:+.1f}" for figure in shown]))
+        heads = [run.name, "-".join(map(str, spec.layer_sizes)), f"{spec.parameter_count:,} params", ""]
+        for head, (what, cells) in zip(heads, lines, strict=False):
+            table.add_row(head, what, *cells, inside if what == "z" and head == heads[len(lines) - 1] else "")
         table.add_row()
     figures = [(run, figure) for run, _, compared in rows for figure in compared]
     farthest_run, farthest = max(figures, key=lambda item: abs(item[1].z))
     outside = [f"{run.name}, {figure.label}" for run, figure in figures if not figure.is_inside]
-    seeds = len(rows[0][1])
-    own = farthest.spread.seeds == seeds
     source = f"these {seeds} seeds" if own else f"{farthest.spread.seeds} other seeds, measured beforehand"
     out = stdout()
     out.print(table)
     if seeds > 1:
-        out.print(f"\nours: mean ± standard deviation of {seeds} seeds")
-    out.print(f"z: standard deviations between the handout's figure and the mean of {source}")
+        farthest_seed = "" if own else "; their z: of the seed that lies farthest out"
+        out.print(f"ours: mean ± standard deviation of {seeds} seeds{farthest_seed}")
+    out.print(f"z: standard deviations from the mean of {source}")
     out.print(f"inside: |z| is at most {Z_LIMIT:g}")
     verdict = f"outside are {'; '.join(outside)}" if outside else "all inside"
     out.print(
         f"Of the handout's figures, {len(figures)} can be compared: {verdict}. "
-        f"The largest |z| is {abs(farthest.z):.1f} ({farthest_run.name}, {farthest.label}).",
+        f"The largest |z| of the handout's is {abs(farthest.z):.1f} ({farthest_run.name}, {farthest.label})."
     )
 
 

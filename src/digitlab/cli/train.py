@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 DATA, NETWORK, OPTIMISER, SCHEDULE, BUDGET, RUN = "Data", "Network", "Optimiser", "Schedule", "Budget", "Run"
 
 
+_POINTS_SHOWN = 20
+_LARGE_LOSS = 1e4
+
+
 def _number(text: str) -> int | str:
     try:
         return int(text) if text.strip().isdecimal() else text
@@ -56,7 +60,9 @@ def train(
     hidden: Annotated[
         str | None,
         typer.Option(
-            help="Units of each hidden layer: 100,100.", show_default='"": none', rich_help_panel=NETWORK
+            help='Units of each hidden layer, as in 100,100; "" for none.',
+            show_default="none",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     initialisation: Annotated[
@@ -232,6 +238,32 @@ def train(
         stderr().print(f"weights: {save}", soft_wrap=True)
 
 
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if value < _LARGE_LOSS else f"{value:.4g}"
+
+
+def _show_curve(result: "RunResult") -> None:
+    """The points of the curve; of many, some that lie evenly."""
+    from rich.table import Table
+
+    curve = result.curve
+    table = Table(box=None, header_style="", pad_edge=False)
+    for name in (
+        "step",
+        "training loss",
+        *(("validation loss", "accuracy") if curve.validation_loss else ()),
+    ):
+        table.add_column(name, justify="right")
+    stride = -(-len(curve.step) // _POINTS_SHOWN)
+    for i in range((len(curve.step) - 1) % stride, len(curve.step), stride):  # so that the last is among them
+        cells = [f"{curve.step[i]:,}", _loss(curve.training_loss[i])]
+        if curve.validation_loss:
+            cells += [_loss(curve.validation_loss[i]), f"{curve.validation_accuracy[i]:.4f}"]
+        table.add_row(*cells)
+    stdout().print(table)
+    stdout().print()
+
+
 def _show(result: "RunResult") -> None:
     """The result, as a person reads it."""
     from rich.table import Table
@@ -239,16 +271,22 @@ def _show(result: "RunResult") -> None:
     spec, metrics = result.spec, result.metrics
     table = Table.grid(padding=(0, 3))
     table.add_row("network", f"{'-'.join(map(str, spec.layer_sizes))}, {spec.parameter_count:,} parameters")
+    optimiser = spec.optimiser.model_dump()
+    constants = [f"{name.replace('_', ' ')} {value}" for name, value in optimiser.items() if name != "kind"]
+    data = f"{spec.train_size:,} images of {spec.data.name}, batches of {spec.batch_size}, seed {spec.seed}"
+    table.add_row("data", data)
+    table.add_row("optimiser", f"{spec.optimiser.kind}, {', '.join(constants)}")
     table.add_row(
         "outcome", f"{result.outcome} after {metrics.steps:,} steps, {result.provenance.seconds:.1f} s"
     )
-    table.add_row("training loss", f"{metrics.training_loss:.4f}")
+    table.add_row("training loss", _loss(metrics.training_loss))
     if metrics.validation_loss is not None:
-        table.add_row("validation loss", f"{metrics.validation_loss:.4f}")
+        table.add_row("validation loss", _loss(metrics.validation_loss))
         table.add_row("validation accuracy", f"{metrics.validation_accuracy:.4f}")
-    table.add_row("test loss", f"{metrics.test_loss:.4f}")
+    table.add_row("test loss", _loss(metrics.test_loss))
     table.add_row("test accuracy", f"{metrics.test_accuracy:.4f}")
     table.add_row("key", result.key)
+    _show_curve(result)
     stdout().print(table)
     if result.outcome == "diverged":
         stderr().print(f"The loss was not finite at step {metrics.steps:,}. Try a smaller learning rate.")

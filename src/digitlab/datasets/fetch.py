@@ -56,7 +56,7 @@ def _from_mirrors(known: DatasetEntry, role: FileRole, stage: Path, on_bytes: On
     summary = "\n".join(f"  {answer}" for answer in answers)
     raise DataError(
         f"{FILE_NAMES[role]}.gz of {known.name}",
-        f"no mirror that has it:\n{summary}\n ",
+        f"no mirror that has it; they answered\n{summary}\n  (end of answers)",
         "the file",
         f"try again later, or import files you have with `digitlab data import {known.name} PATH`",
     )

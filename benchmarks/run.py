@@ -122,13 +122,14 @@ def loader_epoch(hidden: tuple[int, ...]) -> Callable[[], object]:
     return train
 
 
-def beside_a_busy_process(wait_policy: str) -> Callable[[], object]:
-    """200 steps of 784-100-100-10 in a process of its own, while another one keeps a core busy."""
+def beside_another_training(wait_policy: str) -> Callable[[], object]:
+    """200 steps of 784-100-100-10 in a process of its own, while another one trains on and on."""
     script = "from digitlab import lab; lab.train(hidden=(100, 100), steps=200)"
     environment = os.environ | {"OMP_WAIT_POLICY": wait_policy}
 
     def train() -> None:
-        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        endless = "from digitlab import lab; lab.train(hidden=(100, 100), epochs=10_000)"
+        busy = subprocess.Popen([sys.executable, "-c", endless], env=environment)
         try:
             subprocess.run([sys.executable, "-c", script], env=environment, check=True)
         finally:
@@ -151,10 +152,10 @@ def measures() -> dict[str, tuple[Callable[[], object], str]]:
     for name, hidden in HIDDEN.items():
         found[f"{name}, DataLoader"] = (loader_epoch(hidden), f"{name}, DataLoader")
         found[f"{name}, reference engine"] = (epoch(hidden), f"{name}, DataLoader")
-    active = "200 steps beside a busy process, threads wait actively"
-    found[active] = (beside_a_busy_process("ACTIVE"), active)
-    found["200 steps beside a busy process, threads wait passively"] = (
-        beside_a_busy_process("PASSIVE"),
+    active = "200 steps beside another training, threads wait actively"
+    found[active] = (beside_another_training("ACTIVE"), active)
+    found["200 steps beside another training, threads wait passively"] = (
+        beside_another_training("PASSIVE"),
         active,
     )
     return found

@@ -93,8 +93,8 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, _on_sigterm)
     _prepare_streams()
-    # Torch's threads wait for each other at every step. By default they do so busily, and beside any other
-    # program that uses a core a training takes many times as long. To be said before torch is loaded.
+    # Torch's threads wait for each other at every step. By default they do so busily, and hold the cores that
+    # another program's threads, or their own, would need. To be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         try:

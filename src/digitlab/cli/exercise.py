@@ -8,6 +8,8 @@ import typer
 from digitlab.cli.terminal import stderr, stdout, training_progress
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from digitlab.handout import Figure, HandoutRun
     from digitlab.result import RunResult
 
@@ -53,49 +55,59 @@ def _print_as_handout(name: str, result: "RunResult") -> None:
 
 def _print_comparison(rows: "list[_Row]") -> None:
     """The table of figures beside the handout's, and the verdict on all of them."""
-    from rich.table import Table
-
     from digitlab.handout import Z_LIMIT
 
-    losses = [figure.label for figure in rows[0][2] if figure.label.startswith("loss")]
-    labels = list(dict.fromkeys([losses[0], losses[-1], rows[0][2][-1].label]))
     seeds = len(rows[0][1])
-    own = rows[0][2][0].spread.seeds == seeds
-    # Several lines a network, so that the widest table fits a terminal of 80 columns.
-    table = Table("network", "", box=None, header_style="", pad_edge=False, collapse_padding=True)
-    for label in labels:
-        table.add_column(label, justify="right")
-    table.add_column("both are" if not own else "handout")
-    for run, results, compared in rows:
-        shown = [figure for figure in compared if figure.label in labels]
-        inside = "inside" if all(figure.is_inside for figure in shown) else "outside"
-        spec = results[0].spec
-        lines = [("ours", [_ours(figure) for figure in shown])]
-        if not own:
-            ours = [max(figure.z_of_ours, key=abs) for figure in shown]
-            lines.append(("z", [f"{z:+.1f}" for z in ours]))
-        lines.append(("handout", [f"{figure.handout:.4f}" for figure in shown]))
-        lines.append(("z", [f"{figure.z:+.1f}" for figure in shown]))
-        heads = [run.name, "-".join(map(str, spec.layer_sizes)), f"{spec.parameter_count:,} params", ""]
-        for head, (what, cells) in zip(heads, lines, strict=False):
-            table.add_row(head, what, *cells, inside if what == "z" and head == heads[len(lines) - 1] else "")
-        table.add_row()
+    spread = rows[0][2][0].spread
+    own = spread.seeds == seeds
+    out = stdout()
+    out.print(_comparison_table(rows, own=own))
+    if seeds > 1:
+        out.print(
+            f"ours: mean ± standard deviation of {seeds} seeds"
+            + ("" if own else "; their z: of the seed that lies farthest out")
+        )
+    source = f"these {seeds} seeds" if own else f"{spread.seeds} other seeds, measured beforehand"
+    out.print(f"z: standard deviations from the mean of {source}")
+    out.print(f"inside: |z| is at most {Z_LIMIT:g}")
     figures = [(run, figure) for run, _, compared in rows for figure in compared]
     farthest_run, farthest = max(figures, key=lambda item: abs(item[1].z))
     outside = [f"{run.name}, {figure.label}" for run, figure in figures if not figure.is_inside]
-    source = f"these {seeds} seeds" if own else f"{farthest.spread.seeds} other seeds, measured beforehand"
-    out = stdout()
-    out.print(table)
-    if seeds > 1:
-        farthest_seed = "" if own else "; their z: of the seed that lies farthest out"
-        out.print(f"ours: mean ± standard deviation of {seeds} seeds{farthest_seed}")
-    out.print(f"z: standard deviations from the mean of {source}")
-    out.print(f"inside: |z| is at most {Z_LIMIT:g}")
     verdict = f"outside are {'; '.join(outside)}" if outside else "all inside"
     out.print(
         f"Of the handout's figures, {len(figures)} can be compared: {verdict}. "
         f"The largest |z| of the handout's is {abs(farthest.z):.1f} ({farthest_run.name}, {farthest.label})."
     )
+
+
+def _comparison_table(rows: "list[_Row]", *, own: bool) -> "Table":
+    """First and last loss and the accuracy of each network, ours and the handout's, and where they lie.
+
+    own: whether our own seeds make the spread; where they do not, ours are judged by it too
+    """
+    from rich.table import Table
+
+    losses = [figure.label for figure in rows[0][2] if figure.label.startswith("loss")]
+    labels = list(dict.fromkeys([losses[0], losses[-1], rows[0][2][-1].label]))
+    # Several lines a network, so that the widest table fits a terminal of 80 columns.
+    table = Table("network", "", box=None, header_style="", pad_edge=False, collapse_padding=True)
+    for label in labels:
+        table.add_column(label, justify="right")
+    table.add_column("handout" if own else "both are")
+    for run, results, compared in rows:
+        shown = [figure for figure in compared if figure.label in labels]
+        spec = results[0].spec
+        lines = [["ours", *(_ours(figure) for figure in shown)]]
+        if not own:
+            lines.append(["z", *(f"{max(figure.z_of_ours, key=abs):+.1f}" for figure in shown)])
+        lines.append(["handout", *(f"{figure.handout:.4f}" for figure in shown)])
+        lines.append(["z", *(f"{figure.z:+.1f}" for figure in shown)])
+        lines[-1].append("inside" if all(figure.is_inside for figure in shown) else "outside")
+        heads = [run.name, "-".join(map(str, spec.layer_sizes)), f"{spec.parameter_count:,} params", ""]
+        for head, cells in zip(heads, lines, strict=False):
+            table.add_row(head, *cells)
+        table.add_row()
+    return table
 
 
 def _ours(figure: "Figure") -> str:

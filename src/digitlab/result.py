@@ -142,7 +142,7 @@ class RunResult(Document):
     def _repr_html_(self) -> str:
         metrics = self.metrics
         rows = {
-            "network": "-".join(map(str, self.spec.layer_sizes)),
+            "network": self.spec.network_name,
             "outcome": self.outcome,
             "test accuracy": f"{metrics.test_accuracy:.4f}",
             "test loss": f"{metrics.test_loss:.4f}",

@@ -35,6 +35,10 @@ Initialisation = Literal["torch", "he", "glorot"]
 LastBatch = Literal["keep", "drop"]
 Precision = Literal["float32", "float64"]
 
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
+"""Names of data sets: they are names of folders too."""
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
 Count = Annotated[PlainInt, Field(ge=1)]
 Width = Annotated[PlainInt, Field(ge=1, le=65_536)]
 
@@ -47,8 +51,8 @@ class DataSpec(Part):
     classes:      number of classes
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    sha256: Digest
     train_images: Count
     classes: Annotated[PlainInt, Field(ge=2, le=256)]
 
@@ -282,6 +286,11 @@ class RunSpec(Document):
     def layer_sizes(self) -> tuple[int, ...]:
         """Units of every layer, from the inputs to the classes."""
         return (INPUT_SIZE, *self.hidden, self.data.classes)
+
+    @property
+    def network_name(self) -> str:
+        """The network by its layer sizes: 784-100-10."""
+        return "-".join(map(str, self.layer_sizes))
 
     @property
     def parameter_count(self) -> int:

@@ -123,9 +123,7 @@ def fetch(
 
     entry = library.entry(name)
     if library.is_cached(name) and not force and not any(check.fault for check in library.verify(name)):
-        stdout().print(
-            f"{name} is there already and sound: {cache.folder(name)}", markup=False, soft_wrap=True
-        )
+        stdout().print(f"{name} is there already and sound: {cache.folder(name)}", soft_wrap=True)
         return
     columns = (
         TextColumn("{task.description}", markup=False),

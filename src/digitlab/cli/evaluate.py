@@ -45,9 +45,9 @@ def evaluate(
         print(confusion.to_json())
         return
     out = stdout()
-    sizes = "-".join(map(str, network.spec.layer_sizes))
     out.print(
-        f"{file}: {sizes}, trained on {trained_on.name}, tested on {dataset.entry.name}", soft_wrap=True
+        f"{file}: {network.spec.network_name}, trained on {trained_on.name}, tested on {dataset.entry.name}",
+        soft_wrap=True,
     )
     out.print(f"Number of images tested: {confusion.images:,}")
     out.print(f"Accuracy: {confusion.accuracy:.4f}\n")

@@ -103,7 +103,7 @@ def _comparison_table(rows: "list[_Row]", *, own: bool) -> "Table":
         lines.append(["handout", *(f"{figure.handout:.4f}" for figure in shown)])
         lines.append(["z", *(f"{figure.z:+.1f}" for figure in shown)])
         lines[-1].append("inside" if all(figure.is_inside for figure in shown) else "outside")
-        heads = [run.name, "-".join(map(str, spec.layer_sizes)), f"{spec.parameter_count:,} params", ""]
+        heads = [run.name, spec.network_name, f"{spec.parameter_count:,} params", ""]
         for head, cells in zip(heads, lines, strict=False):
             table.add_row(head, *cells)
         table.add_row()

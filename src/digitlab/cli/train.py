@@ -227,7 +227,7 @@ def train(
     run = lab.make_spec(lab.read_document(spec) if spec else None, **wishes)
     if save:
         writable_target(save)
-    with training_progress("-".join(map(str, run.layer_sizes))) as on_progress:
+    with training_progress(run.network_name) as on_progress:
         result, network = lab.run(run, device=device, on_progress=on_progress)
     if json:
         print(result.to_json())
@@ -270,7 +270,7 @@ def _show(result: "RunResult") -> None:
 
     spec, metrics = result.spec, result.metrics
     table = Table.grid(padding=(0, 3))
-    table.add_row("network", f"{'-'.join(map(str, spec.layer_sizes))}, {spec.parameter_count:,} parameters")
+    table.add_row("network", f"{spec.network_name}, {spec.parameter_count:,} parameters")
     optimiser = spec.optimiser.model_dump()
     constants = [f"{name.replace('_', ' ')} {value}" for name, value in optimiser.items() if name != "kind"]
     data = f"{spec.train_size:,} images of {spec.data.name}, batches of {spec.batch_size}, seed {spec.seed}"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from digitlab.datasets.idx import Kind
-from digitlab.spec import Count, DataSpec
+from digitlab.spec import NAME_PATTERN, Count, DataSpec, Digest
 from digitlab.validation import Document, refuse
 
 FileRole = Literal["train_images", "train_labels", "test_images", "test_labels"]
@@ -24,12 +24,8 @@ def file_kind(role: FileRole) -> Kind:
     return "images" if role.endswith("images") else "labels"
 
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
-
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """A line without control characters: it is shown in terminals."""
-
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class DatasetEntry(Document):

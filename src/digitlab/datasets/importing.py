@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from digitlab.datasets import cache
-from digitlab.datasets.catalog import CATALOG, FILE_NAMES, NAME_PATTERN, DatasetEntry, FileRole, file_kind
+from digitlab.datasets.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRole, file_kind
 from digitlab.datasets.idx import IdxFile
 from digitlab.datasets.library import IMPORTED_ENTRY, prove
 from digitlab.errors import DataError, Fault, SpecError
+from digitlab.spec import NAME_PATTERN
 
 _BESIDE: tuple[tuple[FileRole, FileRole], ...] = (
     ("train_images", "train_labels"),

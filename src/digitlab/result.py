@@ -15,6 +15,8 @@ from digitlab.validation import Document, Part, refuse
 Outcome = Literal["completed", "diverged", "collapsed"]
 """`completed`; `diverged`: a loss became non-finite; `collapsed`: it ended at chance after a blow-up."""
 
+Arithmetic = Literal["torch", "compiled kernel"]
+
 _NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
@@ -90,11 +92,13 @@ class Versions(Part):
 class Provenance(_Record):
     """Where and how the result was computed: all that may differ between two computations of one run.
 
-    seconds:  wall-clock time of the training, evaluation included
-    finished: UTC, ISO 8601
+    arithmetic: what made the products and sums: torch, or the lockstep engine's compiled kernel
+    seconds:    wall-clock time of the training, evaluation included; of a member of a cohort, its share
+    finished:   UTC, ISO 8601
     """
 
     engine: str
+    arithmetic: Arithmetic = "torch"
     device: str
     processor: str
     threads: int

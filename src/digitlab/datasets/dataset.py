@@ -38,11 +38,14 @@ class InputScale:
 
     def apply(self, images: UInt8[np.ndarray, "n 28 28"], precision: Precision) -> Float[np.ndarray, "n 784"]:
         """The inputs of a network, [n, 784], in the run's precision."""
-        # There are 256 pixel values: each is scaled once and then looked up.
+        inputs: np.ndarray = self.table(precision)[images.reshape(len(images), INPUT_SIZE)]
+        return inputs
+
+    def table(self, precision: Precision) -> Float[np.ndarray, "256"]:
+        """The input that each pixel value makes: there are 256, each is scaled once and then looked up."""
         number = np.dtype(precision).type
         scaled: np.ndarray = (np.arange(256, dtype=precision) - number(self.offset)) / number(self.divisor)
-        inputs: np.ndarray = scaled[images.reshape(len(images), INPUT_SIZE)]
-        return inputs
+        return scaled
 
 
 def input_scale(scaling: Scaling, train_images: UInt8[np.ndarray, "n 28 28"]) -> InputScale:

@@ -49,6 +49,17 @@ def telling_of_memory() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread on the CPU: its sums depend on how many share the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def processor_name(device: torch.device) -> str:
     """What computes, in the words of its maker."""
     if device.type == "cuda":

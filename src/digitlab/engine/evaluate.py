@@ -1,7 +1,7 @@
 """Evaluation: loss, predictions and dead layers of a network on a set of examples."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,6 +34,10 @@ class Evaluation:
     def unknown(cls) -> "Evaluation":
         """What is known of a network that was not evaluated, for it had diverged."""
         return cls(math.nan, math.nan, np.empty(0, np.uint8), has_dead_layer=False)
+
+    def without_predictions(self) -> "Evaluation":
+        """The same without the predictions, which take a byte an example."""
+        return replace(self, predictions=np.empty(0, np.uint8))
 
 
 def evaluate(network: nn.Sequential, examples: Examples) -> Evaluation:

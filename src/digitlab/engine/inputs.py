@@ -1,4 +1,4 @@
-"""A run's examples as tensors: scaled, split, on the device."""
+"""A run's examples: which they are, and as tensors, scaled, on the device."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from digitlab.datasets.dataset import Dataset, InputScale, input_scale
-from digitlab.datasets.splits import split
+from digitlab.datasets.splits import Split, split
+from digitlab.errors import Fault, SpecError
 from digitlab.spec import RunSpec
 
 
@@ -36,12 +37,7 @@ class RunInputs:
 def run_inputs(spec: RunSpec, dataset: Dataset, device: torch.device) -> RunInputs:
     """The examples of one run, [n, 784] each."""
     scale = input_scale(spec.scaling, dataset.train.images)
-    parts = split(
-        dataset.train.labels,
-        train_size=spec.train_size,
-        validation_size=spec.validation_size,
-        seed=spec.seed,
-    )
+    parts = run_split(spec, dataset)
 
     def examples(images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, "n"]) -> Examples:
         return Examples(
@@ -55,3 +51,20 @@ def run_inputs(spec: RunSpec, dataset: Dataset, device: torch.device) -> RunInpu
         validation=examples(dataset.train.images[parts.validation], dataset.train.labels[parts.validation]),
         test=examples(dataset.test.images, dataset.test.labels),
     )
+
+
+def run_split(spec: RunSpec, dataset: Dataset) -> Split:
+    """Which of the data set's training images a run trains on, and which are held out."""
+    return split(
+        dataset.train.labels,
+        train_size=spec.train_size,
+        validation_size=spec.validation_size,
+        seed=spec.seed,
+    )
+
+
+def check_data_set(spec: RunSpec, dataset: Dataset) -> None:
+    """Raise SpecError when the data set is not the one that the spec names."""
+    if dataset.entry.data_spec != spec.data:
+        problem = f"is not the data set given ({dataset.entry.name}); load the one it names"
+        raise SpecError([Fault("data", spec.data.name, problem)])

@@ -7,14 +7,17 @@ import numpy as np
 import torch
 
 from digitlab.engine.device import processor_name
-from digitlab.result import Provenance, Versions
+from digitlab.result import Arithmetic, Provenance, Versions
 from digitlab.version import __version__
 
 
-def provenance(engine: str, device: torch.device, seconds: float) -> Provenance:
+def provenance(
+    engine: str, device: torch.device, seconds: float, *, arithmetic: Arithmetic = "torch"
+) -> Provenance:
     """The provenance of a result that this process has just computed."""
     return Provenance(
         engine=engine,
+        arithmetic=arithmetic,
         device=str(device),
         processor=processor_name(device),
         threads=torch.get_num_threads(),

@@ -1,6 +1,7 @@
 """The record of a run: what an engine writes down while a network trains, and the result that comes of it."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from digitlab.engine.evaluate import Evaluation
@@ -34,13 +35,20 @@ class Record:
         if not loss <= self.peak_batch_loss:  # so written, a loss that is not a number is a peak
             self.peak_batch_loss = loss
 
+    def add_batches(self, losses: Iterable[float]) -> None:
+        """Write down the losses of several steps, up to the first that is not finite."""
+        for loss in losses:
+            self.add_batch(loss)
+            if not math.isfinite(loss):
+                return
+
     def add_point(self, validation: Evaluation | None) -> None:
         """End an interval: the curve gets a point here. None: there is no validation split."""
         self.training_loss.append(self.mean_batch_loss)
         self.step.append(self.steps)
         self.loss_sum = 0.0
         if validation is not None:
-            self.validation.append(validation)
+            self.validation.append(validation.without_predictions())  # of many points they would add up
 
     def curve(self) -> Curve:
         """The curve so far."""

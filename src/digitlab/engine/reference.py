@@ -16,13 +16,12 @@ from digitlab import networks
 from digitlab.datasets.dataset import Dataset
 from digitlab.engine.device import find_device, telling_of_memory
 from digitlab.engine.evaluate import Evaluation, evaluate
-from digitlab.engine.inputs import RunInputs, run_inputs
+from digitlab.engine.inputs import RunInputs, check_data_set, run_inputs
 from digitlab.engine.order import batches
 from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.engine.provenance import provenance
 from digitlab.engine.rates import learning_rate
 from digitlab.engine.record import Record, conclude
-from digitlab.errors import Fault, SpecError
 from digitlab.result import RunResult
 from digitlab.spec import SGD, Adam, Optimiser, RunSpec
 from digitlab.trained import TrainedNetwork
@@ -39,9 +38,7 @@ def train(
     Raises DeviceError when the device is not there, SpecError when the data set is not the spec's, RunError
     when memory does not suffice.
     """
-    if dataset.entry.data_spec != spec.data:
-        problem = f"is not the data set given ({dataset.entry.name}); load the one it names"
-        raise SpecError([Fault("data", spec.data.name, problem)])
+    check_data_set(spec, dataset)
     place = find_device(device, spec.precision)
     start = time.perf_counter()
     with telling_of_memory():

@@ -18,6 +18,8 @@ LAYERS = [
     ["networks"],
     ["trained"],
     ["engine"],
+    ["dispatch"],
+    ["wishes"],
     ["lab"],
     ["handout"],
     ["cli"],
@@ -34,7 +36,7 @@ HOMES = {
     "psutil": {"engine"},
     "safetensors": {"trained"},
 }
-TORCH = {"networks", "trained", "engine"}
+TORCH = {"networks", "trained", "engine", "dispatch"}
 PYDANTIC = {"validation", "spec", "result", "datasets"}
 
 MODULES = sorted(SOURCE.rglob("*.py"))

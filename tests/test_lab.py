@@ -12,6 +12,7 @@ from digitlab import lab
 from digitlab.errors import DataError, SpecError, WeightsError
 from digitlab.spec import SGD, Adam, AdamW, Budget, DataSpec, RunSpec, WarmupCosine
 from digitlab.validation import Part
+from digitlab.wishes import Wishes
 
 
 def test_without_wishes_it_is_the_exercise(mnist_spec: DataSpec) -> None:
@@ -92,7 +93,7 @@ def test_every_field_can_be_wished_for() -> None:
     parts: list[type[Part]] = [SGD, Adam, AdamW, WarmupCosine, Budget]
     flat = {name for name in RunSpec.model_fields if name != "budget"}
     flat |= {name for part in parts for name in part.model_fields if name != "kind"}
-    assert set(typing.get_type_hints(lab.Wishes)) == flat
+    assert set(typing.get_type_hints(Wishes)) == flat
 
 
 def test_all_faults_are_told_the_data_sets_too() -> None:

@@ -18,6 +18,7 @@ SPEC = RunSpec(data=DataSpec(name="mnist", sha256="ab" * 32, train_images=60_000
 VERSIONS = {"digitlab": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6"}
 PROVENANCE = {
     "engine": "reference",
+    "arithmetic": "torch",
     "device": "cpu",
     "processor": "a processor",
     "threads": 2,

@@ -15,7 +15,7 @@ from digitlab.version import __version__
 
 if TYPE_CHECKING:
     from digitlab.datasets import load as load_dataset
-    from digitlab.lab import make_spec, train
+    from digitlab.lab import Failure, make_spec, run_many, train
     from digitlab.result import RunResult
     from digitlab.spec import RunSpec
     from digitlab.trained import TrainedNetwork, load
@@ -24,6 +24,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "DigitlabError",
+    "Failure",
     "RunError",
     "RunResult",
     "RunSpec",
@@ -34,16 +35,19 @@ __all__ = [
     "load",
     "load_dataset",
     "make_spec",
+    "run_many",
     "train",
 ]
 
 _HOMES = {
+    "Failure": ("digitlab.lab", "Failure"),
     "RunResult": ("digitlab.result", "RunResult"),
     "RunSpec": ("digitlab.spec", "RunSpec"),
     "TrainedNetwork": ("digitlab.trained", "TrainedNetwork"),
     "load": ("digitlab.trained", "load"),
     "load_dataset": ("digitlab.datasets", "load"),
     "make_spec": ("digitlab.lab", "make_spec"),
+    "run_many": ("digitlab.lab", "run_many"),
     "train": ("digitlab.lab", "train"),
 }
 

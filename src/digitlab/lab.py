@@ -1,189 +1,147 @@
-"""The laboratory: the one place where the chain from a wish to a result is put together.
-
-A wish is flat (`hidden=(100,), learning_rate=0.1`), as command line and notebook have it, or a document,
-as a file has it; both become a RunSpec, whose data set is looked up by name.
-"""
+"""The laboratory: the one place where the chain from a wish to results is put together."""
 
 import os
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal, Unpack
 
-from digitlab.datasets import library
+from digitlab.datasets import Dataset, library
+from digitlab.dispatch.local import Failure, train_cohorts
 from digitlab.engine import reference
-from digitlab.engine.progress import OnProgress, ignore
-from digitlab.errors import Fault, SpecError
+from digitlab.engine.calibration import TYPICAL, calibrate
+from digitlab.engine.cohort import Cohort, Plan, plan
+from digitlab.engine.cost import Images
+from digitlab.engine.device import find_device, usable_cores
+from digitlab.engine.lockstep import train_cohort
+from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.result import RunResult
-from digitlab.spec import DataSpec, Initialisation, LastBatch, Precision, RunSpec, Scaling
+from digitlab.spec import DataSpec, RunSpec
 from digitlab.trained import TrainedNetwork, writable_target
-from digitlab.validation import Part, parse_json
+from digitlab.wishes import Base, Wishes, make_spec, read_document
+
+__all__ = ["Advance", "Engine", "Failure", "make_spec", "read_document", "run", "run_many", "train"]
+
+Engine = Literal["lockstep", "reference"]
+
+_SECONDS_FOR_WORKERS = 6.0
+"""Less work than this is done in the calling process: workers take seconds to start."""
+_SECONDS_FOR_CALIBRATION = 60.0
+"""Less work than this is planned by typical costs: to measure this machine's takes seconds."""
 
 
-class Wishes(TypedDict, total=False):
-    """The flat names of all that a RunSpec decides; see RunSpec and its parts for what they mean."""
+@dataclass(frozen=True)
+class Advance:
+    """How far many runs have come.
 
-    data: str | DataSpec
-    scaling: Scaling
-    validation_size: int
-    train_size: int
-    hidden: Sequence[int]
-    initialisation: Initialisation
-    optimiser: str
-    learning_rate: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    beta1: float
-    beta2: float
-    epsilon: float
-    schedule: str
-    warmup_steps: int
-    final_fraction: float
-    batch_size: int
-    last_batch: LastBatch
-    epochs: int
-    steps: int
-    evaluate_at: str | Sequence[int]
-    seed: int
-    precision: Precision
-
-
-# Where the flat names that are not RunSpec's own fields belong.
-_PARTS = {
-    "optimiser": ("optimiser", "kind"),
-    "learning_rate": ("optimiser", "learning_rate"),
-    "momentum": ("optimiser", "momentum"),
-    "nesterov": ("optimiser", "nesterov"),
-    "weight_decay": ("optimiser", "weight_decay"),
-    "beta1": ("optimiser", "beta1"),
-    "beta2": ("optimiser", "beta2"),
-    "epsilon": ("optimiser", "epsilon"),
-    "schedule": ("schedule", "kind"),
-    "warmup_steps": ("schedule", "warmup_steps"),
-    "final_fraction": ("schedule", "final_fraction"),
-    "epochs": ("budget", "epochs"),
-    "steps": ("budget", "steps"),
-}
-
-_USUAL_KINDS = {"optimiser": "sgd", "schedule": "constant"}
-
-Base = RunSpec | Mapping[str, Any] | None
-
-
-def make_spec(base: Base = None, **wishes: Unpack[Wishes]) -> RunSpec:
-    """The RunSpec of a base and of wishes, which come before it. What neither says is the exercise's recipe.
-
-    A wish for another kind of optimiser or schedule, or for a budget, replaces all that the base says of it.
-    A base that trains on all images there are does so too when a wish changes how many those are.
-
-    base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set
-    Raises SpecError with all faults.
-    """
-    fields: dict[str, Any] = _mapping(base, "the base")
-    if "train_size" not in wishes and fields.get("train_size") == _available(fields):
-        fields.pop("train_size", None)
-    if wishes.keys() & {"epochs", "steps"}:
-        fields["budget"] = {}
-    for name, usual in _USUAL_KINDS.items():
-        if name in wishes and _mapping(fields.get(name), name).get("kind", usual) != wishes[name]:  # type: ignore[literal-required]
-            fields[name] = {}
-    for name, value in wishes.items():
-        part, inner = _PARTS.get(name, (name, ""))
-        fields[part] = {**_mapping(fields.get(part), part), inner: value} if inner else value
-    try:
-        return _with_data_set(fields)
-    except SpecError as error:
-        raise SpecError([_in_flat_names(fault, wishes) for fault in error.faults]) from None
-
-
-def _in_flat_names(fault: Fault, wishes: Mapping[str, Any]) -> Fault:
-    """A fault of a wish that nobody can grant, with the names of those that can be granted."""
-    if fault.field not in wishes or fault.field in Wishes.__annotations__:
-        return fault
-    return Fault(fault.field, fault.value, f"is for no wish; there are {', '.join(Wishes.__annotations__)}")
-
-
-def _mapping(value: object, name: str) -> dict[str, Any]:
-    if isinstance(value, Part):
-        return value.model_dump()
-    if value is None:
-        return {}
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise SpecError([Fault(name, value, "is not a table of fields")])
-
-
-def _available(fields: Mapping[str, Any]) -> int | None:
-    """How many images there are to train on, as far as the fields tell."""
-    data, held_out = fields.get("data", "mnist"), fields.get("validation_size", 0)
-    if isinstance(data, str) and data in library.names():
-        data = library.entry(data).data_spec.model_dump()
-    if isinstance(data, Mapping) and isinstance(data.get("train_images"), int) and isinstance(held_out, int):
-        return int(data["train_images"]) - held_out
-    return None
-
-
-def _with_data_set(fields: dict[str, Any]) -> RunSpec:
-    """The RunSpec of fields whose `data` may be a name (by default mnist)."""
-    faults: list[Fault] = []
-    data = fields.get("data", "mnist")
-    if isinstance(data, str):
-        try:
-            data = library.entry(data).data_spec
-        except SpecError as error:
-            faults.extend(error.faults)
-            data = library.entry("mnist").data_spec
-    try:
-        spec = RunSpec.model_validate({**fields, "data": data})
-    except SpecError as error:
-        faults.extend(error.faults)
-    if faults:
-        raise SpecError(faults)
-    return spec
-
-
-def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The document in a TOML or JSON file: a RunSpec's fields, or a RunResult's JSON, whose spec is taken.
-
-    Raises SpecError when the file cannot be read or is no such document.
+    share: of the work, 0 to 1, as far as it can be estimated
+    runs:  how many have ended, of run_count
     """
 
-    def refuse(problem: str) -> SpecError:
-        return SpecError([Fault("spec", str(path), problem)])
+    share: float
+    runs: int
+    run_count: int
 
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise refuse(f"cannot be read ({error.strerror}); name a TOML or JSON file") from None
-    except UnicodeDecodeError:
-        raise refuse("is not a text in UTF-8; name a TOML or JSON file") from None
-    try:
-        document = parse_json(text) if Path(path).suffix.lower() == ".json" else tomllib.loads(text)
-    except SpecError as error:
-        raise refuse(f"{error.faults[0].problem}; mend the file") from None
-    except (ValueError, RecursionError) as error:
-        raise refuse(f"is no sound TOML: {error}; mend the file") from None
-    if not isinstance(document, dict):
-        raise refuse("holds no table of fields; see the page on RunSpec files")
-    return (
-        document["spec"]
-        if {"key", "spec"} <= document.keys() and isinstance(document["spec"], dict)
-        else document
-    )
+
+OnAdvance = Callable[[Advance], None]
 
 
 def run(
-    spec: RunSpec, *, device: str = "cpu", on_progress: OnProgress = ignore
+    spec: RunSpec, *, device: str = "cpu", engine: Engine = "lockstep", on_progress: OnProgress = ignore
 ) -> tuple[RunResult, TrainedNetwork]:
-    """Train the network of a RunSpec; see `train`."""
-    return reference.train(spec, library.load(spec.data.name), device=device, on_progress=on_progress)
+    """Train the network of a RunSpec in this process; see `train`."""
+    dataset = library.load(spec.data.name)
+    if engine == "reference":
+        return reference.train(spec, dataset, device=device, on_progress=on_progress)
+    (both,) = train_cohort([spec], dataset, device=device, on_progress=on_progress)
+    return both
+
+
+def run_many(
+    specs: Sequence[RunSpec],
+    *,
+    device: str = "cpu",
+    engine: Engine = "lockstep",
+    workers: int | None = None,
+    on_advance: OnAdvance = lambda _: None,
+) -> Iterator[RunResult | Failure]:
+    """Train many networks; each result is told as soon as it is there, in the order in which they end.
+
+    Runs of one key are trained once. Little work, a GPU and the reference engine need no worker processes:
+    then everything happens in this one, and what goes wrong is raised.
+
+    workers: processes that train at the same time; by default one a core
+    Raises what `train` raises, before the first run begins.
+    """
+    distinct = list({spec.key: spec for spec in specs}.values())
+    datasets = {spec.data: library.load(spec.data.name) for spec in distinct}
+    images = {data: Images.of(dataset) for data, dataset in datasets.items()}
+    for precision in {spec.precision for spec in distinct}:
+        place = find_device(device, precision)
+    count = workers if workers is not None else usable_cores()
+    rough = plan(distinct, images, TYPICAL, workers=1, stacked=bool(distinct) and place.type != "cpu")
+    if engine == "reference":
+        cohorts = [Cohort((spec,), spec.step_count * spec.batch_size, 0) for spec in distinct]
+        return _in_this_process(cohorts, datasets, device, engine, on_advance)
+    if count == 1 or len(distinct) < 2 or place.type != "cpu" or rough.seconds < _SECONDS_FOR_WORKERS:
+        return _in_this_process(rough.cohorts, datasets, device, engine, on_advance)
+    much = rough.seconds >= _SECONDS_FOR_CALIBRATION
+    costs = calibrate(next(iter(datasets.values()))) if much else TYPICAL
+    return _in_workers(plan(distinct, images, costs, workers=count), on_advance)
+
+
+def _in_this_process(
+    cohorts: Sequence[Cohort],
+    datasets: dict[DataSpec, Dataset],
+    device: str,
+    engine: Engine,
+    on_advance: OnAdvance,
+) -> Iterator[RunResult]:
+    whole, before, runs = sum(cohort.seconds for cohort in cohorts), 0.0, 0
+    run_count = sum(len(cohort.specs) for cohort in cohorts)
+    for cohort in cohorts:
+
+        def on_progress(
+            at: Progress, cohort: Cohort = cohort, before: float = before, runs: int = runs
+        ) -> None:
+            share = (before + cohort.seconds * at.step / at.step_count) / whole
+            on_advance(Advance(share, runs, run_count))
+
+        dataset = datasets[cohort.specs[0].data]
+        if engine == "reference":
+            trained = [reference.train(cohort.specs[0], dataset, device=device, on_progress=on_progress)]
+        else:
+            trained = train_cohort(cohort.specs, dataset, device=device, on_progress=on_progress)
+        before += cohort.seconds
+        for result, _ in trained:
+            runs += 1
+            on_advance(Advance(before / whole, runs, run_count))
+            yield result
+
+
+def _in_workers(planned: Plan, on_advance: OnAdvance) -> Iterator[RunResult | Failure]:
+    whole = sum(cohort.seconds for cohort in planned.cohorts)
+    share = {
+        spec.key: cohort.seconds / len(cohort.specs) / whole
+        for cohort in planned.cohorts
+        for spec in cohort.specs
+    }
+    done, runs = 0.0, 0
+    with closing(
+        train_cohorts([cohort.specs for cohort in planned.cohorts], workers=planned.workers)
+    ) as ended:
+        for result in ended:
+            done += share[result.spec.key]
+            runs += 1
+            on_advance(Advance(done, runs, len(share)))
+            yield result
 
 
 def train(
     base: Base = None,
     *,
     device: str = "cpu",
+    engine: Engine = "lockstep",
     save: str | os.PathLike[str] | None = None,
     on_progress: OnProgress = ignore,
     **wishes: Unpack[Wishes],
@@ -192,14 +150,15 @@ def train(
 
     base, wishes: see `make_spec`; without any: the exercise's linear network
     device:       `cpu`, `cuda`, `cuda:1`, `mps`
+    engine:       `lockstep`, the fast one, or `reference`, plain PyTorch with autograd
     save:         a safetensors file to write the trained network to; `load` reads it back
-    on_progress:  told of progress every 50 steps and at each point of the curve
+    on_progress:  told of progress some times a second, and at each point of the curve
     Raises SpecError, DataError, DeviceError, WeightsError; RunError when memory does not suffice.
     """
     spec = make_spec(base, **wishes)
     if save is not None:
         writable_target(save)
-    result, network = run(spec, device=device, on_progress=on_progress)
+    result, network = run(spec, device=device, engine=engine, on_progress=on_progress)
     if save is not None:
         network.save(save)
     return result

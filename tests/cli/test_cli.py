@@ -66,7 +66,7 @@ def test_importing_digitlab_imports_no_torch() -> None:
 
 def test_every_field_of_a_spec_is_an_option_with_its_group() -> None:
     text = run("train", "--help", env=os.environ | {"COLUMNS": "160"}).stdout
-    from digitlab.lab import Wishes
+    from digitlab.wishes import Wishes
 
     for name in typing.get_type_hints(Wishes):
         option = "--lr" if name == "learning_rate" else f"--{name.replace('_', '-')}"

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlab.cli.terminal import stderr, stdout, training_progress
+from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine, result_of
+from digitlab.cli.terminal import many_progress, stderr, stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 def exercise(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each network, of seeds 0, 1, ….")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 15,
+    engine: EngineOption = "lockstep",
+    workers: WorkersOption = None,
     device: Annotated[str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.")] = "cpu",
 ) -> None:
     """Train the exercise's three networks, beside the handout."""
@@ -26,18 +29,30 @@ def exercise(
     from digitlab import lab
     from digitlab.handout import compare, handout_runs
 
+    specs = {
+        run.name: [lab.make_spec(hidden=run.hidden, epochs=epochs, seed=seed) for seed in range(seeds)]
+        for run in handout_runs()
+    }
+    names = {spec.key: name for name, same in specs.items() for spec in same}
+    found: dict[str, RunResult] = {}
+    with many_progress("the exercise's networks") as on_advance:
+        for ended in lab.run_many(
+            [spec for same in specs.values() for spec in same],
+            device=device,
+            engine=checked_engine(engine),
+            workers=workers,
+            on_advance=on_advance,
+        ):
+            result = result_of(ended)
+            found[result.key] = result
+            if seeds > 1 and not stderr().is_terminal:  # no bar shows that it goes on
+                name, accuracy = names[result.key], result.metrics.test_accuracy
+                stderr().print(
+                    f"{name}, seed {result.spec.seed} of 0 to {seeds - 1}: accuracy {accuracy:.4f}"
+                )
     rows: list[_Row] = []
     for run in handout_runs():
-        specs = [lab.make_spec(hidden=run.hidden, epochs=epochs, seed=seed) for seed in range(seeds)]
-        results = []
-        with training_progress(run.name, runs=seeds) as on_progress:
-            for spec in specs:
-                results.append(lab.run(spec, device=device, on_progress=on_progress)[0])
-                if seeds > 1 and not stderr().is_terminal:  # no bar shows that it goes on
-                    accuracy = results[-1].metrics.test_accuracy
-                    stderr().print(
-                        f"{run.name}, seed {spec.seed} of 0 to {seeds - 1}: accuracy {accuracy:.4f}"
-                    )
+        results = [found[spec.key] for spec in specs[run.name]]
         _print_as_handout(run.name, results[0])
         rows.append((run, results, compare(run, results)))
     _print_comparison(rows)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from digitlab.engine.progress import OnProgress
     from digitlab.engine.progress import Progress as RunProgress
+    from digitlab.lab import Advance, OnAdvance
 
 _WIDTH_OF_NO_TERMINAL = 100
 """A pipe or a file has no width; lines are laid out for this one."""
@@ -38,30 +40,40 @@ def _console(*, stderr: bool) -> "Console":
 
 
 @contextmanager
-def training_progress(title: str, runs: int = 1) -> Iterator["OnProgress"]:
-    """A bar for one or more runs of equal length: steps, loss, accuracy, time left."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    finished = 0
+def training_progress(title: str) -> Iterator["OnProgress"]:
+    """A bar for one run: steps, loss, accuracy, time left."""
 
     def show(at: "RunProgress") -> None:
-        nonlocal finished
-        bar.update(task, total=runs * at.step_count, completed=finished + at.step)
-        bar.update(task, loss=f"loss {at.training_loss:.4f}", accuracy=f"accuracy {at.accuracy:.4f}")
-        if at.step == at.step_count:
-            finished += at.step_count
+        figures = f"loss {at.training_loss:.4f}  accuracy {at.accuracy:.4f}"
+        bar.update(task, total=at.step_count, completed=at.step, figures=figures)
 
-    columns = ("{task.description}", "{task.fields[loss]}", "{task.fields[accuracy]}")
-    title_column, *figure_columns = (TextColumn(column, markup=False) for column in columns)
-    with Progress(
-        title_column,
+    with _bar() as bar:
+        task = bar.add_task(title, total=None, figures="")
+        yield show
+
+
+@contextmanager
+def many_progress(title: str) -> Iterator["OnAdvance"]:
+    """A bar for many runs: the share of the work that is done, runs, time left."""
+
+    def show(at: "Advance") -> None:
+        bar.update(task, total=1, completed=at.share, figures=f"{at.runs} of {at.run_count} runs")
+
+    with _bar() as bar:
+        task = bar.add_task(title, total=None, figures="")
+        yield show
+
+
+def _bar() -> "Progress":
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        *figure_columns,
+        TextColumn("{task.fields[figures]}", markup=False),
         TimeRemainingColumn(),
         TextColumn("left"),
         console=stderr(),
         transient=True,
         disable=not stderr().is_terminal,
-    ) as bar:
-        task = bar.add_task(title, total=None, loss="", accuracy="")
-        yield show
+    )

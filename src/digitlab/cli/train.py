@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine
 from digitlab.cli.terminal import stderr, stdout, training_progress
 
 if TYPE_CHECKING:
-    from digitlab.lab import Wishes
     from digitlab.result import RunResult
+    from digitlab.wishes import Wishes
 
 DATA, NETWORK, OPTIMISER, SCHEDULE, BUDGET, RUN = "Data", "Network", "Optimiser", "Schedule", "Budget", "Run"
 
@@ -182,6 +183,8 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = None,
+    engine: EngineOption = "lockstep",
+    workers: WorkersOption = None,  # noqa: ARG001  # as all commands that train; one network needs one process
     device: Annotated[
         str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.", rich_help_panel=RUN)
     ] = "cpu",
@@ -225,10 +228,11 @@ def train(
     }
     wishes = cast("Wishes", {name: value for name, value in options.items() if value is not None})
     run = lab.make_spec(lab.read_document(spec) if spec else None, **wishes)
+    chosen = checked_engine(engine)
     if save:
         writable_target(save)
     with training_progress(run.network_name) as on_progress:
-        result, network = lab.run(run, device=device, on_progress=on_progress)
+        result, network = lab.run(run, device=device, engine=chosen, on_progress=on_progress)
     if json:
         print(result.to_json())
     else:

@@ -1,10 +1,12 @@
 """Devices by name: cpu, cuda, mps."""
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import torch
 
 from digitlab.errors import DeviceError, RunError
@@ -32,6 +34,13 @@ def find_device(name: str, precision: Precision = "float32") -> torch.device:
     if kind == "mps" and precision == "float64":
         raise DeviceError("device: 'mps' cannot compute in float64; use cpu, or precision float32")
     return torch.device(name)
+
+
+def usable_cores() -> int:
+    """How many processor cores this process may compute on; two threads of one core count once."""
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else physical
+    return min(physical, allowed)
 
 
 @contextmanager

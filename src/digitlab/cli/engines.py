@@ -1,0 +1,50 @@
+"""What commands that train share: which engine, how many workers; what becomes of a run that failed."""
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from digitlab.errors import Fault, RunError, SpecError
+
+if TYPE_CHECKING:
+    from digitlab.lab import Engine, Failure
+    from digitlab.result import RunResult
+
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="lockstep|reference",
+        help="The fast one, or plain PyTorch.",
+        rich_help_panel="Run",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes that train at the same time; one network takes one.",
+        show_default="one a core",
+        rich_help_panel="Run",
+    ),
+]
+
+_ENGINES = ("lockstep", "reference")
+
+
+def checked_engine(name: str) -> "Engine":
+    """The engine of this name. Raises SpecError when there is none."""
+    if name not in _ENGINES:
+        raise SpecError([Fault("engine", name, f"is not known; use {' or '.join(_ENGINES)}")])
+    return cast("Engine", name)
+
+
+def result_of(ended: "RunResult | Failure") -> "RunResult":
+    """What came of a run. Raises RunError when it failed."""
+    from digitlab.lab import Failure
+
+    if isinstance(ended, Failure):
+        spec = ended.spec
+        raise RunError(f"{spec.network_name}, seed {spec.seed}: {ended.cause}; try again with --workers 1")
+    return ended

@@ -1,6 +1,6 @@
 """Every speed figure that the project states, measured in one run: `make bench`.
 
-    python benchmarks/run.py [--repeats 5]
+    python benchmarks/run.py [--repeats 3]
 
 Each measure is repeated, the measures taking turns, so that a busy moment of a shared machine falls on all of
 them; medians and ranges are written to benchmarks/results/ as Markdown and JSON, with the machine and the
@@ -9,46 +9,29 @@ versions. Compare ratios within one run, not seconds between runs.
 
 import argparse
 import json
+import multiprocessing
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from tables import Measured, report
+from training import TASKS, Crew, engines, estimate_and_truth, memory
 
-from digitlab import lab
 from digitlab.datasets import load
-from digitlab.engine import reference
-from digitlab.engine.device import processor_name
 from digitlab.engine.provenance import provenance
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 DIGITLAB = Path(sys.executable).with_name("digitlab")
-HIDDEN: dict[str, tuple[int, ...]] = {"784-10": (), "784-100-10": (100,), "784-100-100-10": (100, 100)}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Seconds of one measure over its repeats, and what they are to be compared with."""
-
-    name: str
-    seconds: list[float]
-    baseline: str
-
-    @property
-    def median(self) -> float:
-        """Median seconds."""
-        return statistics.median(self.seconds)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -63,15 +46,6 @@ def process(*command: object) -> Callable[[], object]:
     return lambda: subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
 
 
-def product() -> object:
-    """23 GFLOP as float32 products of square matrices: what the machine can do at best."""
-    side = 1414
-    a, b = torch.rand(side, side), torch.rand(side, side)
-    for _ in range(4):
-        a @ b
-    return None
-
-
 def first_load() -> object:
     """MNIST from the package, into an empty cache."""
     directory, before = tempfile.mkdtemp(), os.environ["DIGITLAB_DATA"]
@@ -81,45 +55,6 @@ def first_load() -> object:
     finally:
         os.environ["DIGITLAB_DATA"] = before
         shutil.rmtree(directory)
-
-
-def epoch(hidden: tuple[int, ...]) -> Callable[[], object]:
-    """One epoch of 60,000 images by the reference engine, evaluation included."""
-    spec, dataset = lab.make_spec(hidden=hidden, epochs=1), load("mnist")
-    return lambda: reference.train(spec, dataset)
-
-
-class Items(Dataset[tuple[torch.Tensor, int]]):
-    """MNIST item by item, each turned into a tensor when it is asked for."""
-
-    def __init__(self) -> None:
-        self.data = load("mnist").train
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = torch.tensor(self.data.images[index]).reshape(784) / 255
-        return image, int(self.data.labels[index])
-
-
-def loader_epoch(hidden: tuple[int, ...]) -> Callable[[], object]:
-    """The same work as most solutions of the exercise have it: item by item, through a DataLoader."""
-    items = Items()
-
-    def train() -> None:
-        sizes = (784, *hidden, 10)
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-        model = nn.Sequential(*layers[:-1])
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-        for batch, targets in DataLoader(items, batch_size=100, shuffle=True):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(batch), targets).backward()
-            optimizer.step()
-
-    return train
 
 
 def beside_another_training(wait_policy: str) -> Callable[[], object]:
@@ -139,61 +74,89 @@ def beside_another_training(wait_policy: str) -> Callable[[], object]:
     return train
 
 
-def measures() -> dict[str, tuple[Callable[[], object], str]]:
-    """Each measure's work, and the name of its baseline."""
-    helps = "python -c 'import typer, rich'"
-    found: dict[str, tuple[Callable[[], object], str]] = {
+def exercise_scripts() -> None:
+    """The exercise's three files, one after the other, as a student runs them."""
+    for script in sorted((ROOT / "exercise").glob("*.py")):
+        subprocess.run([sys.executable, str(script)], check=True, stdout=subprocess.DEVNULL)
+
+
+def commands() -> dict[str, tuple[Callable[[], object], str]]:
+    """Whole commands and single steps: the work of each, and the name of its baseline."""
+    helps, first = "python -c 'import typer, rich'", "load MNIST, first time"
+    scripts = "the three scripts of exercise/"
+    active = "200 steps beside another training, threads wait actively"
+    return {
         helps: (process(sys.executable, "-c", "import typer, rich"), helps),
         "digitlab --help": (process(DIGITLAB, "--help"), helps),
-        "load MNIST, first time": (first_load, "load MNIST, first time"),
-        "load MNIST, later": (lambda: load("mnist"), "load MNIST, first time"),
-        "dense product, 22.6 GFLOP": (product, "dense product, 22.6 GFLOP"),
+        first: (first_load, first),
+        "load MNIST, later": (lambda: load("mnist"), first),
+        scripts: (exercise_scripts, scripts),
+        "digitlab exercise": (process(DIGITLAB, "exercise"), scripts),
+        "digitlab exercise --workers 1": (process(DIGITLAB, "exercise", "--workers", 1), scripts),
+        active: (beside_another_training("ACTIVE"), active),
+        "200 steps beside another training, threads wait passively": (
+            beside_another_training("PASSIVE"),
+            active,
+        ),
     }
-    for name, hidden in HIDDEN.items():
-        found[f"{name}, DataLoader"] = (loader_epoch(hidden), f"{name}, DataLoader")
-        found[f"{name}, reference engine"] = (epoch(hidden), f"{name}, DataLoader")
-    active = "200 steps beside another training, threads wait actively"
-    found[active] = (beside_another_training("ACTIVE"), active)
-    found["200 steps beside another training, threads wait passively"] = (
-        beside_another_training("PASSIVE"),
-        active,
-    )
-    return found
 
 
-def report(results: list[Measured]) -> str:
-    """The Markdown table."""
-    medians = {result.name: result.median for result in results}
+def take_turns(works: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Each work's figure, `repeats` times, taking turns; a first time before warms up."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for repeat in range(repeats + 1):
+        for name, work in works.items():
+            print(f"{repeat}/{repeats} {name}", file=sys.stderr)
+            found[name].append(work())
+    return {name: figures[1:] for name, figures in found.items()}
 
-    def ratio(result: Measured) -> str:
-        of = result.baseline
-        return "" if of == result.name else f"{result.median / medians[of]:.2f} × {of}"
 
-    rows = [
-        f"| {result.name} | {result.median:.3f} | {min(result.seconds):.3f}–{max(result.seconds):.3f} "
-        f"| {ratio(result)} |"
-        for result in results
-    ]
-    where = provenance("", torch.device("cpu"), 0)
-    return "\n".join(
-        [
-            "# Speed",
-            "",
-            f"{processor_name(torch.device('cpu'))}, {os.cpu_count()} cores, {platform.system()}; "
-            f"Python {where.versions.python}, torch {where.versions.torch}, {where.threads} threads; "
-            f"n = {len(results[0].seconds)}; written by `benchmarks/run.py`.",
-            "Training rows: one epoch over 60,000 images at batch 100, float32; the last two: 200 steps of "
-            "784-100-100-10 in a process of its own, its start included.",
-            "DataLoader: item by item, each image turned into a tensor when asked for, no evaluation; "
-            "reference engine: data in memory, scaling and final evaluation included; dense product: float32 "
-            "products of square matrices, about as many operations as an epoch of 784-100-100-10.",
-            "",
-            "| what | seconds, median | range | ratio of medians |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
+def measured_commands(repeats: int) -> list[Measured]:
+    """What `commands` lists, measured."""
+    chosen = commands()
+    works = {name: partial(timed, work) for name, (work, _) in chosen.items()}
+    seconds = take_turns(works, repeats)
+    return [Measured(name, seconds[name], baseline) for name, (_, baseline) in chosen.items()]
+
+
+def measured_training(repeats: int) -> dict[str, Any]:
+    """Seconds an epoch a network of each engine at each task, and operations a second of dense products."""
+    crew = Crew()
+    rates: list[float] = []
+    seconds: dict[str, dict[str, list[float]]] = {}
+    for task in TASKS:
+
+        def dense() -> float:
+            rates.append(crew.dense_rate())
+            return rates[-1]
+
+        name = f"{task.network}, batch {task.batch_size}"
+        print(name, file=sys.stderr)
+        seconds[name] = take_turns({"dense": dense, **engines(task, crew)}, repeats)
+        del seconds[name]["dense"]
+    return {
+        "dense_operations_a_second": rates,
+        "operations_an_epoch": {
+            f"{task.network}, batch {task.batch_size}": task.operations for task in TASKS
+        },
+        "seconds_an_epoch_a_network": seconds,
+    }
+
+
+def measured_plans(repeats: int) -> dict[str, Any]:
+    """What the planner says beforehand, and what then is."""
+    estimates = []
+    for repeat in range(repeats):
+        print(f"{repeat + 1}/{repeats} estimate of 100 mixed runs", file=sys.stderr)
+        estimates.append(estimate_and_truth())
+    context = multiprocessing.get_context("spawn")
+    peaks = {}
+    for network, batch_size, members in (("784-100-10", 100, 96), ("784-100-100-10", 1_000, 96)):
+        with context.Pool(1) as alone:
+            peaks[f"{members} of {network}, batch {batch_size}"] = alone.apply(
+                memory, (network, batch_size, members)
+            )
+    return {"seconds": estimates, "peak_bytes": peaks}
 
 
 def main() -> None:
@@ -201,23 +164,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
     with tempfile.TemporaryDirectory() as directory:
         os.environ["DIGITLAB_DATA"] = directory
-        chosen = measures()
-        seconds: dict[str, list[float]] = {name: [] for name in chosen}
-        for repeat in range(repeats + 1):  # the first one warms up
-            for name, (work, _) in chosen.items():
-                print(f"{repeat}/{repeats} {name}", file=sys.stderr)
-                seconds[name].append(timed(work))
-    results = [Measured(name, seconds[name][1:], baseline) for name, (_, baseline) in chosen.items()]
-    text = report(results)
+        load("mnist")
+        training = measured_training(repeats)
+        plans = measured_plans(max(repeats, 5))
+        results = measured_commands(repeats)
+    text = report(repeats, results, training, plans)
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "speed.md").write_text(text)
     machine = provenance("benchmarks/run.py", torch.device("cpu"), 0).model_dump(exclude={"host", "seconds"})
-    document = {"machine": machine, "results": [asdict(result) for result in results]}
+    commands_measured = [asdict(result) for result in results]
+    document = {"machine": machine, "results": commands_measured, "training": training, "plans": plans}
     (RESULTS / "speed.json").write_text(json.dumps(document, indent=2) + "\n")
 
 

@@ -71,12 +71,19 @@ long lanes(void) { return LANES; }
 
 /* ---- Products ---- */
 
-#define TILE 12 /* vectors of sums held in registers */
+#define MOST_SUMS 13 /* vectors of sums that registers hold beside what is multiplied */
+
+/* Compilers like to read a row from memory for each use: that takes longer than to multiply. */
+#ifdef __AVX__
+#define IN_REGISTER(vector) __asm__("" : "+x"(vector))
+#else
+#define IN_REGISTER(vector) (void)(vector)
+#endif
 
 /* sum over i of weight[i] * rows[index[i]], for T vectors of each row; C partial sums hide the latency. */
 INLINE void weighted_sum(const int T, const int C, vec *restrict sum, const vec *restrict rows, long stride,
                          const int32_t *restrict index, const real *restrict weight, long n) {
-    vec part[C * T];
+    vec part[MOST_SUMS];
     UNROLL for (int s = 0; s < C * T; s++) part[s] = (vec){0};
     long i = 0;
     for (; i + C <= n; i += C) {
@@ -102,7 +109,7 @@ static void sparse_row(vec *restrict sum, long width, const vec *restrict rows, 
                        const real *restrict weight, long n) {
     for (long t = 0; t < width;) {
         const long left = width - t;
-        switch (left < 13 ? left : left == 13 ? 13 : left < 24 ? (left + 1) / 2 : 12) {
+        switch (left <= MOST_SUMS ? left : left < 24 ? (left + 1) / 2 : 12) {
 #define CASE(T, C) case T: weighted_sum(T, C, sum + t, rows + t, width, index, weight, n); t += T; break;
         CASE(1, 8) CASE(2, 4) CASE(3, 4) CASE(4, 2) CASE(5, 2) CASE(6, 2) CASE(7, 1) CASE(8, 1) CASE(9, 1)
         CASE(10, 1) CASE(11, 1) CASE(12, 1) CASE(13, 1)
@@ -114,10 +121,11 @@ static void sparse_row(vec *restrict sum, long width, const vec *restrict rows, 
 /* out[r] = sum over k of a[r, k] * b[k] for R rows and T vectors. */
 INLINE void product_tile(const int R, const int T, vec *restrict out, long stride, const real *restrict a,
                          long a_row, long a_column, const vec *restrict b, long n) {
-    vec sum[R * T];
+    vec sum[MOST_SUMS];
     UNROLL for (int s = 0; s < R * T; s++) sum[s] = (vec){0};
     for (long k = 0; k < n; k++) {
-        const vec *row = b + k * stride;
+        vec row[MOST_SUMS];
+        UNROLL for (int t = 0; t < T; t++) { row[t] = b[k * stride + t]; IN_REGISTER(row[t]); }
         UNROLL for (int r = 0; r < R; r++) {
             const real w = a[r * a_row + k * a_column];
             UNROLL for (int t = 0; t < T; t++) sum[r * T + t] += w * row[t];
@@ -362,9 +370,12 @@ static void later_layer_update(const network *net, long l, int64_t n, const rule
     vec *turned = scratch, *deltas = turned + units * in_width, *gradient = deltas + n * in_width;
     const real *plain = (real *)here.w;
     for (long i = 0; i < in_width * LANES; i += LANES)
-        for (long j = 0; j < units; j++)
-            for (long k = i; k < i + LANES; k++)
-                ((real *)turned)[j * in_width * LANES + k] = k < inputs ? plain[k * width * LANES + j] : 0;
+        for (long j = 0; j < units; j++) {
+            real *to = (real *)turned + j * in_width * LANES + i;
+            const real *from = plain + i * width * LANES + j;
+            if (i + LANES <= inputs) UNROLL for (long k = 0; k < LANES; k++) to[k] = from[k * width * LANES];
+            else for (long k = 0; k < LANES; k++) to[k] = i + k < inputs ? from[k * width * LANES] : 0;
+        }
     product(deltas, n, in_width, (real *)delta, width * LANES, 1, turned, units);
     product(gradient, inputs, width, (real *)before, 1, in_width * LANES, delta, n);
     update_at(by, here, 0, gradient, inputs * width);

@@ -62,8 +62,7 @@ class StackedMembers:
         self._biases = [
             parameter([layer.bias[:, None] for layer in same]) for same in zip(*layers, strict=True)
         ]
-        table = input_scale(specs[0].scaling, dataset.train.images).table(specs[0].precision)
-        self._table = torch.from_numpy(table).to(device)
+        self._scale = input_scale(specs[0].scaling, dataset.train.images)
         self._images = {
             part: torch.from_numpy(np.array(images.images).reshape(-1, INPUT_SIZE)).to(device)
             for part, images in (("train", dataset.train), ("test", dataset.test))
@@ -122,7 +121,8 @@ class StackedMembers:
 
     def _inputs(self, part: str, positions: Int64[Tensor, "seed batch"]) -> Float[Tensor, "seed 784 batch"]:
         pixels: UInt8[Tensor, "seed batch 784"] = self._images[part][positions]
-        return self._table[pixels.int()].transpose(1, 2)
+        inputs = pixels.to(self._dtype).sub_(self._scale.offset).div_(self._scale.divisor)
+        return inputs.transpose(1, 2)
 
     def _labels_of(
         self, part: str, positions: Int64[Tensor, "seed batch"]

@@ -6,6 +6,7 @@ what they tell at the end of their first and of their second epoch.
 
 import multiprocessing
 import random
+import re
 import resource
 import sys
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,19 +100,18 @@ def _train(chosen: Sequence[RunSpec], dataset: Dataset, tell: OnProgress) -> Non
 
 
 def _serve(pipe: Connection, barrier: Any) -> None:
-    """Train cohorts of a task at the same time as the other workers; reply with seconds and memory."""
+    """Train cohorts of a task at the same time as the other workers; reply with the seconds."""
     torch.set_num_threads(1)
     dataset = load("mnist")
     while (order := pipe.recv()) is not None:
         task, members, first_seed = order
         if task == "product":
             barrier.wait()
-            pipe.send((_products(), 0))
-            continue
-        chosen = specs(task, members, first_seed)
-        barrier.wait()
-        seconds = second_epoch(partial(_train, chosen, dataset))
-        pipe.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+            pipe.send(_products())
+        else:
+            chosen = specs(task, members, first_seed)
+            barrier.wait()
+            pipe.send(second_epoch(partial(_train, chosen, dataset)))
 
 
 def _products(side: int = 1_536, repeats: int = 6) -> float:
@@ -137,13 +138,13 @@ class Crew:
 
     def dense_rate(self) -> float:
         """Operations a second of all cores together, one product each."""
-        return float(sum(rate for rate, _ in self._all([("product", 0, 0)] * self.size)))
+        return float(sum(self._all([("product", 0, 0)] * self.size)))
 
     def seconds_a_network(self, task: Task, members: int) -> float:
         """Seconds that an epoch takes a network when `members` train at once on all cores."""
         each = members // self.size
         orders = [(task, each, 100 * worker if each >= RATES else 0) for worker in range(self.size)]
-        return float(max(seconds for seconds, _ in self._all(orders))) / (each * self.size)
+        return float(max(self._all(orders))) / (each * self.size)
 
     def _all(self, orders: Sequence[Any]) -> list[Any]:
         for pipe, order in zip(self._pipes, orders, strict=True):
@@ -221,6 +222,14 @@ def memory(network: str, batch_size: int, members: int) -> tuple[float, float]:
     before = psutil.Process().memory_info().rss
     cohort = specs(task, members)
     results = train_cohort(cohort, dataset)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    measured = _peak_bytes() - before
     del results
-    return memory_bytes(cohort, Images.of(dataset)), after - before
+    return memory_bytes(cohort, Images.of(dataset)), measured
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has held."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux ru_maxrss begins with what the process had that started this one
+        return int(re.findall(r"VmHWM:\s*(\d+)", status.read_text())[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

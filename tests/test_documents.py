@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_the_speed_tables_words_are_true() -> None:
     # docs/design.md: about a tenth.
     assert 0.05 < medians["load MNIST, later"] / medians["load MNIST, first time"] < 0.2
     assert medians["digitlab --help"] < 2 * medians["python -c 'import typer, rich'"]
+
+
+def test_the_readmes_speeds_are_what_was_measured() -> None:
+    document = json.loads((PROJECT / "benchmarks" / "results" / "speed.json").read_text())
+    seconds = document["training"]["seconds_an_epoch_a_network"]["784-100-100-10, batch 100"]
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    plain = medians["plain PyTorch loop (reference engine)"]
+    rows = re.findall(
+        r"^\| ([^|]+) \| (\d\.\d{4}) \| ([\d.]+) \|$", (PROJECT / "README.md").read_text(), re.M
+    )
+    assert len(rows) >= 6
+    for name, shown, ratio in rows:
+        assert (shown, ratio) == (f"{medians[name]:.4f}", f"{plain / medians[name]:.1f}")
 
 
 def _commands() -> list[str]:
@@ -82,3 +96,4 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("completed 0.9")
+    assert re.search(r"^0.5 0.9", done.stdout, re.MULTILINE)

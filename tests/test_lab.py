@@ -1,180 +1,21 @@
-"""The laboratory: from wishes and documents to RunSpecs, and from those to results."""
+"""The laboratory: one run and many, from RunSpecs to results."""
 
-import json
-import typing
+import random
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 
 import digitlab as dl
 from digitlab import lab
-from digitlab.errors import DataError, SpecError, WeightsError
-from digitlab.spec import SGD, Adam, AdamW, Budget, DataSpec, RunSpec, WarmupCosine
-from digitlab.validation import Part
-from digitlab.wishes import Wishes
-
-
-def test_without_wishes_it_is_the_exercise(mnist_spec: DataSpec) -> None:
-    spec = lab.make_spec()
-    assert spec == RunSpec(data=mnist_spec)
-    assert (spec.train_size, spec.validation_size, spec.hidden, spec.batch_size) == (60_000, 0, (), 100)
-    assert spec.optimiser == SGD(learning_rate=0.01)
-    assert spec.budget == Budget(epochs=15)
-
-
-def test_wishes_find_their_place(mnist_spec: DataSpec) -> None:
-    spec = lab.make_spec(
-        hidden=(3, 4),
-        optimiser="adamw",
-        learning_rate=0.1,
-        beta1=0.5,
-        weight_decay=0.2,
-        schedule="warmup-cosine",
-        warmup_steps=5,
-        steps=10,
-        seed=3,
-    )
-    assert spec.optimiser == AdamW(learning_rate=0.1, beta1=0.5, weight_decay=0.2)
-    assert spec.schedule == WarmupCosine(warmup_steps=5)
-    assert spec.budget == Budget(steps=10)
-    assert (spec.hidden, spec.seed, spec.data) == ((3, 4), 3, mnist_spec)
-
-
-def test_wishes_come_before_the_base() -> None:
-    document = {"hidden": [5], "optimiser": {"learning_rate": 0.5, "momentum": 0.9}, "budget": {"epochs": 3}}
-    spec = lab.make_spec(document, learning_rate=0.25, steps=7)
-    assert spec.optimiser == SGD(learning_rate=0.25, momentum=0.9)
-    assert spec.budget == Budget(steps=7)
-    assert spec.hidden == (5,)
-    assert lab.make_spec(spec, seed=4).model_copy(update={"seed": 0}) == spec
-    assert document["optimiser"] == {"learning_rate": 0.5, "momentum": 0.9}
-
-
-def test_all_training_images_are_meant_again_when_the_validation_split_changes() -> None:
-    assert lab.make_spec(lab.make_spec(), validation_size=10_000).train_size == 50_000
-    assert lab.make_spec(lab.make_spec(validation_size=10_000), validation_size=0).train_size == 60_000
-    assert lab.make_spec(lab.make_spec(), validation_size=10_000, train_size=300).train_size == 300
-
-
-def test_a_subset_that_was_chosen_stays_chosen() -> None:
-    assert lab.make_spec(lab.make_spec(train_size=1_000), validation_size=10_000).train_size == 1_000
-    document = json.loads(lab.make_spec().canonical_json)
-    assert lab.make_spec(document, validation_size=10_000).train_size == 50_000
-
-
-def test_another_kind_begins_anew_and_the_same_kind_does_not() -> None:
-    base = lab.make_spec(learning_rate=0.5, momentum=0.9, schedule="warmup-cosine", warmup_steps=5)
-    assert lab.make_spec(base, optimiser="adam", schedule="constant") == lab.make_spec(optimiser="adam")
-    assert lab.make_spec(base, optimiser="sgd", seed=1).optimiser == SGD(learning_rate=0.5, momentum=0.9)
-    assert (
-        lab.make_spec({"optimiser": {"learning_rate": 0.5}}, optimiser="sgd").optimiser.learning_rate == 0.5
-    )
-
-
-@pytest.mark.parametrize(
-    ("base", "wishes", "fault"),
-    [
-        ({"optimiser": "adam"}, {"learning_rate": 0.1}, "optimiser: 'adam' is not a table of fields"),
-        ({"optimiser": "adam"}, {"optimiser": "adam"}, "optimiser: 'adam' is not a table of fields"),
-        ({"budget": 3}, {"seed": 3}, "budget: 3 is not a table of fields"),
-        ("spec.toml", {}, "the base: 'spec.toml' is not a table of fields"),
-        ([1, 2], {}, "the base: [1, 2] is not a table of fields"),
-    ],
-)
-def test_a_base_that_is_no_table_is_refused(base: Any, wishes: Any, fault: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        lab.make_spec(base, **wishes)
-    assert str(caught.value) == fault
-
-
-def test_every_field_can_be_wished_for() -> None:
-    # The flat names must keep up with RunSpec and its parts.
-    parts: list[type[Part]] = [SGD, Adam, AdamW, WarmupCosine, Budget]
-    flat = {name for name in RunSpec.model_fields if name != "budget"}
-    flat |= {name for part in parts for name in part.model_fields if name != "kind"}
-    assert set(typing.get_type_hints(Wishes)) == flat
-
-
-def test_all_faults_are_told_the_data_sets_too() -> None:
-    wishes: Any = {"data": "minst", "seed": -1, "momentum": 2.0, "steps": 3, "epochs": 4}
-    with pytest.raises(SpecError) as caught:
-        lab.make_spec(**wishes)
-    assert [fault.field for fault in caught.value.faults] == ["data", "optimiser.momentum", "budget", "seed"]
-    assert str(caught.value).startswith(
-        "data: 'minst' is not the name of a data set; use mnist, fashion-mnist, or add"
-    )
-    unknown: Any = {"learning_rat": 3}
-    with pytest.raises(
-        SpecError, match=r"learning_rat: 3 is for no wish; there are data, scaling, .*learning_rate"
-    ):
-        lab.make_spec(**unknown)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("spec.toml", 'data = "mnist"\nhidden = [7]\n[optimiser]\nkind = "adam"\n[budget]\nsteps = 4\n'),
-        ("spec", 'hidden = [7]\noptimiser.kind = "adam"\nbudget.steps = 4\n'),
-        ("spec.json", '{"hidden": [7], "optimiser": {"kind": "adam"}, "budget": {"steps": 4}}'),
-    ],
-)
-def test_documents_are_read_from_toml_and_json(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / name).write_text(text)
-    spec = lab.make_spec(lab.read_document(tmp_path / name))
-    assert spec == lab.make_spec(hidden=(7,), optimiser="adam", steps=4)
-
-
-def test_a_result_is_a_document_too(tmp_path: Path) -> None:
-    result = dl.train(hidden=(3,), steps=2, train_size=100, seed=8)
-    (tmp_path / "result.json").write_text(result.to_json())
-    again = dl.train(lab.read_document(tmp_path / "result.json"))
-    assert again.key == result.key
-    assert again.curve == result.curve
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.toml", b"hidden = [", "is no sound TOML: "),
-        ("a.toml", b"seed = 1\nseed = 2", "is no sound TOML: Cannot overwrite a value"),
-        ("a.toml", b"\xff\xfe", "is not a text in UTF-8; name a TOML or JSON file"),
-        ("a.json", b"{", "is no sound JSON: "),
-        ("a.json", b'{"seed": 1, "seed": 2}', "is no sound JSON: the key 'seed' stands there twice"),
-        ("a.json", b"[1]", "holds no table of fields"),
-        ("a.json", b"[" * 100_000, "is no sound JSON: "),
-        ("a.json", b'{"seed": ' + b"9" * 5_000 + b"}", "is no sound JSON: "),
-        ("a.toml", b"seed = " + b"9" * 5_000, "is no sound TOML: "),
-    ],
-)
-def test_documents_that_cannot_be_understood_are_refused(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(SpecError) as caught:
-        lab.read_document(tmp_path / name)
-    assert str(caught.value).startswith("spec: ")
-    assert message in str(caught.value)
-
-
-def test_documents_that_are_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        SpecError, match=r"cannot be read \(No such file or directory\); name a TOML or JSON file"
-    ):
-        lab.read_document(tmp_path / "nothing.toml")
-
-
-def test_numbers_that_no_spec_may_hold_are_refused_from_documents(tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text(
-        "[optimiser]\nlearning_rate = nan\nmomentum = true\nweight_decay = 1e400\n"
-    )
-    with pytest.raises(SpecError) as caught:
-        lab.make_spec(lab.read_document(tmp_path / "a.toml"))
-    assert [fault.field for fault in caught.value.faults] == [
-        "optimiser.learning_rate",
-        "optimiser.momentum",
-        "optimiser.weight_decay",
-    ]
+from digitlab.datasets import Dataset
+from digitlab.engine import reference
+from digitlab.engine.lockstep import train_cohort
+from digitlab.errors import DataError, WeightsError
+from digitlab.lab import Advance, Failure
+from digitlab.result import RunResult
+from digitlab.spec import RunSpec
 
 
 def test_training_saves_what_load_reads(tmp_path: Path) -> None:
@@ -205,3 +46,96 @@ def test_the_public_names_are_there() -> None:
     assert set(dl.__all__) <= set(dir(dl))
     with pytest.raises(AttributeError, match="module 'digitlab' has no attribute 'nothing'"):
         dl.nothing  # noqa: B018
+
+
+# --- many runs ---
+
+
+def results_of(specs: Sequence[RunSpec], **options: object) -> dict[str, RunResult]:
+    """What comes of many runs, none of which fails, by key."""
+    found = {}
+    for ended in lab.run_many(specs, **options):  # type: ignore[arg-type]
+        assert not isinstance(ended, Failure)
+        assert ended.key not in found
+        found[ended.key] = ended
+    return found
+
+
+def without_provenance(result: RunResult) -> tuple[str, bytes | None]:
+    return result.model_dump_json(exclude={"provenance"}), result.predictions
+
+
+def test_many_runs_are_trained_once_each_and_their_advance_is_told() -> None:
+    specs = [
+        lab.make_spec(hidden=hidden, steps=30, train_size=500, seed=seed)
+        for hidden in [(), (8,)]
+        for seed in (1, 2, 1)
+    ]
+    told: list[Advance] = []
+    found = results_of(specs, on_advance=told.append)
+    assert found.keys() == {spec.key for spec in specs}
+    assert [at.share for at in told] == sorted(at.share for at in told)
+    assert told[-1] == Advance(share=1.0, runs=4, run_count=4)
+
+
+def test_no_runs_have_no_results() -> None:
+    assert results_of([]) == {}
+    assert results_of([], workers=2) == {}
+    assert results_of([], engine="reference") == {}
+
+
+def test_either_engine_is_used_where_it_is_wished() -> None:
+    spec = lab.make_spec(steps=3, train_size=300)
+    for engine in ("lockstep", "reference"):
+        (result,) = lab.run_many([spec], engine=engine)  # type: ignore[arg-type]
+        assert isinstance(result, RunResult)
+        assert result.provenance.engine == dl.train(spec, engine=engine).provenance.engine == engine  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_is_told_before_the_first_run(empty_data_directory: Path) -> None:
+    specs = [lab.make_spec(steps=3), lab.make_spec(steps=3, data="fashion-mnist")]
+    with pytest.raises(DataError, match="`digitlab data fetch fashion-mnist`"):
+        next(lab.run_many(specs))
+
+
+def mixed(count: int) -> list[RunSpec]:
+    """Runs of all kinds; rates from far too small to far beyond what any network bears."""
+    draw = random.Random(300)
+    return [
+        lab.make_spec(
+            hidden=[100, 30, 7][: draw.randrange(4)],
+            batch_size=(batch_size := draw.choice([8, 31, 100, 512, 4_096])),
+            learning_rate=draw.choice([*(2.0**power for power in range(-9, 4)), 2.0**20, 2.0**60]),
+            optimiser=(optimiser := draw.choice(["sgd", "sgd", "adam"])),
+            **({"momentum": draw.choice([0, 0.9])} if optimiser == "sgd" else {}),
+            scaling=draw.choice(["unit", "unit", "standard"]),
+            initialisation=draw.choice(["pytorch", "he"]),
+            train_size=draw.choice([max(500, batch_size), 5_000]),
+            validation_size=draw.choice([0, 1_000]),
+            steps=draw.choice([40, 55]),
+            seed=draw.randrange(4),
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.slow
+def test_300_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "_SECONDS_FOR_WORKERS", 0)
+    specs = mixed(300)
+    found = results_of(specs, workers=2)
+    outcomes = [result.outcome for result in found.values()]
+    assert {outcomes.count(outcome) > 10 for outcome in ("completed", "diverged")} == {True}
+    sample = random.Random(1).sample(list(found.values()), 60)
+    compared = 0
+    for ours in sample:
+        ((alone, _),) = train_cohort([ours.spec], mnist)
+        assert without_provenance(ours) == without_provenance(alone)
+        theirs, _ = reference.train(ours.spec, mnist)
+        if theirs.metrics.peak_batch_loss > 1.2 * theirs.metrics.first_batch_loss:
+            continue  # beyond the edge of stability what rounding differs in grows without bound
+        compared += 1
+        np.testing.assert_allclose(ours.curve.training_loss, theirs.curve.training_loss, rtol=0.01)
+        assert ours.outcome == theirs.outcome
+        assert ours.metrics.test_accuracy == pytest.approx(theirs.metrics.test_accuracy, abs=0.001)
+    assert compared > 15

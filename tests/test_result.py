@@ -147,3 +147,9 @@ def test_nothing_to_draw_is_drawn_as_nothing() -> None:
     assert notebook.line_chart("step", [1], {"loss": [math.nan]}) == ""
     assert notebook.line_chart("step", [], {"loss": []}) == ""
     assert notebook.table({"a": "<b>"}).count("&lt;b&gt;") == 1
+
+
+def test_results_from_before_arithmetics_were_told_are_read() -> None:
+    document = json.loads(result().to_json())
+    del document["provenance"]["arithmetic"]
+    assert RunResult.from_json(json.dumps(document)).provenance.arithmetic == "torch"

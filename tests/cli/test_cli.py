@@ -112,6 +112,12 @@ def test_train_prints_a_summary_on_stdout_and_nothing_on_stderr() -> None:
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("engine", ["lockstep", "reference"])
+def test_either_engine_is_used_where_it_is_wished(engine: str) -> None:
+    done = run("train", *FAST, "--json", "--engine", engine)
+    assert json.loads(done.stdout)["provenance"]["engine"] == engine
+
+
 def test_train_json_is_the_result() -> None:
     options = (
         *(
@@ -271,6 +277,12 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
         (["train", "--train-size", "70000"], 2, "use at most 60000, or 50000 with a validation split"),
         (["train", "--evaluate-at", "5,3"], 2, "is not in order; give steps that rise"),
         (["train", "--spec", "nothing.toml"], 2, "error: spec: 'nothing.toml' cannot be read (No such file"),
+        (["train", "--engine", "fast"], 2, "error: engine: 'fast' is not known; use lockstep or reference"),
+        (
+            ["exercise", "--engine", "fast"],
+            2,
+            "error: engine: 'fast' is not known; use lockstep or reference",
+        ),
         (["train", "--device", "tpu"], 1, "error: device: 'tpu' is not known; use one of cpu"),
         (
             ["train", "--save", "no/folder/x", *FAST],
@@ -557,6 +569,14 @@ def test_the_exercise_prints_the_handouts_lines_and_compares() -> None:
     assert re.search(r"network +loss at epoch 0 +loss at epoch 1 +both are", done.stdout)
     assert "mean of 24 other seeds, measured beforehand" in re.sub(r"\s+", " ", done.stdout)
     assert "Of the handout's figures, 6 can be compared: all inside." in re.sub(r"\s+", " ", done.stdout)
+
+
+@pytest.mark.slow
+def test_the_exercise_prints_the_same_with_any_number_of_workers() -> None:
+    printed = [
+        run("exercise", "--epochs", 3, "--seeds", 2, "--workers", workers).stdout for workers in (1, 2)
+    ]
+    assert printed[0] == printed[1] != ""
 
 
 @pytest.mark.slow

@@ -140,18 +140,31 @@ def test_the_golden_curve_guards_the_numerics_version(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("hidden", "batch_size", "rate"), [((), 100, 0.25), ((100,), 100, 0.25), ((100, 100), 20, 0.125)]
+    ("hidden", "batch_size", "rate"), [((), 100, 0.25), ((100,), 100, 0.25), ((100, 100), 32, 0.125)]
 )
 def test_whole_runs_in_float32_end_where_those_of_the_reference_engine_end(
     mnist: Dataset, hidden: tuple[int, ...], batch_size: int, rate: float
 ) -> None:
     # Rates of at most half of the largest at which such networks still train (a factor of 2 more
     # and those of two hidden layers collapse at some seeds). Rounding differs, and a run amplifies what
-    # differs: losses agree to a hundredth of their value, accuracies to 10 images of 10,000.
-    spec = lab.make_spec(hidden=hidden, batch_size=batch_size, learning_rate=rate, epochs=2)
-    (theirs, _), (ours, _) = reference.train(spec, mnist), one(spec, mnist)
-    np.testing.assert_allclose(ours.curve.training_loss, theirs.curve.training_loss, rtol=0.01)
-    assert ours.metrics.test_accuracy == pytest.approx(theirs.metrics.test_accuracy, abs=0.001)
+    # differs, so that single accuracies scatter by some images of 10,000: their mean is compared.
+    specs = [
+        lab.make_spec(
+            hidden=hidden,
+            batch_size=batch_size,
+            learning_rate=rate,
+            train_size=30_000,
+            epochs=2,
+            seed=seed,
+        )
+        for seed in range(4)
+    ]
+    differences = []
+    for ours, theirs in [(one(spec, mnist)[0], reference.train(spec, mnist)[0]) for spec in specs]:
+        np.testing.assert_allclose(ours.curve.training_loss, theirs.curve.training_loss, rtol=0.01)
+        differences.append(ours.metrics.test_accuracy - theirs.metrics.test_accuracy)
+    assert abs(np.mean(differences)) < 0.001
+    assert max(map(abs, differences)) < 0.003
 
 
 @pytest.mark.parametrize("rate", [1.0, 2.0, 4.0])

@@ -322,8 +322,10 @@ static double output_deltas(vec *logits, long classes, const uint8_t *labels, in
         long likeliest;
         loss += cross_entropy(z, classes, labels[b], &sum, &likeliest);
         *right += likeliest == labels[b];
-        for (long c = 0; c < classes; c++) z[c] = (z[c] / sum - (c == labels[b])) / n;
         for (long c = classes; c < width * LANES; c++) z[c] = 0;
+        const real share = 1 / (sum * n);
+        for (long t = 0; t < width; t++) logits[b * width + t] *= share;
+        z[labels[b]] -= (real)1 / n;
     }
     return loss / n;
 }

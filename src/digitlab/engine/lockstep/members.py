@@ -14,7 +14,7 @@ Part = Literal["train", "validation", "test"]
 EVALUATION_CHUNK = 500
 """Examples evaluated at once. Fixed, for the losses of a chunk are summed before those of all chunks."""
 
-_BLOCK_EXAMPLES = 4096
+_BLOCK_EXAMPLES = 1024
 """About as many examples are made ready at once: few enough to stay in a processor's cache."""
 
 

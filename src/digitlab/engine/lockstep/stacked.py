@@ -161,7 +161,7 @@ class StackedMembers:
         logits = activations.pop()  # [member, classes, batch]
         log_probabilities = logits.log_softmax(1)
         loss = -log_probabilities.gather(1, labels).mean((1, 2))
-        right = (logits.argmax(1, keepdim=True) == labels).double().mean((1, 2))
+        right = (logits.argmax(1, keepdim=True) == labels).to(self._dtype).mean((1, 2))
         if len(self._specs) == 1 and not loss.isfinite().item():
             return loss, right
         delta = log_probabilities.exp()

@@ -48,7 +48,7 @@ def test_the_readmes_speeds_are_what_was_measured() -> None:
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     plain = medians["plain PyTorch loop (reference engine)"]
     rows = re.findall(
-        r"^\| ([^|]+) \| (\d\.\d{4}) \| ([\d.]+) \|$", (PROJECT / "README.md").read_text(), re.M
+        r"^\| ([^|]+) \| (\d\.\d{4}) \| ([\d.]+) \|$", (PROJECT / "README.md").read_text(), re.MULTILINE
     )
     assert len(rows) >= 6
     for name, shown, ratio in rows:

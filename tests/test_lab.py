@@ -16,6 +16,7 @@ from digitlab.errors import DataError, WeightsError
 from digitlab.lab import Advance, Failure
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
+from digitlab.wishes import Wishes
 
 
 def test_training_saves_what_load_reads(tmp_path: Path) -> None:
@@ -98,25 +99,28 @@ def test_what_cannot_be_is_told_before_the_first_run(empty_data_directory: Path)
         next(lab.run_many(specs))
 
 
+OTHERS: list[Wishes] = [{}, {"momentum": 0.9}, {"optimiser": "adam", "learning_rate": 0.01}]
+
+
 def mixed(count: int) -> list[RunSpec]:
     """Runs of all kinds; rates from far too small to far beyond what any network bears."""
     draw = random.Random(300)
-    return [
-        lab.make_spec(
+    found = []
+    for _ in range(count):
+        batch_size = draw.choice([8, 31, 100, 512, 4_096])
+        spec = lab.make_spec(
             hidden=[100, 30, 7][: draw.randrange(4)],
-            batch_size=(batch_size := draw.choice([8, 31, 100, 512, 4_096])),
+            batch_size=batch_size,
             learning_rate=draw.choice([*(2.0**power for power in range(-9, 4)), 2.0**20, 2.0**60]),
-            optimiser=(optimiser := draw.choice(["sgd", "sgd", "adam"])),
-            **({"momentum": draw.choice([0, 0.9])} if optimiser == "sgd" else {}),
-            scaling=draw.choice(["unit", "unit", "standard"]),
-            initialisation=draw.choice(["pytorch", "he"]),
+            scaling="standard" if draw.random() < 0.3 else "unit",
+            initialisation="he" if draw.random() < 0.5 else "torch",
             train_size=draw.choice([max(500, batch_size), 5_000]),
             validation_size=draw.choice([0, 1_000]),
             steps=draw.choice([40, 55]),
             seed=draw.randrange(4),
         )
-        for _ in range(count)
-    ]
+        found.append(lab.make_spec(spec, **draw.choice(OTHERS)))
+    return found
 
 
 @pytest.mark.slow

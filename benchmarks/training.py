@@ -207,7 +207,7 @@ def estimate_and_truth() -> tuple[float, float]:
     start = time.perf_counter()
     ended = list(train_cohorts([cohort.specs for cohort in planned.cohorts], workers=planned.workers))
     truth = time.perf_counter() - start
-    if any(isinstance(end, lab.Failure) for end in ended):
+    if any(isinstance(run, lab.Failure) for cohort in ended for run in cohort):
         raise SystemExit("a run failed")
     return planned.seconds, truth
 

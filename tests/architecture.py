@@ -15,11 +15,10 @@ LAYERS = [
     ["validation"],
     ["spec"],
     ["result", "datasets"],
-    ["networks"],
-    ["trained"],
-    ["engine"],
+    ["wishes", "networks"],
+    ["trained", "store", "studies", "analysis"],
+    ["campaign", "report", "engine"],
     ["dispatch"],
-    ["wishes"],
     ["lab"],
     ["handout"],
     ["cli"],
@@ -32,12 +31,17 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "requests": {"datasets"},
-    "platformdirs": {"datasets", "engine"},
+    "platformdirs": {"datasets", "engine", "store"},
+    "sqlalchemy": {"store"},
+    "scipy": {"analysis"},
+    "altair": {"report"},
+    "vl_convert": {"report"},
+    "jinja2": {"report"},
     "psutil": {"engine"},
     "safetensors": {"trained"},
 }
 TORCH = {"networks", "trained", "engine", "dispatch"}
-PYDANTIC = {"validation", "spec", "result", "datasets"}
+PYDANTIC = {"validation", "spec", "result", "datasets", "studies"}
 
 MODULES = sorted(SOURCE.rglob("*.py"))
 

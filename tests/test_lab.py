@@ -87,10 +87,11 @@ def test_no_runs_have_no_results() -> None:
 
 def test_either_engine_is_used_where_it_is_wished() -> None:
     spec = lab.make_spec(steps=3, train_size=300)
-    for engine in ("lockstep", "reference"):
-        (result,) = lab.run_many([spec], engine=engine)  # type: ignore[arg-type]
+    engines: list[lab.Engine] = ["lockstep", "reference"]
+    for engine in engines:
+        (result,) = lab.run_many([spec], engine=engine)
         assert isinstance(result, RunResult)
-        assert result.provenance.engine == dl.train(spec, engine=engine).provenance.engine == engine  # type: ignore[arg-type]
+        assert result.provenance.engine == dl.train(spec, engine=engine).provenance.engine == engine
 
 
 def test_what_cannot_be_is_told_before_the_first_run(empty_data_directory: Path) -> None:
@@ -136,7 +137,7 @@ def test_300_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pyte
         ((alone, _),) = train_cohort([ours.spec], mnist)
         assert without_provenance(ours) == without_provenance(alone)
         theirs, _ = reference.train(ours.spec, mnist)
-        if theirs.metrics.peak_batch_loss > 1.2 * theirs.metrics.first_batch_loss:
+        if not theirs.metrics.peak_batch_loss <= 1.2 * theirs.metrics.first_batch_loss:
             continue  # beyond the edge of stability what rounding differs in grows without bound
         compared += 1
         np.testing.assert_allclose(ours.curve.training_loss, theirs.curve.training_loss, rtol=0.01)

@@ -28,6 +28,10 @@ class WeightsError(DigitlabError):
     """A file of weights cannot be read or written."""
 
 
+class StoreError(DigitlabError):
+    """The store cannot be read or written, or does not hold what was asked of it."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing wrong with one field: `problem` completes the sentence that the value begins."""

@@ -1,22 +1,29 @@
 """The laboratory: the one place where the chain from a wish to results is put together."""
 
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, Unpack
 
+from digitlab.campaign import NOISE, Campaign, Stage, noise_specs
 from digitlab.datasets import Dataset, library
 from digitlab.dispatch.local import Failure, train_cohorts
 from digitlab.engine import reference
-from digitlab.engine.calibration import TYPICAL, calibrate
+from digitlab.engine.calibration import TYPICAL, Costs, calibrate
 from digitlab.engine.cohort import Cohort, Plan, plan
 from digitlab.engine.cost import Images
 from digitlab.engine.device import find_device, usable_cores
 from digitlab.engine.lockstep import train_cohort
+from digitlab.engine.noise_scale import noise_scale
 from digitlab.engine.progress import OnProgress, Progress, ignore
+from digitlab.errors import RunError
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
+from digitlab.store import Store
+from digitlab.studies import Study
 from digitlab.trained import TrainedNetwork, writable_target
 from digitlab.wishes import Base, Wishes, make_spec, read_document
 
@@ -28,6 +35,10 @@ _SECONDS_FOR_WORKERS = 6.0
 """Less work than this is done in the calling process: workers take seconds to start."""
 _SECONDS_FOR_CALIBRATION = 60.0
 """Less work than this is planned by typical costs: to measure this machine's takes seconds."""
+
+
+_NOISE_EXAMPLES = 10_000
+"""The gradient noise scale is measured on so many training images."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +84,46 @@ def run_many(
     workers: processes that train at the same time; by default one a core
     Raises what `train` raises, before the first run begins.
     """
+    options = {"device": device, "engine": engine, "workers": workers, "on_advance": on_advance}
+    with closing(run_cohorts(specs, **options)) as ended:  # type: ignore[arg-type]
+        for cohort in ended:
+            yield from cohort
+
+
+def run_cohorts(
+    specs: Sequence[RunSpec],
+    *,
+    device: str = "cpu",
+    engine: Engine = "lockstep",
+    workers: int | None = None,
+    on_advance: OnAdvance = lambda _: None,
+) -> Generator[Sequence[RunResult | Failure], None, None]:
+    """The same, cohort by cohort: what ends together is told together."""
     distinct = list({spec.key: spec for spec in specs}.values())
     datasets = {spec.data: library.load(spec.data.name) for spec in distinct}
-    images = {data: Images.of(dataset) for data, dataset in datasets.items()}
+    place = None
     for precision in {spec.precision for spec in distinct}:
         place = find_device(device, precision)
-    count = workers if workers is not None else usable_cores()
-    rough = plan(distinct, images, TYPICAL, workers=1, stacked=bool(distinct) and place.type != "cpu")
     if engine == "reference":
         cohorts = [Cohort((spec,), spec.step_count * spec.batch_size, 0) for spec in distinct]
-        return _in_this_process(cohorts, datasets, device, engine, on_advance)
-    if count == 1 or len(distinct) < 2 or place.type != "cpu" or rough.seconds < _SECONDS_FOR_WORKERS:
-        return _in_this_process(rough.cohorts, datasets, device, engine, on_advance)
+        yield from _in_this_process(cohorts, datasets, device, engine, on_advance)
+        return
+    stacked = place is not None and place.type != "cpu"
+    rough, count = estimated(distinct, stacked=stacked), workers if workers is not None else usable_cores()
+    if count == 1 or len(distinct) < 2 or stacked or rough.seconds < _SECONDS_FOR_WORKERS:
+        yield from _in_this_process(rough.cohorts, datasets, device, engine, on_advance)
+        return
     much = rough.seconds >= _SECONDS_FOR_CALIBRATION
     costs = calibrate(next(iter(datasets.values()))) if much else TYPICAL
-    return _in_workers(plan(distinct, images, costs, workers=count), on_advance)
+    yield from _in_workers(estimated(distinct, costs, workers=count), on_advance)
+
+
+def estimated(
+    specs: Sequence[RunSpec], costs: Costs = TYPICAL, *, workers: int = 1, stacked: bool = False
+) -> Plan:
+    """The plan for these runs, with its time and memory."""
+    images = {spec.data: Images.of(library.load(spec.data.name)) for spec in specs}
+    return plan(specs, images, costs, workers=workers, stacked=stacked)
 
 
 def _in_this_process(
@@ -96,7 +132,7 @@ def _in_this_process(
     device: str,
     engine: Engine,
     on_advance: OnAdvance,
-) -> Iterator[RunResult]:
+) -> Iterator[Sequence[RunResult]]:
     whole, before, runs = sum(cohort.seconds for cohort in cohorts), 0.0, 0
     run_count = sum(len(cohort.specs) for cohort in cohorts)
     for cohort in cohorts:
@@ -113,13 +149,12 @@ def _in_this_process(
         else:
             trained = train_cohort(cohort.specs, dataset, device=device, on_progress=on_progress)
         before += cohort.seconds
-        for result, _ in trained:
-            runs += 1
-            on_advance(Advance(before / whole, runs, run_count))
-            yield result
+        runs += len(trained)
+        on_advance(Advance(before / whole, runs, run_count))
+        yield [result for result, _ in trained]
 
 
-def _in_workers(planned: Plan, on_advance: OnAdvance) -> Iterator[RunResult | Failure]:
+def _in_workers(planned: Plan, on_advance: OnAdvance) -> Iterator[Sequence[RunResult | Failure]]:
     whole = sum(cohort.seconds for cohort in planned.cohorts)
     share = {
         spec.key: cohort.seconds / len(cohort.specs) / whole
@@ -127,14 +162,70 @@ def _in_workers(planned: Plan, on_advance: OnAdvance) -> Iterator[RunResult | Fa
         for spec in cohort.specs
     }
     done, runs = 0.0, 0
-    with closing(
-        train_cohorts([cohort.specs for cohort in planned.cohorts], workers=planned.workers)
-    ) as ended:
-        for result in ended:
-            done += share[result.spec.key]
-            runs += 1
+    cohorts = [cohort.specs for cohort in planned.cohorts]
+    with closing(train_cohorts(cohorts, workers=planned.workers)) as ended:
+        for results in ended:
+            done += sum(share[result.spec.key] for result in results)
+            runs += len(results)
             on_advance(Advance(done, runs, len(share)))
-            yield result
+            yield results
+
+
+def run_study(
+    study: Study,
+    store: Store,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    seconds_limit: float = math.inf,
+    on_stage: Callable[[Stage], None] = lambda _: None,
+    on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
+    on_advance: OnAdvance = lambda _: None,
+) -> Stage:
+    """Train what a study lacks, stage by stage; each cohort is in the store as soon as it is done.
+
+    seconds_limit: begin no further cohort after so many seconds
+    on_stage:      told each stage that has missing runs, before they are trained
+    on_results:    told what was put into the store
+    Returns the stage that was reached: done, unless the time was over.
+    Raises what `train` raises, StoreError, and RunError when a run failed, after all others are done.
+    """
+    end, campaign = time.monotonic() + seconds_limit, Campaign(study, store.get)
+    while (stage := campaign.stage()).missing:
+        on_stage(stage)
+        failures: list[Failure] = []
+        options = {"device": device, "workers": workers, "on_advance": on_advance}
+        with closing(run_cohorts(stage.missing, **options)) as ended:  # type: ignore[arg-type]
+            for cohort in ended:
+                results = [run for run in cohort if isinstance(run, RunResult)]
+                failures += [run for run in cohort if isinstance(run, Failure)]
+                store.add(results)
+                on_results(results)
+                if time.monotonic() > end:
+                    return campaign.stage()
+        if failures:
+            first = failures[0]
+            raise RunError(
+                f"{len(failures)} of {len(stage.missing)} runs failed, the first with "
+                f"{first.spec.network_name}, seed {first.spec.seed}: {first.cause}; run the study again to "
+                "try them again"
+            )
+    if study.analysis == "batch-lr":
+        _measure_noise(stage, store, device)
+    return stage
+
+
+def _measure_noise(stage: Stage, store: Store, device: str) -> None:
+    """Measure the gradient noise scale on the way of a few runs, where that was not done before."""
+    asked = [spec for specs in noise_specs(stage).values() for spec in specs]
+    known = store.measurements([spec.key for spec in asked], NOISE)
+    for spec in asked:
+        if spec.key not in known:
+            _, network = run(spec, device=device)
+            sample = library.load(spec.data.name).train
+            chosen = slice(0, _NOISE_EXAMPLES)
+            values = noise_scale(network, sample.images[chosen], sample.labels[chosen])
+            store.add_measurement(spec.key, NOISE, values)
 
 
 def train(

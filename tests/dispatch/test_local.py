@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -60,12 +60,15 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert not alive
 
 
+def ended_runs(cohorts: Sequence[Sequence[RunSpec]], workers: int) -> list[RunResult | Failure]:
+    return [run for cohort in train_cohorts(cohorts, workers=workers) for run in cohort]
+
+
 def bits(result: RunResult) -> tuple[str, bytes | None]:
     return result.model_dump_json(exclude={"provenance"}), result.predictions
 
 
-def only_results(ended: Iterator[RunResult | Failure]) -> dict[str, RunResult]:
-    found = list(ended)
+def only_results(found: Sequence[RunResult | Failure]) -> dict[str, RunResult]:
     results = [result for result in found if isinstance(result, RunResult)]
     assert len(results) == len(found)
     return {result.key: result for result in results}
@@ -73,7 +76,7 @@ def only_results(ended: Iterator[RunResult | Failure]) -> dict[str, RunResult]:
 
 def test_workers_give_the_bits_that_this_process_gives(mnist: Dataset) -> None:
     cohorts = [[small(seed) for seed in range(3)], [small(7, hidden=())], [small(8, batch_size=64)]]
-    found = only_results(train_cohorts(cohorts, workers=2))
+    found = only_results(ended_runs(cohorts, workers=2))
     assert len(found) == 5
     for cohort in cohorts:
         for spec in cohort:
@@ -85,7 +88,7 @@ def test_workers_give_the_bits_that_this_process_gives(mnist: Dataset) -> None:
 
 def test_results_come_as_they_are_done_and_closing_ends_the_workers() -> None:
     ended = train_cohorts([[long(0)], [small(1)], [long(2)]], workers=2)
-    first = next(ended)
+    (first,) = next(ended)
     assert isinstance(first, RunResult)
     assert first.spec == small(1)
     running = workers()
@@ -116,7 +119,7 @@ def test_a_killed_worker_loses_nothing(mnist: Dataset) -> None:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    found = only_results(train_cohorts([specs, [small(5)]], workers=1))
+    found = only_results(ended_runs([specs, [small(5)]], workers=1))
     killer.join()
     assert killed
     assert set(found) == {spec.key for spec in (*specs, small(5))}
@@ -135,7 +138,7 @@ def test_runs_whose_workers_always_die_fail_with_the_cause() -> None:
     killer = threading.Thread(target=kill_all)
     killer.start()
     try:
-        ended = list(train_cohorts([[long(seed) for seed in range(3)]], workers=2))
+        ended = ended_runs([[long(seed) for seed in range(3)]], workers=2)
     finally:
         over.set()
         killer.join()
@@ -147,7 +150,7 @@ def test_runs_whose_workers_always_die_fail_with_the_cause() -> None:
 
 def test_what_goes_wrong_in_a_worker_is_told(default_spec: RunSpec) -> None:
     unknown = default_spec.data.model_copy(update={"name": "nowhere"})
-    ended = list(train_cohorts([[default_spec.model_copy(update={"data": unknown})], [small(1)]], workers=1))
+    ended = ended_runs([[default_spec.model_copy(update={"data": unknown})], [small(1)]], workers=1)
     failures = [failure for failure in ended if isinstance(failure, Failure)]
     assert len(ended) == 2
     assert len(failures) == 1
@@ -159,7 +162,7 @@ def test_a_worker_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     broken.write_text("#!/bin/sh\necho 'no torch here' >&2\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    (failure,) = train_cohorts([[small(1)]], workers=1)
+    (failure,) = ended_runs([[small(1)]], workers=1)
     assert isinstance(failure, Failure)
     assert failure.cause == "its worker ended with exit code 3: no torch here"
 

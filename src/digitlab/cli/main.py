@@ -17,6 +17,9 @@ from typer.core import TyperGroup
 from digitlab.cli.data import data_app
 from digitlab.cli.evaluate import evaluate
 from digitlab.cli.exercise import exercise
+from digitlab.cli.runs import runs_app
+from digitlab.cli.store import store_app
+from digitlab.cli.study import study_app
 from digitlab.cli.train import train
 from digitlab.errors import DigitlabError, SpecError
 from digitlab.version import __version__
@@ -42,6 +45,9 @@ app.command()(exercise)
 app.command()(train)
 app.command()(evaluate)
 app.add_typer(data_app, name="data", cls=_PlainGroup)
+app.add_typer(study_app, name="study", cls=_PlainGroup)
+app.add_typer(runs_app, name="runs", cls=_PlainGroup)
+app.add_typer(store_app, name="store", cls=_PlainGroup)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,6 +1,6 @@
 """How the commands speak: results on stdout, progress and errors on stderr, bars on terminals only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -53,11 +53,15 @@ def training_progress(title: str) -> Iterator["OnProgress"]:
 
 
 @contextmanager
-def many_progress(title: str) -> Iterator["OnAdvance"]:
-    """A bar for many runs: the share of the work that is done, runs, time left."""
+def many_progress(title: str, more: Callable[[], str] = str) -> Iterator["OnAdvance"]:
+    """A bar for many runs: the share of the work that is done, runs, time left.
+
+    more: what else it shows
+    """
 
     def show(at: "Advance") -> None:
-        bar.update(task, total=1, completed=at.share, figures=f"{at.runs} of {at.run_count} runs")
+        figures = f"{at.runs:,} of {at.run_count:,} runs  {more()}"
+        bar.update(task, total=1, completed=at.share, figures=figures)
 
     with _bar() as bar:
         task = bar.add_task(title, total=None, figures="")

@@ -44,8 +44,8 @@ Specs = Sequence[RunSpec]
 
 def train_cohorts(
     cohorts: Sequence[Specs], *, workers: int, device: str = "cpu"
-) -> Generator[RunResult | Failure, None, None]:
-    """Train cohorts in worker processes; what is done is told at once, in the order in which it is done.
+) -> Generator[Sequence[RunResult | Failure], None, None]:
+    """Train cohorts in worker processes; each is told as soon as it is done, with all that came of it.
 
     cohorts: the longest first
     workers: how many processes
@@ -66,7 +66,7 @@ def train_cohorts(
                 continue
             under_way -= 1
             if results:
-                yield from results
+                yield results
             elif len(specs) > 1:
                 half = len(specs) // 2
                 orders.put(specs[:half])
@@ -78,7 +78,7 @@ def train_cohorts(
                     orders.put(specs)
                     under_way += 1
                 else:
-                    yield Failure(specs[0], cause)
+                    yield [Failure(specs[0], cause)]
     finally:
         for _ in crew:
             orders.put(None)

@@ -1,0 +1,1 @@
+"""Analysis: results of a study -> findings. Numbers only: nothing is drawn, nothing is read from disk."""

@@ -1,0 +1,122 @@
+"""Conditions: a study's results, sorted as analyses read them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from digitlab.result import RunResult
+from digitlab.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What was found where everything but seed and rate is the same.
+
+    labels, groups: by axis
+    is_best:        a run is judged by the best validation loss of its curve, not by its last
+    rates:          that were tried, rising, [rate]; empty where nothing was tuned
+    tunings:        runs of the seeds that rates are tuned on, [seed][rate]
+    chosen:         the rate of the smallest mean validation loss; None where every rate broke some seed
+    reports:        runs of fresh seeds at the chosen rate, [seed]
+    also:           runs of fresh seeds at other rates, by rate, [seed]
+    """
+
+    labels: Mapping[str, str]
+    groups: Mapping[str, str]
+    is_best: bool
+    rates: tuple[float, ...]
+    tunings: tuple[tuple[RunResult, ...], ...]
+    chosen: float | None
+    reports: tuple[RunResult, ...]
+    also: Mapping[float, tuple[RunResult, ...]]
+
+    @property
+    def losses(self) -> Float64[np.ndarray, "seed rate"]:
+        """Validation losses of the tunings; NaN where a network broke."""
+        return validation_losses(self.tunings, best=self.is_best)
+
+    @property
+    def broken(self) -> Bool[np.ndarray, "seed rate"]:
+        """Which tunings diverged or collapsed."""
+        return np.array([[run.outcome != "completed" for run in runs] for runs in self.tunings])
+
+
+def validation_losses(
+    tunings: Sequence[Sequence[RunResult]], *, best: bool
+) -> Float64[np.ndarray, "seed rate"]:
+    """The validation loss that each run is judged by; NaN where it diverged or collapsed.
+
+    best: the best of its curve, instead of the last
+    """
+
+    def loss(run: RunResult) -> float:
+        if run.outcome != "completed" or not run.curve.validation_loss:
+            return math.nan
+        return min(run.curve.validation_loss) if best else run.curve.validation_loss[-1]
+
+    return np.array([[loss(run) for run in runs] for runs in tunings], dtype=np.float64)
+
+
+def test_accuracies(runs: Sequence[RunResult]) -> Float64[np.ndarray, "seed"]:
+    """Test accuracy of each run; a diverged network guesses."""
+    return np.array(
+        [
+            run.metrics.test_accuracy if run.outcome != "diverged" else 1 / run.spec.data.classes
+            for run in runs
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class About:
+    """What an analysis is told of its study, besides the results.
+
+    baseline: label of the level that others are compared with
+    target:   validation accuracy that steps are counted to
+    notes:    what should be said aloud, such as ranges that grew
+    """
+
+    name: str
+    title: str
+    question: str
+    scale: str
+    baseline: str | None = None
+    target: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def say(self, sentence: str) -> str:
+        """A verdict as it may be said at this scale."""
+        return f"Quick look: {sentence}" if self.scale == "quick" else sentence
+
+
+def by_label(conditions: Sequence[Condition], axis: str) -> dict[str, list[Condition]]:
+    """Conditions by their label on an axis, in the order in which they come."""
+    found: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        found.setdefault(condition.labels.get(axis, ""), []).append(condition)
+    return found
+
+
+def spec_of(condition: Condition) -> RunSpec:
+    """A RunSpec of the condition, for what all of its runs share."""
+    runs = condition.reports or [run for runs in condition.tunings for run in runs]
+    return runs[0].spec
+
+
+def run_count(conditions: Sequence[Condition]) -> int:
+    """How many different runs lie under the conditions."""
+    keys = set()
+    for condition in conditions:
+        groups = (*condition.tunings, condition.reports, *condition.also.values())
+        keys |= {run.key for runs in groups for run in runs}
+    return len(keys)
+
+
+def seeds_in_words(conditions: Sequence[Condition]) -> str:
+    """How often everything was repeated."""
+    tuned = max((len(condition.tunings) for condition in conditions), default=0)
+    fresh = max((len(condition.reports) for condition in conditions), default=0)
+    return f"rates tuned on {tuned} seeds, reported on {fresh} fresh ones" if tuned else f"{fresh} seeds"

@@ -1,0 +1,247 @@
+"""Findings: what a study's results say, as frozen values: numbers, verdicts, and the data of pictures.
+
+Everything that is printed or drawn of a study is in here, computed and testable; reports only lay it out.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Cell = str | float | int | None
+"""What a table holds; None is shown as an empty place, a float that is not finite as a dash."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval of 95 % confidence; NaN where there is none."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether both ends are known."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def __str__(self) -> str:
+        if not self.has_interval:
+            return f"{self.value:.3g}"
+        return f"{self.value:.3g} (95 % interval {self.low:.3g} to {self.high:.3g})"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    title:    what was estimated, in words
+    estimate: in `unit` ("" for a plain number)
+    n, n_of:  how many of what it rests on: 5 "seeds"
+    method:   how estimate and interval were computed, with the source
+    verdict:  what may be said, in one sentence or two, no stronger than the numbers allow
+    """
+
+    title: str
+    estimate: Estimate
+    unit: str
+    n: int
+    n_of: str
+    method: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers in columns: rows [row][column]."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+
+# ---- Pictures, as data ----
+
+Role = Literal["measured", "fitted", "predicted", "reference"]
+"""Measured: points joined by a line; fitted: a line; predicted: a dashed line; reference: figures of others,
+drawn grey."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis shows. category: values are texts or numbers in the order in which they come."""
+
+    title: str
+    scale: Literal["linear", "log", "category"] = "linear"
+    is_share: bool = False
+    """Values are shares, 0 to 1, to be shown in percent."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point; low and high are its 95 % interval, NaN where there is none."""
+
+    x: float | str
+    y: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points that belong together, in order of x."""
+
+    name: str
+    points: tuple[Point, ...]
+    role: Role = "measured"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A chart of lines. rule: a horizontal line at this height, with its name."""
+
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    y: Axis
+    lines: tuple[Line, ...]
+    rule: tuple[float, str] | None = None
+
+
+State = Literal["fine", "best", "collapsed", "diverged"]
+
+
+@dataclass(frozen=True)
+class Square:
+    """One cell of a heat map; value is NaN where the network broke."""
+
+    x: float | str
+    y: float | str
+    value: float
+    state: State = "fine"
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A chart of cells, coloured by value (logarithmically if said), with lines above it.
+
+    text: whether each cell shows its value
+    """
+
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    y: Axis
+    value: Axis
+    squares: tuple[Square, ...]
+    lines: tuple[Line, ...] = ()
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One row of a forest: a difference with its interval."""
+
+    label: str
+    group: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A chart of effects beside zero. margin: differences within ± this count as practically equal."""
+
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    effects: tuple[Effect, ...]
+    margin: float = math.nan
+
+
+Picture = Lines | HeatMap | Forest
+
+
+@dataclass(frozen=True)
+class StudyFindings:
+    """All that a study says.
+
+    name, title, question, scale: the study's own
+    answer:   the question answered, a sentence or two each
+    findings: with estimate, interval, n and method
+    methods:  what was done, a paragraph each
+    run_count, seeds: what it rests on
+    """
+
+    name: str
+    title: str
+    question: str
+    scale: str
+    answer: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    pictures: tuple[Picture, ...]
+    tables: tuple[Table, ...]
+    methods: tuple[str, ...]
+    run_count: int
+    seeds: str
+
+
+# ---- One network, looked at closely ----
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One test image and what a network makes of it.
+
+    image:         grey values 0 … 255, [28][28]
+    label:         its class
+    probabilities: of each class, [class]
+    """
+
+    image: tuple[tuple[int, ...], ...]
+    label: int
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A trained network on show.
+
+    title, caption: which network it is, how it was trained, how well it does
+    key:            of its run
+    class_names:    [class]
+    accuracy:       on training, validation and test images side by side, a row a class and one for all
+    confusion:      counts of test images, [true class][given class]
+    misclassified:  test images that it gets wrong, the surest first
+    weights:        of the first layer, of each unit shown, [unit][28][28]
+    """
+
+    title: str
+    caption: str
+    key: str
+    class_names: tuple[str, ...]
+    accuracy: Table
+    confusion: tuple[tuple[int, ...], ...]
+    misclassified: tuple[Digit, ...]
+    weights: tuple[tuple[tuple[float, ...], ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report shows.
+
+    introduction: paragraphs
+    tables:       of the whole: the exercise's networks beside the handout, published results, provenance
+    commands:     shell lines that reproduce it
+    mixture:      what differs between where results come from ("" when nothing does)
+    """
+
+    title: str
+    introduction: tuple[str, ...]
+    tables: tuple[Table, ...]
+    studies: tuple[StudyFindings, ...]
+    exhibits: tuple[Exhibit, ...]
+    commands: tuple[str, ...]
+    mixture: str = ""

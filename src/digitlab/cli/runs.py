@@ -1,0 +1,167 @@
+"""`digitlab runs`: list, show, export and delete the runs in the store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from digitlab.cli.stores import SHORT_KEY, StoreOption, full_key, opened
+from digitlab.cli.terminal import stderr, stdout
+from digitlab.errors import Fault, SpecError, StoreError
+
+if TYPE_CHECKING:
+    from digitlab.result import Outcome
+    from digitlab.store import Filter
+
+runs_app = typer.Typer(help="List, show, export and delete the runs in the store.", no_args_is_help=True)
+
+_LARGEST = 2**63 - 1
+_OUTCOMES = ("completed", "diverged", "collapsed")
+
+DataOption = Annotated[str | None, typer.Option("--data", help="Of this data set.")]
+NetworkOption = Annotated[
+    str | None, typer.Option("--network", help="Of these layer sizes, as in 784-100-10.")
+]
+OutcomeOption = Annotated[
+    str | None, typer.Option("--outcome", metavar="|".join(_OUTCOMES), help="That ended so.")
+]
+BatchOption = Annotated[
+    int | None, typer.Option("--batch-size", min=1, max=_LARGEST, help="Of this batch size.")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, max=_LARGEST, help="Of this seed.")]
+
+
+def _filter(
+    data: str | None, network: str | None, outcome: str | None, batch_size: int | None, seed: int | None
+) -> "Filter":
+    from digitlab.store import Filter
+
+    if outcome is not None and outcome not in _OUTCOMES:
+        raise SpecError([Fault("outcome", outcome, f"is not known; use one of {', '.join(_OUTCOMES)}")])
+    return Filter(data, network, cast("Outcome | None", outcome), batch_size, seed)
+
+
+@runs_app.command("list")
+def list_(
+    data: DataOption = None,
+    network: NetworkOption = None,
+    outcome: OutcomeOption = None,
+    batch_size: BatchOption = None,
+    seed: SeedOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=_LARGEST, help="At most so many.")] = 20,
+    store: StoreOption = None,
+) -> None:
+    """List runs, the newest first."""
+    from rich.table import Table
+
+    chosen = _filter(data, network, outcome, batch_size, seed)
+    with opened(store, must_exist=True) as place:
+        rows, count = place.list(chosen, limit), place.count(chosen)
+    table = Table(box=None, header_style="", pad_edge=False)
+    for name in ("key", "network"):
+        table.add_column(name)
+    for name in ("batch", "rate", "seed"):
+        table.add_column(name, justify="right")
+    table.add_column("outcome")
+    for name in ("accuracy", "finished"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        figures = (str(row.batch_size), f"{row.learning_rate:g}", str(row.seed))
+        ending = (row.outcome, f"{row.test_accuracy:.4f}", row.finished[:19])
+        table.add_row(row.key[:SHORT_KEY], row.network, *figures, *ending)
+    if rows:
+        stdout().print(table)
+    stdout().print(f"{len(rows):,} of {count:,} runs")
+
+
+@runs_app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="The key, or the digits that it begins with.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the RunResult as JSON.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Show one run: its RunSpec, how it ended, where it was computed."""
+    from rich.table import Table
+
+    from digitlab.cli.exports import flat
+
+    with opened(store, must_exist=True) as place:
+        chosen = full_key(place, key)
+        result = place.get([chosen]).get(chosen)
+    if result is None:
+        raise StoreError(
+            f"{chosen}: cannot be read: it was damaged, or computed by a digitlab of other numerics; "
+            "`digitlab store verify` sets damaged runs aside, to be computed again"
+        )
+    if json:
+        print(result.to_json())
+        return
+    table = Table.grid(padding=(0, 3))
+    for name, value in flat(result.model_dump(exclude={"curve"})).items():
+        table.add_row(name, str(value))
+    stdout().print(table, soft_wrap=True)
+
+
+@runs_app.command()
+def export(
+    format_: Annotated[
+        str, typer.Option("--format", metavar="json|csv|parquet", help="Of the file.")
+    ] = "json",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write to it.", show_default="stdout")
+    ] = None,
+    data: DataOption = None,
+    network: NetworkOption = None,
+    outcome: OutcomeOption = None,
+    batch_size: BatchOption = None,
+    seed: SeedOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Export runs: JSON, all that is known of them but predictions; CSV or Parquet, one row a run."""
+    from digitlab.cli.exports import exporter
+
+    write = exporter(format_, output)
+    chosen = _filter(data, network, outcome, batch_size, seed)
+    with opened(store, must_exist=True) as place:
+        keys = [row.key for row in place.list(chosen)]
+        written = write(place, keys)
+    if written < len(keys):
+        stderr().print(
+            f"{len(keys) - written:,} of {len(keys):,} runs are left out: they were damaged, or computed by "
+            "a digitlab of other numerics; `digitlab store verify` sets damaged runs aside",
+            soft_wrap=True,
+        )
+
+
+@runs_app.command()
+def delete(
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Keys, or the digits that they begin with.")
+    ] = None,
+    data: DataOption = None,
+    network: NetworkOption = None,
+    outcome: OutcomeOption = None,
+    batch_size: BatchOption = None,
+    seed: SeedOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Delete runs: by their keys, or all that the options choose."""
+    from digitlab.store import Filter, store_path
+
+    chosen = _filter(data, network, outcome, batch_size, seed)
+    if bool(keys) == (chosen != Filter()):
+        raise SpecError(
+            [Fault("runs", keys or [], "is not clear; give either keys or options that choose runs")]
+        )
+    with opened(store, must_exist=True) as place:
+        found = [full_key(place, key) for key in keys] if keys else [row.key for row in place.list(chosen)]
+        question = f"Delete {_runs(len(set(found)))} from {store_path(store)}?"
+        if not found or (not yes and not typer.confirm(question, err=True)):
+            stdout().print("nothing deleted")
+            return
+        stdout().print(f"{_runs(place.delete(found))} deleted")
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run{'' if count == 1 else 's'}"

@@ -1,0 +1,90 @@
+"""`digitlab store`: prove what the store holds, and merge stores."""
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlab.cli.stores import SHORT_KEY, StoreOption, opened
+from digitlab.cli.terminal import stderr, stdout
+
+if TYPE_CHECKING:
+    from digitlab.result import RunResult
+    from digitlab.store import Store
+
+store_app = typer.Typer(help="Verify the store, and merge stores.", no_args_is_help=True)
+
+
+@store_app.command()
+def verify(
+    recompute: Annotated[
+        int, typer.Option("--recompute", metavar="K", min=0, help="Train K runs, drawn at random, again.")
+    ] = 0,
+    store: StoreOption = None,
+) -> None:
+    """Read every run and prove it; one that was changed is set aside, to be computed again."""
+    with opened(store, must_exist=True) as place:
+        found = place.verify()
+        stdout().print(f"{found.checked:,} runs read, {len(found.set_aside):,} set aside")
+        for key in found.set_aside:
+            stderr().print(f"error: {key[:SHORT_KEY]}: is not as it was written", soft_wrap=True)
+        differing = _recompute(place, recompute) if recompute else 0
+    if found.set_aside or differing:
+        raise typer.Exit(1)
+
+
+def _recompute(store: "Store", count: int) -> int:
+    """Train some of the runs again; how many came out differently."""
+    from digitlab import lab
+    from digitlab.store import Filter
+
+    keys = [row.key for row in store.list(Filter())]
+    results = store.get(random.sample(keys, min(count, len(keys))), predictions=True).values()
+    differing = 0
+    for result in results:
+        again, _ = lab.run(result.spec)
+        others = _other_conditions(result, again)
+        if others:
+            verdict = f"not compared: {', '.join(others)}"
+        elif _bits(result) == _bits(again):
+            verdict = "the same to the last bit"
+        else:
+            verdict, differing = "DIFFERS", differing + 1
+        stdout().print(f"{result.key[:SHORT_KEY]}  {verdict}", soft_wrap=True)
+    return differing
+
+
+def _bits(result: "RunResult") -> tuple[str, bytes | None]:
+    """All of a result that two computations of it have in common."""
+    return result.model_dump_json(exclude={"provenance"}), result.predictions
+
+
+def _other_conditions(stored: "RunResult", again: "RunResult") -> list[str]:
+    """Why two computations need not agree in every bit: what they did not have in common."""
+    both = [
+        {
+            "engine": result.provenance.engine,
+            "device": result.provenance.device,
+            "processor": result.provenance.processor,
+            "arithmetic": result.provenance.arithmetic,
+            "torch": result.provenance.versions.torch,
+            "numpy": result.provenance.versions.numpy,
+        }
+        for result in (stored, again)
+    ]
+    before, now = both
+    return [f"{name} was {before[name]}, is {now[name]}" for name in now if before[name] != now[name]]
+
+
+@store_app.command()
+def merge(
+    other: Annotated[Path, typer.Argument(help="The store to take runs from; it stays as it is.")],
+    store: StoreOption = None,
+) -> None:
+    """Take over the runs of another store that this one does not hold."""
+    from digitlab.store import Filter
+
+    with opened(other, must_exist=True) as source, opened(store) as place:
+        count, added = source.count(Filter()), place.merge(source)
+    stdout().print(f"{added:,} of {count:,} runs taken over")

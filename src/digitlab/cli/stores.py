@@ -1,0 +1,58 @@
+"""What commands that use the store share: which store, which of its runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlab.cli.terminal import stderr
+from digitlab.errors import StoreError
+
+if TYPE_CHECKING:
+    from digitlab.store import Store
+
+SHORT_KEY = 12
+"""So many digits of a key are shown; they tell apart all the runs that a store will ever hold."""
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="FILE",
+        help="Where runs are kept.",
+        show_default="DIGITLAB_STORE, else the platform's data folder",
+    ),
+]
+
+
+@contextmanager
+def opened(path: Path | None, *, must_exist: bool = False) -> Iterator["Store"]:
+    """The store; when another process holds it, that is said on stderr."""
+    from digitlab.store import open_store
+
+    store = open_store(
+        path, must_exist=must_exist, on_wait=lambda message: stderr().print(message, soft_wrap=True)
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def full_key(store: "Store", prefix: str) -> str:
+    """The key that begins with these digits. Raises StoreError when there is none, or several."""
+    from digitlab.store import Filter
+
+    chosen = Filter(key_prefix=prefix)
+    found = [row.key for row in store.list(chosen, limit=3)]
+    if not found:
+        raise StoreError(
+            f"{prefix}: no run's key begins with that; `digitlab runs list` shows the runs that there are"
+        )
+    if len(found) > 1:
+        some = ", ".join(key[:SHORT_KEY] for key in found)
+        count = store.count(chosen)
+        raise StoreError(f"{prefix}: {count:,} runs' keys begin with that ({some}, …); give more digits")
+    return found[0]

@@ -1,0 +1,268 @@
+"""`digitlab study`: run, list, show and make studies."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlab.cli.engines import WorkersOption
+from digitlab.cli.stores import StoreOption, opened
+from digitlab.cli.terminal import many_progress, stderr, stdout
+from digitlab.errors import DataError, Fault, SpecError
+
+if TYPE_CHECKING:
+    from digitlab.campaign import Stage
+    from digitlab.result import RunResult
+    from digitlab.store import Store
+    from digitlab.studies import Study
+
+study_app = typer.Typer(help="Run, list, show and make studies.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in study, or a TOML file.")]
+ScaleOption = Annotated[
+    str, typer.Option("--scale", metavar="quick|full", help="A first look, or the study.")
+]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        min=1,
+        help="Fresh seeds to report; rates are tuned on no more.",
+        show_default="as the study says",
+    ),
+]
+
+
+def read(name: str, scale: str, seeds: int | None = None, hidden: str | None = None) -> "Study":
+    """The study of this name or file, at a scale, with the changes that options ask for."""
+    from digitlab.studies import Study, read_study
+
+    study = read_study(name).at(scale)
+    document = study.model_dump(by_alias=True, exclude_unset=True)
+    if seeds is not None:
+        document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
+    if hidden is not None:
+        if any(axis.name in ("hidden", "network") for axis in study.axes):
+            raise SpecError([Fault("hidden", hidden, f"is what {study.name} varies; leave it out")])
+        widths = [int(width) if width.strip().isdecimal() else width for width in hidden.split(",") if width]
+        document["fixed"] = {**study.fixed, "hidden": widths}
+    return Study.model_validate(document)
+
+
+@study_app.command()
+def run(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FILE|all", help="A built-in study, a TOML file, or all built-in ones."),
+    ],
+    scale: ScaleOption = "full",
+    seeds: SeedsOption = None,
+    hidden: Annotated[
+        str | None, typer.Option("--hidden", metavar="N,N,…", help="Other hidden layers than the study's.")
+    ] = None,
+    workers: WorkersOption = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.")] = "cpu",
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="MINUTES", min=0, help="Stop after so long; the next run goes on.")
+    ] = None,
+    store: StoreOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+) -> None:
+    """Run a study: train what the store lacks, and say what was found."""
+    from digitlab.studies import built_in_names
+
+    names = built_in_names() if name == "all" else (name,)
+    studies = [read(one, scale, seeds, hidden if name != "all" else None) for one in names]
+    with opened(store) as place:
+        for study in studies:
+            run_one(study, scale, place, workers=workers, device=device, minutes=time_limit, dry_run=dry_run)
+
+
+def run_one(
+    study: "Study",
+    scale: str,
+    place: "Store",
+    *,
+    workers: int | None,
+    device: str,
+    minutes: float | None = None,
+    dry_run: bool = False,
+) -> bool:
+    """Run one study; whether it is done. Says what there is to do, and afterwards what was found."""
+    from digitlab.campaign import Campaign, findings
+    from digitlab.cli.findings import print_findings
+
+    campaign = Campaign(study, place.get)
+    stage = campaign.stage()
+    _announce(study, stage, campaign.planned_count, workers)
+    if dry_run:
+        return stage.is_done
+    if not stage.is_done:
+        stage = _pursue(study, place, workers=workers, device=device, minutes=minutes)
+    if not stage.is_done:
+        stderr().print(
+            f"{study.name}: the time is over; {len(stage.missing):,} runs are left of this stage "
+            f"({stage.title}). Run it again to go on."
+        )
+        return False
+    print_findings(findings(study, scale, stage, place))
+    return True
+
+
+def _announce(study: "Study", stage: "Stage", planned: int, workers: int | None) -> None:
+    known = stage.run_count - len(stage.missing)
+    said = f"{study.name}: {planned:,} runs planned"
+    if stage.is_done:
+        stderr().print(f"{said}; all {stage.run_count:,} that it needs are known")
+        return
+    # Loaded here, for only a study that lacks runs needs torch.
+    from digitlab import lab
+    from digitlab.engine.device import usable_cores
+
+    estimate = lab.estimated(stage.missing, workers=workers or usable_cores())
+    left = _duration(estimate.seconds * max(1.0, (planned - known) / len(stage.missing)))
+    stderr().print(
+        f"{said}, {known:,} known; about {left} and {estimate.memory_bytes / 1e9:.1f} GB of memory"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+
+
+class _Watch:
+    """What the bar of a running study shows besides its share: best accuracy so far, and what broke."""
+
+    def __init__(self) -> None:
+        self.best, self.diverged, self.collapsed = 0.0, 0, 0
+
+    def see(self, results: Sequence["RunResult"]) -> None:
+        for result in results:
+            self.diverged += result.outcome == "diverged"
+            self.collapsed += result.outcome == "collapsed"
+            accuracy = result.metrics.validation_accuracy
+            if accuracy is not None and accuracy > self.best:
+                self.best = accuracy
+
+    def __str__(self) -> str:
+        return f"best {self.best:.4f}  diverged {self.diverged}  collapsed {self.collapsed}"
+
+
+def _pursue(
+    study: "Study", place: "Store", *, workers: int | None, device: str, minutes: float | None
+) -> "Stage":
+    from digitlab import lab
+
+    watch = _Watch()
+    told: set[str] = set()
+
+    def on_stage(stage: "Stage") -> None:
+        for note in stage.notes:
+            if note not in told:
+                told.add(note)
+                stderr().print(f"{study.name}: {note}")
+        if not stderr().is_terminal:  # no bar shows that it goes on
+            stderr().print(f"{study.name}: {stage.title}, {len(stage.missing):,} runs")
+
+    with many_progress(study.name, lambda: str(watch)) as on_advance:
+        return lab.run_study(
+            study,
+            place,
+            device=device,
+            workers=workers,
+            seconds_limit=math.inf if minutes is None else 60 * minutes,
+            on_stage=on_stage,
+            on_results=watch.see,
+            on_advance=on_advance,
+        )
+
+
+@study_app.command("list")
+def list_(store: StoreOption = None) -> None:
+    """List the built-in studies, and how far the store knows them."""
+    from rich.table import Table
+
+    from digitlab.studies import built_in_names, read_study
+
+    table = Table("name", "question", "scale", box=None, header_style="", pad_edge=False)
+    for column in ("runs", "known"):
+        table.add_column(column, justify="right")
+    with opened(store) as place:
+        for name in built_in_names():
+            whole = read_study(name)
+            for i, scale in enumerate(whole.scales or ["full"]):
+                planned, known, _ = _state(whole.at(scale), place)
+                head = (name, whole.question) if i == 0 else ("", "")
+                table.add_row(*head, scale, f"{planned:,}", f"{known:,}")
+    stdout().print(table)
+
+
+def _state(study: "Study", place: "Store") -> tuple[int, int, "Stage"]:
+    from digitlab.campaign import Campaign
+
+    campaign = Campaign(study, place.get)
+    stage = campaign.stage()
+    return campaign.planned_count, stage.run_count - len(stage.missing), stage
+
+
+@study_app.command()
+def status(
+    name: NameArgument, scale: ScaleOption = "full", seeds: SeedsOption = None, store: StoreOption = None
+) -> None:
+    """Say how far a study is."""
+    study = read(name, scale, seeds)
+    with opened(store) as place:
+        planned, known, stage = _state(study, place)
+    stdout().print(f"{study.name}, {scale}: {planned:,} runs planned, {known:,} known of those that are due")
+    stdout().print("done" if stage.is_done else f"next: {stage.title}, {len(stage.missing):,} runs")
+    for note in stage.notes:
+        stdout().print(note)
+
+
+@study_app.command()
+def show(
+    name: NameArgument, scale: ScaleOption = "full", seeds: SeedsOption = None, store: StoreOption = None
+) -> None:
+    """Show what a study found; what it varies, while it is not done."""
+    from digitlab.campaign import findings
+    from digitlab.cli.findings import print_findings
+
+    study = read(name, scale, seeds)
+    with opened(store) as place:
+        planned, known, stage = _state(study, place)
+        if stage.is_done:
+            print_findings(findings(study, scale, stage, place))
+            return
+    out = stdout()
+    out.print(f"{study.title}\n{study.question}\n")
+    out.print("fixed: " + ", ".join(f"{name} {value}" for name, value in study.fixed.items()))
+    for axis in study.axes:
+        labels = ", ".join(str(level["label"]) for level in axis.all_levels)
+        out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
+    out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
+    out.print(f"{planned:,} runs planned, {known:,} known; `digitlab study run {name}` trains the rest")
+
+
+@study_app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="The file to write, such as my-study.toml.")],
+    like: Annotated[
+        str, typer.Option("--like", metavar="NAME", help="The built-in study to copy.")
+    ] = "parameters",
+) -> None:
+    """Copy a built-in study into a file, to start from."""
+    from digitlab.studies import built_in_text
+
+    text = built_in_text(like)
+    if file.suffix != ".toml":
+        raise SpecError([Fault("file", str(file), "is no name for a study; let it end in .toml")])
+    try:
+        with file.open("x", encoding="utf-8") as target:
+            target.write(text)
+    except FileExistsError:
+        raise DataError(file, "a file of this name", "none", "choose another name, or remove it") from None
+    stdout().print(f"wrote {file}; run it with `digitlab study run {file}`", soft_wrap=True)

@@ -1,0 +1,12 @@
+"""The store: RunResults by key, kept in a database.
+
+`interface` is the contract that every store keeps; `rows` turns a RunResult into rows and back, and proves
+them by a hash; `schema` says which tables there are, and of which version; `sql` is the store itself, for
+any database that SQLAlchemy speaks to; `sqlite` is all that is SQLite's own: connections, locks, error
+codes; `location` says where the store lies, and opens it.
+"""
+
+from digitlab.store.interface import Filter, RunRow, Store, Verification
+from digitlab.store.location import open_store, store_path
+
+__all__ = ["Filter", "RunRow", "Store", "Verification", "open_store", "store_path"]

@@ -1,0 +1,141 @@
+"""What a store promises, whatever database it lies in; one suite of tests holds every store to it."""
+
+import builtins
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from digitlab.result import Outcome, RunResult
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which runs are meant: those that agree with every field that is given.
+
+    data:       name of the data set
+    network:    layer sizes, as in 784-100-10
+    key_prefix: the digits that the key begins with
+    """
+
+    data: str | None = None
+    network: str | None = None
+    outcome: Outcome | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    key_prefix: str | None = None
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """The few figures by which runs are listed.
+
+    test_accuracy:   NaN when the run diverged
+    validation_loss: nats; None without a validation split, and when it is not a number
+    seconds:         of training
+    finished:        UTC, ISO 8601
+    """
+
+    key: str
+    data: str
+    network: str
+    batch_size: int
+    learning_rate: float
+    seed: int
+    outcome: Outcome
+    test_accuracy: float
+    validation_loss: float | None
+    seconds: float
+    finished: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of a verification.
+
+    checked:   number of runs that were read
+    set_aside: keys under which something was not as it was written; it counts as unknown from now on
+    """
+
+    checked: int
+    set_aside: tuple[str, ...]
+
+
+class Store(Protocol):
+    """RunResults by key, and what was measured on their networks.
+
+    Sharing: any number of threads may use one store, any number of processes may open one place; a forked
+    child may use its parent's. Nobody needs to take turns: who meets a store in use waits.
+    Durability: what a method has written is on the disk when it returns, and whole: a process killed in the
+    midst of it leaves nothing of it, and everything from before.
+    Damage: every row has a hash, and a row that does not agree with it counts as unknown everywhere, so that
+    it is computed again and then replaced.
+    Every method raises StoreError, which tells the remedy, when the place cannot be read or written.
+    """
+
+    def add(self, results: Sequence[RunResult]) -> int:
+        """Keep results, all of them or, when it raises, none; how many of them were new.
+
+        A known key stays as it is, whatever the result says.
+        """
+        ...
+
+    def known(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of the keys whose runs are there."""
+        ...
+
+    def get(self, keys: Iterable[str], *, predictions: bool = False) -> dict[str, RunResult]:
+        """Results by key; what is not known is left out, and so is what this version cannot read.
+
+        predictions: with them, else `predictions` is None; a run whose predictions were damaged is then
+                     left out too
+        """
+        ...
+
+    def predictions(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Predictions by key, a byte for each test image, of the runs that have them."""
+        ...
+
+    def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
+        """Rows of the chosen runs, the newest first, at most `limit` of them.
+
+        They are not proved: this is for looking, `get` is for computing with.
+        """
+        ...
+
+    def count(self, chosen: Filter) -> int:
+        """How many runs are chosen."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Forget all that is kept under these keys; how many runs that were."""
+        ...
+
+    def add_measurement(self, key: str, name: str, values: Mapping[str, float]) -> None:
+        """Keep what was measured on the network of a key, such as its gradient noise scale.
+
+        What is known already stays as it is. The run itself need not be there.
+        """
+        ...
+
+    def measurements(self, keys: Iterable[str], name: str) -> dict[str, dict[str, float]]:
+        """What was measured under a name, by key."""
+        ...
+
+    def measured(self) -> frozenset[tuple[str, str]]:
+        """Key and name of all that was measured."""
+        ...
+
+    def verify(self) -> Verification:
+        """Read everything and prove it; what is not as it was written is set aside, out of all others' sight.
+
+        The next run that needs it then computes it again.
+        """
+        ...
+
+    def merge(self, other: "Store") -> int:
+        """Take over what another store holds and this one does not; how many runs were new."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the place. The store is of no use afterwards."""
+        ...

@@ -1,0 +1,70 @@
+"""Where the store lies, and how it is opened."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from digitlab.errors import StoreError
+from digitlab.store.database import OnWait, ignore
+from digitlab.store.interface import Store
+from digitlab.store.schema import is_current, prepare
+from digitlab.store.sql import SqlStore
+from digitlab.store.sqlite import sqlite_database
+
+TIMEOUT_SECONDS = 10.0
+
+
+def store_path(path: str | os.PathLike[str] | None = None) -> Path:
+    """The file: the one named, else DIGITLAB_STORE, else digitlab.db in the platform's data folder.
+
+    Its folder need not be there.
+    """
+    chosen = path if path is not None else os.environ.get("DIGITLAB_STORE")
+    if not chosen:
+        return platformdirs.user_data_path("digitlab") / "digitlab.db"
+    # os.path.expanduser leaves the ~ of an unknown user as it is, where Path.expanduser raises.
+    return Path(os.path.expanduser(chosen)).absolute()  # noqa: PTH111
+
+
+def open_store(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    must_exist: bool = False,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    on_wait: OnWait = ignore,
+) -> Store:
+    """The store in a file; where there is none it is made, its folders too.
+
+    path:            see `store_path`
+    must_exist:      do not make one
+    timeout_seconds: how long to wait while another process writes
+    on_wait:         told when that takes longer than a moment
+    Raises StoreError when there is none, when it cannot be made or read, when a newer digitlab made it.
+    """
+    place = store_path(path)
+    _see_to_file(place, must_exist)
+    database = sqlite_database(place, timeout_seconds, on_wait)
+    # Read first: a store that is as it should be can be opened where nothing may be written.
+    if not database.read(lambda connection: is_current(connection, database.place)):
+        database.write(lambda connection: prepare(connection, database.place))
+    return SqlStore(database)
+
+
+def _see_to_file(place: Path, must_exist: bool) -> None:
+    try:
+        if place.is_dir():
+            raise StoreError(f"{place}: is a folder; name a file in it, such as {place / 'digitlab.db'}")
+        if must_exist and not place.exists():
+            raise StoreError(
+                f"{place}: there is no store; it is made when runs are first kept. If there is one "
+                "elsewhere, name it by --store or DIGITLAB_STORE"
+            )
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise StoreError(
+            f"{place}: no store can be made there ({cause}); name another place by --store or DIGITLAB_STORE"
+        ) from None

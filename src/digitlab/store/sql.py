@@ -1,0 +1,222 @@
+"""The store in a database, by SQLAlchemy Core: a method is one transaction, or several in a row."""
+
+import builtins
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
+
+from digitlab.result import RunResult
+from digitlab.store import rows
+from digitlab.store.database import Database
+from digitlab.store.interface import Filter, RunRow, Store, Verification
+from digitlab.store.schema import measurements, predictions, runs, set_aside
+
+Row = Mapping[str, Any]
+
+_CHUNK = 500
+"""Keys in one query: databases bound the number of its parameters."""
+
+_LATER_THAN_ANY_DIGIT = "~"
+
+_RUNS = select(runs)
+_WHOLE_RUNS = select(runs, predictions.c.predictions).join_from(
+    runs, predictions, runs.c.key == predictions.c.key, isouter=True
+)
+_LISTED = select(*(runs.c[name] for name in RunRow.__dataclass_fields__))
+
+
+class SqlStore:
+    """A Store in a database; see `interface.Store` for what each method promises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, results: Sequence[RunResult]) -> int:
+        """Keep results; how many of them were new."""
+        first = {result.key: result for result in reversed(results)}
+        given = {key: (rows.run_row(run), rows.packed_predictions(run)) for key, run in first.items()}
+
+        def work(connection: Connection) -> int:
+            _set_aside(connection, given)
+            there = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
+            new = [key for key in given if key not in there]
+            packed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
+            self._insert(connection, runs, [given[key][0] for key in new])
+            self._insert(connection, predictions, packed)
+            return len(new)
+
+        return self._database.write(work) if given else 0
+
+    def known(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of the keys whose runs are there."""
+        wanted = _distinct(keys)
+        return self._database.read(
+            lambda connection: frozenset(
+                row["key"] for row in _found(connection, _RUNS, runs, wanted) if rows.is_sound(row)
+            )
+        )
+
+    def get(self, keys: Iterable[str], *, predictions: bool = False) -> dict[str, RunResult]:
+        """Results by key."""
+        wanted = _distinct(keys)
+        sound = self._database.read(partial(_whole_runs if predictions else _sound_runs, keys=wanted))
+        found = {row["key"]: rows.read_result(row) for row in sound}
+        return {key: result for key in wanted if (result := found.get(key)) is not None}
+
+    def predictions(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Predictions by key."""
+        whole = self._database.read(partial(_whole_runs, keys=_distinct(keys)))
+        return {
+            row["key"]: rows.unpack(row["predictions"]) for row in whole if row["predictions"] is not None
+        }
+
+    def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
+        """Rows of the chosen runs, the newest first."""
+        query = _LISTED.where(*_conditions(chosen)).order_by(runs.c.finished.desc(), runs.c.key).limit(limit)
+        return self._database.read(
+            lambda connection: [rows.read_row(row) for row in connection.execute(query)]
+        )
+
+    def count(self, chosen: Filter) -> int:
+        """How many runs are chosen."""
+        query = select(func.count()).select_from(runs).where(*_conditions(chosen))
+        return self._database.read(lambda connection: connection.scalar(query) or 0)
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Forget all that is kept under these keys; how many runs that were."""
+        unwanted = _distinct(keys)
+
+        def work(connection: Connection) -> int:
+            _delete(connection, predictions, unwanted)
+            _delete(connection, measurements, unwanted)
+            return _delete(connection, runs, unwanted)
+
+        return self._database.write(work) if unwanted else 0
+
+    def add_measurement(self, key: str, name: str, values: Mapping[str, float]) -> None:
+        """Keep what was measured on the network of a key."""
+        self._add_measurements({key: values}, name)
+
+    def measurements(self, keys: Iterable[str], name: str) -> dict[str, dict[str, float]]:
+        """What was measured under a name, by key."""
+        wanted, query = _distinct(keys), select(measurements).where(measurements.c.name == name)
+        found = self._database.read(lambda connection: list(_found(connection, query, measurements, wanted)))
+        return {row["key"]: rows.read_measurement(row) for row in found if rows.is_sound_measurement(row)}
+
+    def measured(self) -> frozenset[tuple[str, str]]:
+        """Key and name of all that was measured."""
+        found = self._database.read(
+            lambda connection: list(map(dict, connection.execute(select(measurements)).mappings()))
+        )
+        return frozenset((row["key"], row["name"]) for row in found if rows.is_sound_measurement(row))
+
+    def verify(self) -> Verification:
+        """Read everything and prove it; set aside what was changed."""
+        self._database.read(self._database.examine)
+        run_keys = self._database.read(lambda connection: connection.scalars(select(runs.c.key)).all())
+        measured_keys = self._database.read(
+            lambda connection: connection.scalars(select(measurements.c.key)).all()
+        )
+        changed: set[str] = set()
+        # Looked at in reading transactions, so that a sound store can be verified where none may write, and
+        # in chunks, so that nobody waits for long.
+        for some in _chunks(_distinct([*run_keys, *measured_keys])):
+            if any(self._database.read(partial(_changed, keys=some))):
+                changed |= self._database.write(partial(_set_aside, keys=some))
+        return Verification(len(run_keys), tuple(sorted(changed)))
+
+    def merge(self, other: Store) -> int:
+        """Take over what another store holds and this one does not; how many runs were new."""
+        added = 0
+        for some in _chunks([row.key for row in other.list(Filter())]):
+            missing = set(some) - self.known(some)
+            added += self.add(list(other.get(missing, predictions=True).values()))
+        measured = other.measured()
+        for name in sorted({name for _, name in measured}):
+            keys = sorted(key for key, its_name in measured if its_name == name)
+            self._add_measurements(other.measurements(keys, name), name)
+        return added
+
+    def close(self) -> None:
+        """Let go of the place."""
+        self._database.close()
+
+    def _insert(self, connection: Connection, table: Table, new: Sequence[Row]) -> None:
+        if new:
+            connection.execute(self._database.insert(table).on_conflict_do_nothing(), new)
+
+    def _add_measurements(self, values: Mapping[str, Mapping[str, float]], name: str) -> None:
+        new = [rows.measurement_row(key, name, its_values) for key, its_values in values.items()]
+
+        def work(connection: Connection) -> None:
+            _set_aside(connection, values)
+            self._insert(connection, measurements, new)
+
+        if new:
+            self._database.write(work)
+
+
+def _distinct(keys: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(keys))
+
+
+def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    chosen = list(keys)
+    return (chosen[start : start + _CHUNK] for start in range(0, len(chosen), _CHUNK))
+
+
+def _found(connection: Connection, query: Select[Any], table: Table, keys: Iterable[str]) -> Iterator[Row]:
+    """Rows of the keys, as a query on the table has them."""
+    for some in _chunks(keys):
+        yield from map(dict, connection.execute(query.where(table.c.key.in_(some))).mappings())
+
+
+def _sound_runs(connection: Connection, keys: Iterable[str]) -> list[Row]:
+    return [row for row in _found(connection, _RUNS, runs, keys) if rows.is_sound(row)]
+
+
+def _whole_runs(connection: Connection, keys: Iterable[str]) -> list[Row]:
+    """Rows of runs with their predictions, both sound."""
+    return [row for row in _found(connection, _WHOLE_RUNS, runs, keys) if rows.is_whole(row)]
+
+
+def _changed(connection: Connection, keys: Iterable[str]) -> tuple[list[Row], list[Row]]:
+    """Rows of runs, with their predictions, and of measurements that are not as they were written."""
+    of_runs = _found(connection, _WHOLE_RUNS, runs, keys)
+    of_measurements = _found(connection, select(measurements), measurements, keys)
+    return (
+        [row for row in of_runs if not rows.is_whole(row)],
+        [row for row in of_measurements if not rows.is_sound_measurement(row)],
+    )
+
+
+def _set_aside(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Move what is not as it was written out of all others' sight; the keys of it."""
+    of_runs, of_measurements = _changed(connection, keys)
+    changed = [*of_runs, *of_measurements]
+    if changed:
+        connection.execute(set_aside.insert(), [rows.row_set_aside(row) for row in changed])
+    for table in (runs, predictions):
+        _delete(connection, table, [row["key"] for row in of_runs])
+    for row in of_measurements:
+        is_it = (measurements.c.key == row["key"]) & (measurements.c.name == row["name"])
+        connection.execute(delete(measurements).where(is_it))
+    return {str(row["key"]) for row in changed}
+
+
+def _conditions(chosen: Filter) -> list[ColumnElement[bool]]:
+    names = ("data", "network", "outcome", "batch_size", "seed")
+    wishes = {name: getattr(chosen, name) for name in names}
+    conditions = [runs.c[name] == wish for name, wish in wishes.items() if wish is not None]
+    if chosen.key_prefix is not None:
+        start = chosen.key_prefix.lower()
+        conditions += [runs.c.key >= start, runs.c.key < start + _LATER_THAN_ANY_DIGIT]
+    return conditions
+
+
+def _delete(connection: Connection, table: Table, keys: Iterable[str]) -> int:
+    return sum(
+        connection.execute(delete(table).where(table.c.key.in_(some))).rowcount for some in _chunks(keys)
+    )

@@ -1,0 +1,128 @@
+"""Study -> RunSpecs: the conditions it spans, and the runs of each. Pure, and counted before it is built."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from digitlab.errors import Fault, SpecError
+from digitlab.spec import RunSpec
+from digitlab.studies.study import MOST_RUNS, OF_A_LEVEL, Axis, Level, Range, Select, Study
+from digitlab.wishes import make_spec
+
+FIRST_REPORT_SEED = 1_000
+"""Seeds that are reported begin here, so that they are never among those that rates are tuned on."""
+MOST_EXTENSIONS = 4
+"""A range grows by so many values at each end at most."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One level of every axis that is not tuned.
+
+    labels: by axis
+    groups: by axis, of levels that are shown together
+    wishes: what every run of it wishes
+    range:  of the tuned axis; None where nothing is tuned
+    select: which network of a run counts
+    """
+
+    labels: dict[str, str]
+    groups: dict[str, str]
+    wishes: dict[str, Any]
+    range: Range | None
+    select: Select
+
+
+def combinations(study: Study) -> Iterator[Combination]:
+    """All of them, the last axis varying fastest."""
+    tuned = study.tuned
+    for levels in product(*(axis.all_levels for axis in study.varied)):
+        wishes, span, select = dict(study.fixed), tuned.range if tuned else None, study.select
+        for level in levels:
+            wishes |= {name: value for name, value in level.items() if name not in OF_A_LEVEL}
+            span = Range.model_validate(level["tune"]) if "tune" in level else span
+            select = level.get("select", select)
+        labels, groups = (_by_axis(study.varied, levels, what) for what in ("label", "group"))
+        yield Combination(labels, groups, wishes, span, select)
+
+
+def _by_axis(axes: Iterable[Axis], levels: Iterable[Level], what: str) -> dict[str, str]:
+    return {axis.name: str(level.get(what, "")) for axis, level in zip(axes, levels, strict=True)}
+
+
+def run_count(study: Study) -> int:
+    """How many runs the study has before any range grows. Counted, not built.
+
+    Raises SpecError when the conditions alone are too many.
+    """
+    conditions = math.prod(len(axis.all_levels) for axis in study.varied)
+    if study.tuned is None:
+        return conditions * study.seeds.report
+    reported = study.seeds.report * (1 + len(study.tuned.also))
+    if not any("tune" in level for axis in study.varied for level in axis.all_levels):
+        return conditions * (len(study.tuned.all_levels) * study.seeds.tune + reported)
+    _refuse_too_many(study, conditions)
+    rates = sum(len(one.range.values) for one in combinations(study) if one.range)
+    return rates * study.seeds.tune + conditions * reported
+
+
+def _refuse_too_many(study: Study, count: int) -> None:
+    if count > MOST_RUNS:
+        problem = f"makes {count:,} runs, more than {MOST_RUNS:,}; leave out values, levels or seeds"
+        raise SpecError([Fault("study", study.name, problem)])
+
+
+def checked(study: Study) -> list[Combination]:
+    """The study's combinations, each of which can be run.
+
+    Raises SpecError when they are too many, or with the faults of the first that cannot be run.
+    """
+    _refuse_too_many(study, run_count(study))
+    found = list(combinations(study))
+    for one in found:
+        rates = [one.range.values[0]] if one.range else [None]
+        spec_of(study, one, rates[0], seed=0)
+    return found
+
+
+def spec_of(study: Study, one: Combination, rate: float | None, seed: int) -> RunSpec:
+    """The RunSpec of one run.
+
+    rate: of the tuned axis; None where nothing is tuned
+    Raises SpecError, naming the combination.
+    """
+    wishes = one.wishes | {"seed": seed} | ({"learning_rate": rate} if rate is not None else {})
+    try:
+        spec = make_spec(None, **wishes)
+        if study.points is None:
+            return spec
+        return make_spec(None, **{**wishes, "evaluate_at": geometric_steps(spec.step_count, study.points)})
+    except SpecError as error:
+        where = ", ".join(f"{axis} {label}" for axis, label in one.labels.items())
+        raise SpecError(
+            [
+                Fault(f"{study.name}, {where}: {fault.field}", fault.value, fault.problem)
+                for fault in error.faults
+            ]
+        ) from None
+
+
+def geometric_steps(step_count: int, points: int) -> list[int]:
+    """About so many steps up to the last one, evenly spaced in the logarithm, from a thousandth of it on."""
+    first = max(1, step_count // 1_000)
+    if points == 1 or step_count == first:
+        return [step_count]
+    growth = (step_count / first) ** (1 / (points - 1))
+    return sorted({round(first * growth**i) for i in range(points)} | {step_count})
+
+
+def tuning_seeds(study: Study) -> range:
+    """The seeds that rates are tuned on."""
+    return range(study.seeds.tune)
+
+
+def report_seeds(study: Study) -> range:
+    """The fresh seeds that are reported."""
+    return range(FIRST_REPORT_SEED, FIRST_REPORT_SEED + study.seeds.report)

@@ -1,0 +1,219 @@
+"""Study: a question as data: what varies, what is held fixed, how often it repeats. Pure values.
+
+A study's axes span conditions, every combination of their levels. One axis may be tuned: at every condition
+the best of its values is found by the validation loss on some seeds, and reported on others.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from digitlab.errors import Fault, SpecError
+from digitlab.spec import NAME_PATTERN, Count
+from digitlab.validation import Document, Part, PlainInt, Positive, refuse
+from digitlab.wishes import Wishes
+
+Analysis = Literal["batch-lr", "train-size", "depth", "parameters", "comparison"]
+Select = Literal["last", "best"]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Label = Annotated[str, Field(min_length=1, max_length=60)]
+Level = dict[str, Any]
+"""What a level wishes of a run, by the flat names of Wishes; with a `label`, a `group` to show it under,
+`tune`, a range of its own for the tuned axis, and `select`, which comes before the study's."""
+
+MOST_RUNS = 200_000
+OF_A_LEVEL = frozenset({"label", "group", "tune", "select"})
+
+
+class Range(Part):
+    """Values from one number to another, each `factor` times the one before; the last may pass `to` a little.
+
+    from_, to: written `from` and `to` in a file
+    """
+
+    from_: Annotated[Positive, Field(alias="from")]
+    to: Positive
+    factor: Annotated[Positive, Field(gt=1)] = 2.0
+
+    @model_validator(mode="after")
+    def _rises(self) -> "Range":
+        if self.to < self.from_:
+            refuse("ends before it begins; give a `to` that is at least `from`")
+        return self
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The values, rising."""
+        steps = round(math.log(self.to / self.from_) / math.log(self.factor))
+        return tuple(self.from_ * self.factor**i for i in range(steps + 1))
+
+
+class Axis(Part):
+    """One thing that varies.
+
+    name:   of a wish (`batch_size`), whose values it takes; or any name, with levels that say what they wish
+    values: of the wish
+    levels: tables of wishes
+    range:  from, to and factor: values of the wish
+    tune:   the best value is searched at every condition; only the learning rate, in a range
+    extend: while the best value lies at an end of the range, the range grows there
+    also:   values that are reported at every condition beside the best one
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
+    values: Annotated[tuple[Any, ...], Field(strict=False, min_length=1)] | None = None
+    levels: Annotated[tuple[Level, ...], Field(strict=False, min_length=1)] | None = None
+    range: Range | None = None
+    tune: bool = False
+    extend: bool = False
+    also: Annotated[tuple[Positive, ...], Field(strict=False)] = ()
+
+    @field_validator("levels")
+    @classmethod
+    def _wishes_are_known(cls, levels: tuple[Level, ...] | None) -> tuple[Level, ...] | None:
+        for level in levels or ():
+            unknown = level.keys() - Wishes.__annotations__.keys() - OF_A_LEVEL
+            if unknown:
+                refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on RunSpecs")
+            if not isinstance(level.get("label"), str):
+                refuse("lacks a label; give each level one, such as label = 'Adam'")
+            if "tune" in level:
+                Range.model_validate(level["tune"])
+            if level.get("select", "last") not in get_args(Select):
+                refuse("selects neither the last nor the best; say select = 'last' or select = 'best'")
+        return levels
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> "Axis":
+        given = [kind for kind in ("values", "levels", "range") if getattr(self, kind) is not None]
+        if len(given) != 1:
+            refuse("needs exactly one of values, levels, range")
+        if self.levels is None and self.name not in Wishes.__annotations__:
+            refuse(f"has no levels, and {self.name} is no wish; name a wish, such as batch_size")
+        if self.tune and (self.range is None or self.name != "learning_rate"):
+            refuse("cannot be tuned; tune the learning_rate, in a range")
+        if (self.extend or self.also) and not self.tune:
+            refuse("is not tuned, so it takes neither extend nor also; say tune = true")
+        return self
+
+    @property
+    def all_levels(self) -> tuple[Level, ...]:
+        """Its levels, those of plain values too."""
+        if self.levels is not None:
+            return self.levels
+        values = self.values if self.values is not None else self.range.values if self.range else ()
+        return tuple({"label": _label(value), self.name: value} for value in values)
+
+
+def _label(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value)) or "none"
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{value:g}"
+
+
+class Seeds(Part):
+    """How often a study repeats: seeds that rates are tuned on, and fresh ones that are reported."""
+
+    tune: Annotated[PlainInt, Field(ge=1, le=1_000)] = 3
+    report: Annotated[PlainInt, Field(ge=1, le=100_000)] = 5
+
+
+class Study(Document):
+    """A question and how it is put.
+
+    name, title, question: for people
+    analysis: what becomes of the results; `comparison` suits any study
+    fixed:    wishes that hold for every run
+    axes:     what varies; at most one of them is tuned
+    seeds:    how often
+    points:   of each run's curve, evenly spaced in the logarithm of the steps; None: as `evaluate_at` says
+    select:   judge a run by its `last` validation loss, or by the `best` of its curve, and then report the
+              network of that moment
+    baseline: label of the level that others are compared with, where the analysis compares
+    target:   validation accuracy that steps are counted to, where the analysis counts them
+    scales:   by name, what of the above is other at that scale
+    """
+
+    name: Name
+    title: str
+    question: str
+    analysis: Analysis = "comparison"
+    fixed: Annotated[dict[str, Any], Field(default_factory=dict)]
+    axes: Annotated[tuple[Axis, ...], Field(strict=False, min_length=1)]
+    seeds: Seeds = Seeds()
+    points: Annotated[Count, Field(le=1_000)] | None = None
+    select: Select = "last"
+    baseline: Label | None = None
+    target: Annotated[Positive, Field(lt=1)] | None = None
+    scales: Annotated[dict[str, dict[str, Any]], Field(default_factory=dict)]
+
+    @field_validator("fixed")
+    @classmethod
+    def _fixed_wishes_are_known(cls, fixed: dict[str, Any]) -> dict[str, Any]:
+        unknown = fixed.keys() - Wishes.__annotations__.keys()
+        if unknown:
+            refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on RunSpecs")
+        return fixed
+
+    @field_validator("axes")
+    @classmethod
+    def _axes_go_together(cls, axes: tuple[Axis, ...], info: ValidationInfo) -> tuple[Axis, ...]:
+        names = [axis.name for axis in axes]
+        if len(set(names)) < len(names):
+            refuse("has two axes of one name; put their levels together")
+        if sum(axis.tune for axis in axes) > 1:
+            refuse("tunes two axes; one can be tuned")
+        labels = [[level["label"] for level in axis.all_levels] for axis in axes if not axis.tune]
+        if any(len(set(same)) < len(same) for same in labels):
+            refuse("has two levels of one label on an axis; labels tell them apart")
+        fixed = set(info.data.get("fixed", {})) & set(names)
+        if fixed:
+            refuse(f"varies {', '.join(sorted(fixed))}, which is fixed as well; leave it out of one")
+        return axes
+
+    @property
+    def tuned(self) -> Axis | None:
+        """The axis that is tuned."""
+        return next((axis for axis in self.axes if axis.tune), None)
+
+    @property
+    def varied(self) -> tuple[Axis, ...]:
+        """The axes that span the conditions."""
+        return tuple(axis for axis in self.axes if not axis.tune)
+
+    def at(self, scale: str) -> "Study":
+        """The study at one of its scales; a study without scales is the same at any.
+
+        Raises SpecError.
+        """
+        if not self.scales:
+            return self
+        if scale not in self.scales:
+            known = ", ".join(self.scales)
+            raise SpecError([Fault("scale", scale, f"is no scale of {self.name}; use one of {known}")])
+        document = self.model_dump(by_alias=True, exclude_unset=True)
+        del document["scales"]
+        return Study.model_validate(_overlaid(document, self.scales[scale]))
+
+
+def _overlaid(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with a scale's changes; axes are changed by name, and new values replace all the old."""
+    merged = dict(document)
+    for field, change in changes.items():
+        if field == "axes":
+            merged["axes"] = [_changed_axis(axis, change.get(axis["name"], {})) for axis in document["axes"]]
+        elif isinstance(change, Mapping) and isinstance(merged.get(field), Mapping):
+            merged[field] = {**merged[field], **change}
+        else:
+            merged[field] = change
+    return merged
+
+
+def _changed_axis(axis: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {"values", "levels", "range"}
+    kept = {name: value for name, value in axis.items() if not (name in kinds and change.keys() & kinds)}
+    return {**kept, **change}

@@ -1,0 +1,67 @@
+"""What the store's tests share: real results, and the backends that the contract is held against."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from digitlab import lab
+from digitlab.datasets import Dataset
+from digitlab.result import RunResult
+from digitlab.store import Store, open_store
+
+MakeStore = Callable[[str], Store]
+"""A new, empty store of this name."""
+
+Numbered = Callable[[int], RunResult]
+
+
+@pytest.fixture(scope="session")
+def trained(mnist: Dataset) -> RunResult:
+    """A real result with a curve of 30 points; the network has learned enough to see all ten classes."""
+    return lab.train(
+        hidden=(16,),
+        steps=150,
+        evaluate_at=range(5, 151, 5),
+        validation_size=1_000,
+        train_size=5_000,
+        learning_rate=0.5,
+    )
+
+
+@pytest.fixture(scope="session")
+def diverged(mnist: Dataset) -> RunResult:
+    return lab.train(hidden=(8,), steps=20, train_size=200, optimiser="sgd", learning_rate=1e18)
+
+
+@pytest.fixture(scope="session")
+def numbered(trained: RunResult) -> Numbered:
+    """The real result under another seed: another run as far as a store can tell; each ends a second later."""
+
+    def make(number: int) -> RunResult:
+        spec = trained.spec.model_copy(update={"seed": number})
+        finished = f"2026-01-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}+00:00"
+        provenance = trained.provenance.model_copy(update={"finished": finished})
+        return trained.model_copy(update={"spec": spec, "key": spec.key, "provenance": provenance})
+
+    return make
+
+
+@pytest.fixture(params=["sqlite"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStore]:
+    """Stores of one backend. A further backend is a further parameter and its way to make one."""
+    made: list[Store] = []
+
+    def make(name: str) -> Store:
+        makers: dict[str, MakeStore] = {"sqlite": lambda name: open_store(tmp_path / f"{name}.db")}
+        made.append(makers[request.param](name))
+        return made[-1]
+
+    yield make
+    for store in made:
+        store.close()
+
+
+@pytest.fixture
+def store(make_store: MakeStore) -> Store:
+    return make_store("store")

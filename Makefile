@@ -3,10 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: exercise test lint bench clean
+.PHONY: exercise study test lint bench clean
 
 exercise: .venv/.run
 	$(BIN)/digitlab exercise
+
+study: .venv/.run
+	$(BIN)/digitlab study run all --scale full
+	$(BIN)/digitlab report --no-open
 
 test: .venv/.dev
 	$(BIN)/python -m pytest

@@ -91,8 +91,8 @@ def commands() -> dict[str, tuple[Callable[[], object], str]]:
         first: (first_load, first),
         "load MNIST, later": (lambda: load("mnist"), first),
         scripts: (exercise_scripts, scripts),
-        "digitlab exercise": (process(DIGITLAB, "exercise"), scripts),
-        "digitlab exercise --workers 1": (process(DIGITLAB, "exercise", "--workers", 1), scripts),
+        "digitlab exercise --no-studies": (process(DIGITLAB, "exercise", "--no-studies"), scripts),
+        "the same, --workers 1": (process(DIGITLAB, "exercise", "--no-studies", "--workers", 1), scripts),
         active: (beside_another_training("ACTIVE"), active),
         "200 steps beside another training, threads wait passively": (
             beside_another_training("PASSIVE"),

@@ -19,8 +19,8 @@ LAYERS = [
     ["trained", "store", "studies", "analysis"],
     ["campaign", "report", "engine"],
     ["dispatch"],
-    ["lab"],
-    ["handout"],
+    ["lab", "handout"],
+    ["contents"],
     ["cli"],
     ["__init__", "__main__"],
 ]
@@ -37,6 +37,7 @@ HOMES = {
     "altair": {"report"},
     "vl_convert": {"report"},
     "jinja2": {"report"},
+    "markupsafe": {"report"},
     "psutil": {"engine"},
     "safetensors": {"trained"},
 }

@@ -30,6 +30,7 @@ def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data directory of the whole session: MNIST is unpacked into it once."""
     directory = tmp_path_factory.mktemp("data")
     os.environ["DIGITLAB_DATA"] = str(directory)
+    os.environ["DIGITLAB_STORE"] = str(directory / "runs.db")
     return directory
 
 

@@ -8,6 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, Unpack
 
+from digitlab.analysis.exhibits import exhibit
+from digitlab.analysis.findings import Exhibit
 from digitlab.campaign import NOISE, Campaign, Stage, noise_specs
 from digitlab.datasets import Dataset, library
 from digitlab.dispatch.local import Failure, train_cohorts
@@ -16,6 +18,7 @@ from digitlab.engine.calibration import TYPICAL, Costs, calibrate
 from digitlab.engine.cohort import Cohort, Plan, plan
 from digitlab.engine.cost import Images
 from digitlab.engine.device import find_device, usable_cores
+from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.noise_scale import noise_scale
 from digitlab.engine.progress import OnProgress, Progress, ignore
@@ -226,6 +229,28 @@ def _measure_noise(stage: Stage, store: Store, device: str) -> None:
             chosen = slice(0, _NOISE_EXAMPLES)
             values = noise_scale(network, sample.images[chosen], sample.labels[chosen])
             store.add_measurement(spec.key, NOISE, values)
+
+
+def exhibit_of(spec: RunSpec, *, device: str = "cpu") -> Exhibit:
+    """Train a network again and look at it closely."""
+    result, network = run(spec, device=device)
+    dataset = library.load(spec.data.name)
+    split, train, test = run_split(spec, dataset), dataset.train, dataset.test
+    parts = {"training": (train.images[split.train], train.labels[split.train])}
+    if spec.validation_size:
+        parts["validation"] = (train.images[split.validation], train.labels[split.validation])
+    parts["test"] = (test.images, test.labels)
+    rate, accuracy = spec.optimiser.learning_rate, result.metrics.test_accuracy
+    return exhibit(
+        title=spec.network_name,
+        caption=f"Trained on {spec.train_size:,} images of {spec.data.name} for {spec.step_count:,} steps in "
+        f"batches of {spec.batch_size} at rate {rate:g}, seed {spec.seed}; test accuracy {accuracy:.4f}.",
+        key=spec.key,
+        class_names=dataset.entry.class_names,
+        parts={name: (network.predict(images), labels) for name, (images, labels) in parts.items()},
+        test_images=test.images,
+        first_weights=network.layers[0].weight,
+    )
 
 
 def train(

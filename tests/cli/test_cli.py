@@ -557,7 +557,7 @@ def test_no_color_is_honoured() -> None:
 
 @pytest.mark.slow
 def test_the_exercise_prints_the_handouts_lines_and_compares() -> None:
-    done = run("exercise", "--epochs", 2)
+    done = run("exercise", "--no-studies", "--epochs", 2)
     assert (done.returncode, done.stderr) == (0, "")
     for name in ("linearRegression", "oneHiddenLayer", "twoHiddenLayers"):
         block = (
@@ -574,14 +574,15 @@ def test_the_exercise_prints_the_handouts_lines_and_compares() -> None:
 @pytest.mark.slow
 def test_the_exercise_prints_the_same_with_any_number_of_workers() -> None:
     printed = [
-        run("exercise", "--epochs", 3, "--seeds", 2, "--workers", workers).stdout for workers in (1, 2)
+        run("exercise", "--no-studies", "--epochs", 3, "--seeds", 2, "--workers", workers).stdout
+        for workers in (1, 2)
     ]
     assert printed[0] == printed[1] != ""
 
 
 @pytest.mark.slow
 def test_the_exercise_with_five_seeds_compares_with_its_own_spread() -> None:
-    done = run("exercise", "--epochs", 1, "--seeds", 5)
+    done = run("exercise", "--no-studies", "--epochs", 1, "--seeds", 5)
     assert done.returncode == 0
     assert len(re.findall(r"seed \d of 0 to 4: accuracy 0\.\d{4}", done.stderr)) == 15
     text = re.sub(r"\s+", " ", done.stdout)

@@ -185,7 +185,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
 def test_whatever_ends_the_program_ends_its_workers(sent: signal.Signals, code: int) -> None:
-    program = start("exercise", "--seeds", "40", "--workers", "2")
+    program = start("exercise", "--no-studies", "--seeds", "40", "--workers", "2")
     try:
         wait_for_work(program.pid)
         running = workers(program.pid)

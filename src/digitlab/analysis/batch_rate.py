@@ -283,7 +283,7 @@ def _heat_map(budget: _Budget) -> HeatMap:
     ]
     lines = [Line("best rate", tuple(ridge), "fitted"), Line("edge of stability", tuple(edge), "predicted")]
     return HeatMap(
-        name=f"batch-lr-{budget.name.replace(' ', '-')}",
+        name=f"map-{budget.name.replace(' ', '-')}",
         title=f"Validation loss by batch size and learning rate, {budget.name}",
         caption=(
             f"Mean validation cross-entropy of {len(budget.conditions[0].tunings)} seeds a cell, "
@@ -325,7 +325,7 @@ def _rates_picture(budgets: Sequence[_Budget]) -> Lines:
         fits = fit_laws(first.inner_sizes, first.log2_rates)
         lines += [_law_line(fit, first) for fit in fits]
     return Lines(
-        name="batch-lr-law",
+        name="law",
         title="The best learning rate against the batch size",
         caption=(
             "Best rate at each batch size with its 95 % interval over the tuning seeds, and the three laws "
@@ -367,7 +367,7 @@ def _exponent_picture(budgets: Sequence[_Budget]) -> Lines:
     for name, value in (("linear rule", 1.0), ("square-root rule", 0.5), ("no growth", 0.0)):
         lines.append(Line(name, tuple(Point(end, value) for end in ends), "reference"))
     return Lines(
-        name="batch-lr-exponent",
+        name="exponent",
         title="Local exponent of the best rate",
         caption=(
             "d log rate / d log batch size between neighbouring batch sizes, with the 95 % interval over the "
@@ -392,7 +392,7 @@ def _accuracy_picture(budget: _Budget) -> Lines:
     best = [(size, list(test_accuracies(one.reports))) for size, one in pairs if one.reports]
     fixed = [(size, list(test_accuracies(one.also[_FIXED]))) for size, one in pairs if _FIXED in one.also]
     return Lines(
-        name="batch-lr-accuracy",
+        name="accuracy",
         title="Test accuracy at the best rate and at 0.01",
         caption=(
             f"Mean test accuracy of {len(budget.conditions[0].reports)} fresh seeds with its 95 % interval, "

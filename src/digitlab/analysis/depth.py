@@ -234,7 +234,7 @@ def _pictures(families: Families, steps: Mapping[tuple[str, str], Sequence[_Step
     seeds = f"{len(some.reports)} fresh seeds"
     return [
         Forest(
-            name="depth-differences",
+            name="differences",
             title="What one more hidden layer changes",
             caption=(
                 f"Differences in test accuracy between neighbouring depths, rate tuned, paired over {seeds}, "
@@ -274,7 +274,7 @@ def _against_depth(families: Families, seeds: str) -> Lines:
             Line(f"{initialisation}, 0.01", tuple(fixed)),
         ]
     return Lines(
-        name="depth-accuracy",
+        name="accuracy",
         title="Test accuracy by depth, at rate 0.01 and with the rate tuned",
         caption=(
             f"Mean of {seeds} with its 95 % interval; layers of 100. At the fixed rate accuracy falls with "
@@ -297,7 +297,7 @@ def _against_rate(where: tuple[str, str], same: Sequence[Condition]) -> Lines:
             points.append(Point(rate, float(accuracy)))
         lines.append(Line(f"{_depth(one)} hidden", tuple(points)))
     return Lines(
-        name=f"depth-rate-{'torch' if 'PyTorch' in where[1] else where[1][:2].lower()}",
+        name=f"rate-{'torch' if 'PyTorch' in where[1] else where[1][:2].lower()}",
         title=f"Validation accuracy against the learning rate, {where[1]}",
         caption=f"Mean over {len(same[0].tunings)} tuning seeds, {where[0]}; broken networks as they ended.",
         x=Axis("learning rate", "log"),
@@ -323,7 +323,7 @@ def _losses(families: Families, seeds: str) -> Lines:
         )
 
     return Lines(
-        name="depth-losses",
+        name="losses",
         title="Loss on training and on test images by depth",
         caption=(
             f"Mean cross-entropy of {seeds} with its 95 % interval, layers of 100, {initialisation}, rate "

@@ -122,7 +122,7 @@ def _pictures(conditions: Sequence[Condition], base: Condition, effects: Sequenc
     if effects:
         pictures.append(
             Forest(
-                name="parameters-effects",
+                name="effects",
                 title=f"What each setting changes against {_name(base)}",
                 caption=(
                     f"Differences in test accuracy from {_name(base)}, rate tuned for each, paired over "
@@ -153,7 +153,7 @@ def _tuned_and_not(conditions: Sequence[Condition]) -> Forest:
                 points = Estimate(100 * gain.value, 100 * gain.low, 100 * gain.high)
                 effects.append(Effect(_name(one), _group(one), points))
     return Forest(
-        name="parameters-tuning",
+        name="tuning",
         title=f"What tuning the learning rate gains over {' and '.join(f'{rate:g}' for rate in rates)}",
         caption="Test accuracy at the tuned rate less that at the fixed one, paired over fresh seeds, with "
         "95 % intervals: where it is large, a comparison at one rate for all measures the rate.",
@@ -174,7 +174,7 @@ def _sensitivity(conditions: Sequence[Condition]) -> Lines:
         lines.append(Line(_name(one), tuple(points)))
     shown = [line for line in lines if line.points]
     return Lines(
-        name="parameters-sensitivity",
+        name="sensitivity",
         title="How much a wrong learning rate costs",
         caption="Mean validation cross-entropy over tuning seeds against the rate, in multiples of each "
         "setting's own best; rates that broke a network are left out. A flat valley forgives.",

@@ -126,7 +126,7 @@ def _picture(
         for size, median, row in zip(sizes, medians, rows, strict=True)
     )
     return Lines(
-        name="batch-lr-steps",
+        name="steps",
         title=f"Steps to {goal}",
         caption=(
             f"Median over {rows.shape[1]} seeds at the rate that takes the fewest steps, bars from the least "

@@ -200,13 +200,13 @@ def _error_picture(budgets: dict[str, list[Condition]]) -> Lines:
     sizes, errors = _errors(next(iter(budgets.values())))
     if len(sizes) > 3:
         law = fit_power_law(sizes, errors)
-        lines.append(_fitted(law, sizes))
+        lines.append(_fitted(f"{next(iter(budgets))}, rate tuned, power law", law, sizes))
         predicted, _ = predict_left_out(sizes, errors)
         if np.isfinite(predicted.value):
             at = Point(float(sizes[-1]), predicted.value, predicted.low, predicted.high)
             lines.append(Line("predicted from smaller sizes", (at,), "predicted"))
     return Lines(
-        name="train-size-error",
+        name="error",
         title="Test error against the number of training images",
         caption=(
             f"Mean test error of {len(errors)} draws with its 95 % interval; both axes are logarithmic, so a "
@@ -219,10 +219,10 @@ def _error_picture(budgets: dict[str, list[Condition]]) -> Lines:
     )
 
 
-def _fitted(law: PowerLaw, sizes: Float64[np.ndarray, "size"]) -> Line:
+def _fitted(name: str, law: PowerLaw, sizes: Float64[np.ndarray, "size"]) -> Line:
     at = np.geomspace(sizes[0], sizes[-1], 40)
     return Line(
-        "alpha n^-beta + gamma",
+        name,
         tuple(Point(float(x), float(y)) for x, y in zip(at, law.predicted(at), strict=True)),
         "fitted",
     )
@@ -239,7 +239,7 @@ def _slope_picture(budgets: dict[str, list[Condition]]) -> Lines:
         ]
         lines.append(Line(name, tuple(points)))
     return Lines(
-        name="train-size-slope",
+        name="slope",
         title="Local slope of the error",
         caption=(
             "-d log error / d log n between neighbouring sizes, rate tuned, with the 95 % interval over "
@@ -258,7 +258,7 @@ def _gap_picture(budget: str, conditions: Sequence[Condition]) -> Lines:
     training = [[run.metrics.training_set_accuracy for run in one.reports] for one in whole]
     test = [list(test_accuracies(one.reports)) for one in whole]
     return Lines(
-        name="train-size-gap",
+        name="gap",
         title="Accuracy on training and on test images",
         caption=(
             f"Mean of {len(whole[0].reports) if whole else 0} draws with its 95 % interval, {budget}, rate "

@@ -1,30 +1,45 @@
-"""`digitlab exercise`: the exercise's three networks, in the handout's own words and beside its figures."""
+"""`digitlab exercise`: three networks beside the handout's figures, four observations, and a report."""
 
 import statistics
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine, result_of
+from digitlab.cli.report import REPORT, OutputOption, chosen_studies, write_report
+from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import many_progress, stderr, stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from digitlab.handout import Figure, HandoutRun
+    from digitlab.lab import Engine
     from digitlab.result import RunResult
+    from digitlab.spec import RunSpec
+    from digitlab.store import Store
 
     _Row = tuple[HandoutRun, list[RunResult], tuple[Figure, ...]]
+
+
+_SCALE = "quick"
 
 
 def exercise(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each network, of seeds 0, 1, ….")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 15,
+    studies: Annotated[
+        bool, typer.Option("--studies/--no-studies", help="Make the four observations too, at quick scale.")
+    ] = True,
+    output: OutputOption = REPORT,
+    store: StoreOption = None,
     engine: EngineOption = "lockstep",
     workers: WorkersOption = None,
     device: Annotated[str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.")] = "cpu",
 ) -> None:
-    """Train the exercise's three networks, beside the handout."""
+    """Do the exercise: train its three networks beside the handout, then observe."""
     # Loaded here: --help must not wait for torch.
     from digitlab import lab
     from digitlab.handout import compare, handout_runs
@@ -33,13 +48,34 @@ def exercise(
         run.name: [lab.make_spec(hidden=run.hidden, epochs=epochs, seed=seed) for seed in range(seeds)]
         for run in handout_runs()
     }
+    with nullcontext() if not studies else opened(store) as place:  # told before the training if it cannot be
+        found = _train(specs, checked_engine(engine), workers, device)
+        rows: list[_Row] = []
+        for run in handout_runs():
+            results = [found[spec.key] for spec in specs[run.name]]
+            _print_as_handout(run.name, results[0])
+            rows.append((run, results, compare(run, results)))
+        _print_comparison(rows)
+        if place is not None:
+            if engine == "lockstep":
+                place.add(list(found.values()))
+            _observe(place, output, workers, device)
+
+
+def _train(
+    specs: "dict[str, list[RunSpec]]", engine: "Engine", workers: int | None, device: str
+) -> "dict[str, RunResult]":
+    """What comes of all seeds of all networks, by key."""
+    from digitlab import lab
+
     names = {spec.key: name for name, same in specs.items() for spec in same}
+    seeds = max(len(same) for same in specs.values())
     found: dict[str, RunResult] = {}
     with many_progress("the exercise's networks") as on_advance:
         for ended in lab.run_many(
             [spec for same in specs.values() for spec in same],
             device=device,
-            engine=checked_engine(engine),
+            engine=engine,
             workers=workers,
             on_advance=on_advance,
         ):
@@ -50,12 +86,20 @@ def exercise(
                 stderr().print(
                     f"{name}, seed {result.spec.seed} of 0 to {seeds - 1}: accuracy {accuracy:.4f}"
                 )
-    rows: list[_Row] = []
-    for run in handout_runs():
-        results = [found[spec.key] for spec in specs[run.name]]
-        _print_as_handout(run.name, results[0])
-        rows.append((run, results, compare(run, results)))
-    _print_comparison(rows)
+    return found
+
+
+def _observe(place: "Store", output: Path, workers: int | None, device: str) -> None:
+    """Run the four studies at quick scale and write the report, whose path is printed last."""
+    from digitlab.cli.study import read, run_one
+    from digitlab.studies import built_in_names
+
+    stdout().print("\nThe observations, at quick scale; `digitlab study run all` makes them in full.\n")
+    for name in built_in_names():
+        study = read(name, _SCALE)
+        run_one(study, _SCALE, place, workers=workers, device=device, is_brief=True)
+    write_report(chosen_studies([], _SCALE, place), place, output)
+    stdout().print(f"report: {output.resolve()}", soft_wrap=True)
 
 
 def _print_as_handout(name: str, result: "RunResult") -> None:

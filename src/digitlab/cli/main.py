@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from digitlab.cli.data import data_app
 from digitlab.cli.evaluate import evaluate
 from digitlab.cli.exercise import exercise
+from digitlab.cli.report import report
 from digitlab.cli.runs import runs_app
 from digitlab.cli.store import store_app
 from digitlab.cli.study import study_app
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command()(exercise)
 app.command()(train)
 app.command()(evaluate)
+app.command()(report)
 app.add_typer(data_app, name="data", cls=_PlainGroup)
 app.add_typer(study_app, name="study", cls=_PlainGroup)
 app.add_typer(runs_app, name="runs", cls=_PlainGroup)

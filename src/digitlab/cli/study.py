@@ -91,6 +91,7 @@ def run_one(
     device: str,
     minutes: float | None = None,
     dry_run: bool = False,
+    is_brief: bool = False,
 ) -> bool:
     """Run one study; whether it is done. Says what there is to do, and afterwards what was found."""
     from digitlab.campaign import Campaign, findings
@@ -109,7 +110,7 @@ def run_one(
             f"({stage.title}). Run it again to go on."
         )
         return False
-    print_findings(findings(study, scale, stage, place))
+    print_findings(findings(study, scale, stage, place), is_brief=is_brief)
     return True
 
 

@@ -1,0 +1,160 @@
+"""The contents of a report: findings of the studies that are done, and what belongs to them as a whole."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from digitlab.analysis.findings import Cell, Exhibit, Report, StudyFindings, Table
+from digitlab.campaign import Campaign, Stage, findings
+from digitlab.handout import EPOCHS, figures_of, handout_runs, measured_spread
+from digitlab.result import RunResult
+from digitlab.spec import NUMERICS_VERSION
+from digitlab.store import Store
+from digitlab.studies import Study
+from digitlab.version import __version__
+from digitlab.wishes import make_spec
+
+# Test error in percent; each with its source.
+_PUBLISHED = (
+    ("linear, no preprocessing", 12.0, "LeCun et al. 1998"),
+    ("linear, deskewed", 8.4, "LeCun et al. 1998"),
+    ("300 hidden, squared error", 4.7, "LeCun et al. 1998"),
+    ("1000 hidden, squared error", 4.5, "LeCun et al. 1998"),
+    ("300 + 100 hidden", 3.05, "LeCun et al. 1998"),
+    ("500 + 150 hidden", 2.95, "LeCun et al. 1998"),
+    ("800 hidden, cross-entropy", 1.6, "Simard, Steinkraus & Platt 2003"),
+    ("500 + 300, softmax, weight decay", 1.53, "Hinton 2005"),
+    ("3 x 1024, ReLU, dropout", 1.25, "Srivastava et al. 2014"),
+    ("800 hidden, elastic distortions", 0.7, "Simard, Steinkraus & Platt 2003"),
+    ("2500-2000-1500-1000-500, elastic distortions", 0.35, "Cireşan et al. 2010"),
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A study that is done, and what it says.
+
+    scale: the name under which it was taken
+    """
+
+    study: Study
+    scale: str
+    stage: Stage
+    findings: StudyFindings
+
+
+def told(study: Study, scale: str, store: Store) -> Told | None:
+    """What a study says, if the store knows all of its runs; else None."""
+    stage = Campaign(study, store.get).stage()
+    return Told(study, scale, stage, findings(study, scale, stage, store)) if stage.is_done else None
+
+
+def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -> Report:
+    """The whole report."""
+    exercise = [make_spec(hidden=run.hidden) for run in handout_runs()]
+    networks = store.get([spec.key for spec in exercise])
+    results = [*networks.values(), *(run for one in studies for run in _runs(one.stage))]
+    machines = _machines(results)
+    return Report(
+        title="Multilayer perceptrons on MNIST: the exercise, measured",
+        introduction=_introduction(studies, bool(networks)),
+        tables=(*([_handout_table(networks)] if networks else []), _published(), _provenance(machines)),
+        studies=tuple(one.findings for one in studies),
+        exhibits=tuple(exhibits),
+        commands=(
+            *(["digitlab exercise --no-studies"] if networks else []),
+            *(f"digitlab study run {one.study.name} --scale {one.scale}" for one in studies),
+            f"digitlab report {' '.join(one.study.name for one in studies)}".rstrip(),
+        ),
+        mixture=(
+            f"These results come from {len(machines)} kinds of machine or versions; see the table of where "
+            f"they "
+            "come from. Runs are bit-identical within one kind only."
+            if len(machines) > 1
+            else ""
+        ),
+    )
+
+
+def _runs(stage: Stage) -> Iterable[RunResult]:
+    for one in stage.conditions:
+        for runs in (*one.tunings, one.reports, *one.also.values()):
+            yield from runs
+
+
+def _introduction(studies: Sequence[Told], has_exercise: bool) -> tuple[str, ...]:
+    runs = sum(one.findings.run_count for one in studies)
+    paragraphs = [
+        "The exercise: build a classifier for handwritten digits with 0, 1 and 2 hidden layers of 100 "
+        "neurons, and "
+        "observe how batch size and learning rate should be changed together, how the size of the training "
+        "set, "
+        "the depth and the other parameters affect accuracy. Its linear regression is multinomial logistic "
+        "regression: cross-entropy on a linear layer.",
+        f"Below, each observation is measured: {runs:,} networks in all. Learning rates were chosen by the "
+        "validation loss on some seeds, and every accuracy stated is that of other seeds on the test set. "
+        "Intervals "
+        "are of 95 % confidence.",
+    ]
+    if any(one.scale == "quick" for one in studies):
+        paragraphs.append(
+            "Studies at quick scale train on few images with few seeds: they show the direction, and wide "
+            "intervals."
+        )
+    if has_exercise:
+        paragraphs.append(
+            "The first table holds the exercise's own three networks beside the handout's figures."
+        )
+    return tuple(paragraphs)
+
+
+def _handout_table(networks: dict[str, RunResult]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for run in handout_runs():
+        result = networks.get(make_spec(hidden=run.hidden).key)
+        if result is None:
+            continue
+        ours = figures_of(result.curve.training_loss, result.metrics.test_accuracy)
+        theirs, spread = figures_of(run.training_loss, run.accuracy), measured_spread(run.name)
+        for label in (f"loss at epoch {EPOCHS - 1}", "test accuracy"):
+            at = spread[label]
+            rows.append((run.name, label, ours[label], theirs[label], at.mean, at.sd))
+    return Table(
+        title="The exercise's networks beside the handout",
+        columns=("network", "figure", "ours, seed 0", "handout", "mean of 24 seeds", "standard deviation"),
+        rows=tuple(rows),
+    )
+
+
+def _machines(results: Iterable[RunResult]) -> Counter[tuple[str, ...]]:
+    """How many runs come from where: what the bits of a run may depend on."""
+    distinct = {result.key: result.provenance for result in results}
+    return Counter(
+        (
+            where.engine,
+            where.arithmetic,
+            where.device,
+            where.processor,
+            where.versions.torch,
+            where.versions.digitlab,
+        )
+        for where in distinct.values()
+    )
+
+
+def _provenance(machines: Counter[tuple[str, ...]]) -> Table:
+    return Table(
+        title="Where the results come from",
+        columns=("engine", "arithmetic", "device", "processor", "torch", "digitlab", "runs"),
+        rows=tuple((*where, count) for where, count in machines.most_common()),
+        note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}.",
+    )
+
+
+def _published() -> Table:
+    return Table(
+        title="Published results of multilayer perceptrons on MNIST",
+        columns=("network", "test error, %", "source"),
+        rows=_PUBLISHED,
+        note="From the papers named and Y. LeCun's page of results.",
+    )

@@ -1,0 +1,43 @@
+"""Files of every picture: SVG to edit or print, PNG for slides."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from digitlab.analysis.findings import Picture, Report, StudyFindings
+from digitlab.report.charts import png, svg
+from digitlab.report.exhibits import confusion_picture
+
+
+def write_figures(source: Report | Sequence[StudyFindings], directory: Path) -> list[Path]:
+    """Write SVG and PNG of every picture into a directory, which is made if it is not there.
+
+    Files are named by study and picture: `batch-and-rate-grid.svg`. Those of the same name are replaced.
+    Returns their paths. Raises OSError where they cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for name, picture in _named(source):
+        stem = _free(name, written, directory)
+        for suffix, content in ((".svg", svg(picture).encode()), (".png", png(picture))):
+            path = directory / f"{stem}{suffix}"
+            path.write_bytes(content)
+            written.append(path)
+    return written
+
+
+def _named(source: Report | Sequence[StudyFindings]) -> list[tuple[str, Picture]]:
+    studies = source.studies if isinstance(source, Report) else source
+    exhibits = source.exhibits if isinstance(source, Report) else ()
+    pictures = [(f"{study.name}-{picture.name}", picture) for study in studies for picture in study.pictures]
+    return pictures + [(f"confusion-{exhibit.key[:12]}", confusion_picture(exhibit)) for exhibit in exhibits]
+
+
+def _free(name: str, written: Sequence[Path], directory: Path) -> str:
+    """A file's name that is safe on every platform, and that none of the files before has."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "picture"
+    stem, count = plain, 1
+    while directory / f"{stem}.svg" in written:
+        count += 1
+        stem = f"{plain}-{count}"
+    return stem

@@ -1,0 +1,142 @@
+"""What all charts share: colours for light and dark paper, marks that carry their own look, the legend.
+
+No colour stands alone: lines differ in the shape of their points or in their dashes too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import altair as alt
+
+from digitlab.report.numbers import clean
+
+Theme = Literal["light", "dark", "page"]
+"""page: for a chart inside a page, with the page's own colours of text and paper."""
+
+# Okabe and Ito's hues (2008), told apart by the colour-blind; the bright ones darkened to be seen on white.
+COLOURS = ("#2878b5", "#d55e00", "#009e73", "#b0589f", "#a8780c", "#5a6fd0")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
+GREY = "#8a8a8a"
+FONT_SIZE = 13
+_LEGEND_ROW, _LEGEND_TEXT_AT, _LETTER_PIXELS = 22, 36, 6.9
+
+Row = dict[str, Any]
+Layer = alt.Chart | alt.LayerChart | alt.FacetChart
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a chart is drawn.
+
+    pixels:     wide, axes and all
+    has_title:  whether the title is drawn too
+    ink, paper: colours of text and lines, and of what is below them
+    """
+
+    pixels: int
+    has_title: bool
+    ink: str
+    paper: str
+
+    @property
+    def plot_pixels(self) -> int:
+        """Width of what lies between the axes, about."""
+        return self.pixels - 62
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it is for a telephone."""
+        return self.pixels < 480
+
+
+def look(theme: Theme, *, pixels: int) -> Look:
+    """The look of a theme."""
+    ink, paper = {
+        "light": ("#24292f", "#ffffff"),
+        "dark": ("#e3e6ea", "#14171b"),
+        "page": ("currentColor", "var(--paper, transparent)"),
+    }[theme]
+    return Look(pixels, theme != "page", ink, paper)
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """How a line or a point looks, in the chart and in the legend.
+
+    dash:   lengths of strokes and gaps; () is one stroke, None no line
+    shape:  of points; None: no points
+    casing: the colour of an edge on both sides; None: no edge
+    text:   a sign that stands for it, in the legend
+    """
+
+    colour: str
+    dash: tuple[int, ...] | None = ()
+    shape: str | None = None
+    filled: bool = True
+    casing: str | None = None
+    width: float = 2.2
+    text: str = ""
+
+
+def chart(rows: Sequence[Row]) -> alt.Chart:
+    """A chart of these rows, still without marks."""
+    return alt.Chart(alt.InlineData(values=list(rows)))
+
+
+def line_layers(stroke: Stroke, rows: Sequence[Row], **places: Any) -> list[Layer]:
+    """A line through the rows' places and, if it has them, its points."""
+    layers = []
+    if stroke.dash is not None:
+        dash: Row = {"strokeDash": list(stroke.dash)} if stroke.dash else {}
+        both = [(stroke.casing, stroke.width + 2.2)] if stroke.casing else []
+        for colour, width in (*both, (stroke.colour, stroke.width)):
+            line = chart(rows).mark_line(color=colour, strokeWidth=width, clip=True, **dash)
+            layers.append(line.encode(order=alt.Order("order:Q"), **places))
+    if stroke.shape:
+        layers.append(point_layer(stroke, rows, **places))
+    return layers
+
+
+def point_layer(stroke: Stroke, rows: Sequence[Row], **places: Any) -> Layer:
+    """Points at the rows' places."""
+    points = chart(rows).mark_point(
+        shape=stroke.shape or "circle",
+        fill=stroke.colour if stroke.filled else "transparent",
+        stroke=stroke.casing or stroke.colour,
+        strokeWidth=1.2 if stroke.filled else 2,
+        size=52,
+        opacity=1,
+    )
+    layer: Layer = points.encode(**places)
+    return layer
+
+
+def legend(entries: Mapping[str, Stroke], pixels: float) -> Layer | None:
+    """Names beside what they look like, in as many columns as fit; None when there is nothing to name."""
+    if not entries:
+        return None
+    longest = max(len(name) for name in entries)
+    columns = max(1, int(pixels // (_LEGEND_TEXT_AT + longest * _LETTER_PIXELS + 14)))
+    columns = min(columns, len(entries))
+    cell = pixels / columns
+    height = _LEGEND_ROW * -(-len(entries) // columns)
+    scale: Row = {"scale": alt.Scale(domain=[0, pixels], nice=False), "axis": None}
+    down: Row = {"scale": alt.Scale(domain=[height, 0], nice=False), "axis": None}
+    places = {"x": alt.X("x:Q", **scale), "y": alt.Y("y:Q", **down)}
+    layers: list[Layer] = []
+    for index, (name, stroke) in enumerate(entries.items()):
+        left, y = cell * (index % columns), _LEGEND_ROW * (index // columns + 0.5)
+        middle = {"x": left + 14, "y": y}
+        ends = [{"x": left + dx, "y": y, "order": dx} for dx in (0, 28)]
+        lines = line_layers(stroke, ends, **places)
+        layers += lines[:-1] if stroke.shape else lines
+        if stroke.shape:
+            layers.append(point_layer(stroke, [middle], **places))
+        if stroke.text:
+            sign = chart([middle]).mark_text(text=stroke.text, fontSize=16, color=stroke.colour)
+            layers.append(sign.encode(**places))
+        beside = [{"x": left + _LEGEND_TEXT_AT, "y": y, "name": clean(name)}]
+        words = chart(beside).mark_text(align="left", limit=max(cell - _LEGEND_TEXT_AT, 40))
+        layers.append(words.encode(text="name:N", **places))
+    return alt.layer(*layers).properties(width=pixels, height=height)

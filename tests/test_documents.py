@@ -69,7 +69,7 @@ def _commands() -> list[str]:
 @pytest.mark.parametrize("command", _commands())
 def test_commands_in_documents_exist_with_their_options(command: str) -> None:
     _, *words = shlex.split(command)
-    name = words[: 2 if words[0] == "data" else 1]
+    name = words[: 2 if words[0] in {"data", "study", "runs", "store"} else 1]
     done = subprocess.run([sys.executable, "-m", "digitlab", *name, "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for word in words:

@@ -54,6 +54,11 @@ class Stage:
         """Whether nothing is missing."""
         return not self.missing
 
+    @property
+    def known_count(self) -> int:
+        """Runs of this stage and those before that are known."""
+        return self.run_count - len(self.missing)
+
 
 class Campaign:
     """One study on its way. It remembers what it has read, so that each result is read once.
@@ -273,6 +278,23 @@ def noise_specs(stage: Stage) -> dict[int, list[RunSpec]]:
     specs = [runs[at].spec for runs in near.tunings]
     steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)
     return {step: [spec_until(spec, step) for spec in specs] for step in steps}
+
+
+def is_measured(study: Study, stage: Stage, store: Store) -> bool:
+    """Whether the gradient noise scale was measured, where the analysis wants it; of a study that is done."""
+    if study.analysis != "batch-lr":
+        return True
+    keys = {spec.key for specs in noise_specs(stage).values() for spec in specs}
+    return len(store.measurements(keys, NOISE)) == len(keys)
+
+
+def unmeasured(study: Study, stage: Stage, store: Store) -> list[RunSpec]:
+    """The runs on whose networks something is still to be measured, once all results are known."""
+    if study.analysis != "batch-lr" or not stage.is_done:
+        return []
+    asked = [spec for specs in noise_specs(stage).values() for spec in specs]
+    known = store.measurements([spec.key for spec in asked], NOISE)
+    return [spec for spec in asked if spec.key not in known]
 
 
 def _noise(stage: Stage, store: Store) -> dict[int, list[float]]:

@@ -34,19 +34,28 @@ _PUBLISHED = (
 class Told:
     """A study that is done, and what it says.
 
-    scale: the name under which it was taken
+    source: its name, or its file
+    scale:  the name under which it was taken
     """
 
     study: Study
+    source: str
     scale: str
     stage: Stage
     findings: StudyFindings
 
 
-def told(study: Study, scale: str, store: Store) -> Told | None:
-    """What a study says, if the store knows all of its runs; else None."""
+def told(study: Study, scale: str, store: Store, source: str | None = None) -> Told | None:
+    """What a study says, if the store knows all of its runs; else None.
+
+    source: where it was read from; by default it is built in
+    """
     stage = Campaign(study, store.get).stage()
-    return Told(study, scale, stage, findings(study, scale, stage, store)) if stage.is_done else None
+    return (
+        Told(study, source or study.name, scale, stage, findings(study, scale, stage, store))
+        if stage.is_done
+        else None
+    )
 
 
 def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -> Report:
@@ -63,8 +72,8 @@ def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -
         exhibits=tuple(exhibits),
         commands=(
             *(["digitlab exercise --no-studies"] if networks else []),
-            *(f"digitlab study run {one.study.name} --scale {one.scale}" for one in studies),
-            f"digitlab report {' '.join(one.study.name for one in studies)}".rstrip(),
+            *(f"digitlab study run {one.source} --scale {one.scale}" for one in studies),
+            f"digitlab report {' '.join(one.source for one in studies)}".rstrip(),
         ),
         mixture=(
             f"These results come from {len(machines)} kinds of machine or versions; see the table of where "

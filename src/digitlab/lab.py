@@ -10,7 +10,7 @@ from typing import Literal, Unpack
 
 from digitlab.analysis.exhibits import exhibit
 from digitlab.analysis.findings import Exhibit
-from digitlab.campaign import NOISE, Campaign, Stage, noise_specs
+from digitlab.campaign import NOISE, Campaign, Stage, unmeasured
 from digitlab.datasets import Dataset, library
 from digitlab.dispatch.local import Failure, train_cohorts
 from digitlab.engine import reference
@@ -213,22 +213,14 @@ def run_study(
                 f"{first.spec.network_name}, seed {first.spec.seed}: {first.cause}; run the study again to "
                 "try them again"
             )
-    if study.analysis == "batch-lr":
-        _measure_noise(stage, store, device)
+    for spec in unmeasured(study, stage, store):
+        _, network = run(spec, device=device)
+        sample = library.load(spec.data.name).train
+        chosen = slice(0, _NOISE_EXAMPLES)
+        store.add_measurement(
+            spec.key, NOISE, noise_scale(network, sample.images[chosen], sample.labels[chosen])
+        )
     return stage
-
-
-def _measure_noise(stage: Stage, store: Store, device: str) -> None:
-    """Measure the gradient noise scale on the way of a few runs, where that was not done before."""
-    asked = [spec for specs in noise_specs(stage).values() for spec in specs]
-    known = store.measurements([spec.key for spec in asked], NOISE)
-    for spec in asked:
-        if spec.key not in known:
-            _, network = run(spec, device=device)
-            sample = library.load(spec.data.name).train
-            chosen = slice(0, _NOISE_EXAMPLES)
-            values = noise_scale(network, sample.images[chosen], sample.labels[chosen])
-            store.add_measurement(spec.key, NOISE, values)
 
 
 def exhibit_of(spec: RunSpec, *, device: str = "cpu") -> Exhibit:

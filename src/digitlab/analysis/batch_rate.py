@@ -103,7 +103,7 @@ def find(about: About, conditions: Sequence[Condition], noise: Noise | None = No
         title=about.title,
         question=about.question,
         scale=about.scale,
-        answer=tuple(finding.verdict for finding in findings if finding.title in _ANSWERS),
+        answer=tuple(finding.verdict for finding in findings if finding.title.startswith(_ANSWERS)),
         findings=tuple(findings),
         pictures=tuple(pictures),
         tables=tuple(tables),
@@ -139,17 +139,17 @@ def _budget(name: str, conditions: Sequence[Condition]) -> _Budget:
 
 _SMALL, _LARGE = "Exponent at the smaller batch sizes", "Exponent at the larger batch sizes"
 _LAW, _LEFT = "The law of the best rate", "Accuracy lost by leaving the rate at 0.01"
-_ANSWERS = {f"{title}, equal epochs" for title in (_SMALL, _LARGE, _LAW, _LEFT)}
+_ANSWERS = tuple(f"{title}, equal epochs" for title in (_SMALL, _LARGE, _LAW, _LEFT))
 
 
 def _exponents(about: About, budget: _Budget) -> list[Finding]:
-    """How the best rate grows with the batch size, in the lower and the upper half of the batch sizes."""
+    """How the best rate grows with the batch size, among the smallest and the largest two fifths of them."""
     sizes, rates = budget.inner_sizes, budget.log2_rates
     if len(sizes) < 4:
         return []
-    middle = len(sizes) // 2
+    some = max(2, round(0.4 * len(sizes)))
     found = []
-    for title, part in ((_SMALL, slice(0, middle + 1)), (_LARGE, slice(middle, None))):
+    for title, part in ((_SMALL, slice(0, some)), (_LARGE, slice(-some, None))):
         slope = exponent(sizes[part], rates[:, part])
         span = f"from batch {sizes[part][0]:.0f} to {sizes[part][-1]:.0f}"
         found.append(
@@ -197,9 +197,9 @@ def _law(about: About, budget: _Budget) -> list[Finding]:
     name, parameter = list(best.parameters.items())[-1]
     return [
         Finding(
-            title=f"{_LAW}, {budget.name}",
+            title=f"{_LAW}, {budget.name}: {name} of {best.formula}",
             estimate=parameter,
-            unit=f"{name} of {best.formula}",
+            unit="examples" if name == "B_noise" else "",
             n=len(budget.inside),
             n_of="batch sizes",
             method="least squares in log rate; laws compared by leaving out one batch size at a time",
@@ -213,14 +213,16 @@ def _fixed_rate(about: About, budget: _Budget) -> list[Finding]:
     last = budget.conditions[-1]
     if _FIXED not in last.also or not last.reports:
         return []
-    lost = paired_interval(test_accuracies(last.reports), test_accuracies(last.also[_FIXED]))
-    size = f"{budget.batch_sizes[-1]:,.0f}"
+    best, fixed = test_accuracies(last.reports), test_accuracies(last.also[_FIXED])
+    lost, size = paired_interval(best, fixed), f"{budget.batch_sizes[-1]:,.0f}"
     sentence = (
-        f"With {budget.name}, at batch {size} the rate 0.01 reaches "
-        f"{_percent(mean_interval(test_accuracies(last.also[_FIXED])).value)} where the best rate reaches "
-        f"{_percent(mean_interval(test_accuracies(last.reports)).value)}: who changes the batch size alone "
-        f"blames "
-        "it for what the rate does."
+        f"With {budget.name}, at batch {size} the rate 0.01 reaches {_percent(fixed.mean())}, the best rate "
+        f"{_percent(best.mean())}: "
+        + (
+            "who changes the batch size alone blames it for what the rate does."
+            if lost.low > 0
+            else f"these {len(best)} seeds scatter too much to resolve the difference."
+        )
     )
     return [
         Finding(
@@ -420,6 +422,7 @@ def _table(budget: _Budget) -> Table:
                 stable,
                 broke,
                 best.value,
+                sum(run.outcome != "completed" for run in one.reports),
                 fixed.value,
             )
         )
@@ -434,6 +437,7 @@ def _table(budget: _Budget) -> Table:
             "stable up to",
             "breaks from",
             "test accuracy",
+            "fresh seeds that broke",
             "at rate 0.01",
         ),
         rows=tuple(rows),

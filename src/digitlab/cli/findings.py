@@ -1,13 +1,10 @@
 """How findings are told in the terminal: question, answer, what was found, tables."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from digitlab.cli.terminal import stdout
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from digitlab.analysis.findings import Finding, StudyFindings, Table
 
 
@@ -32,36 +29,28 @@ def print_findings(findings: "StudyFindings", *, is_brief: bool = False) -> None
     if is_brief:
         out.print()
         return
-    if findings.findings:
-        out.print()
-        out.print(_found(findings.findings))
+    out.print()
+    for found in findings.findings:
+        _print_finding(found)
     for table in findings.tables:
         out.print()
         _print_table(table)
 
 
-def _found(findings: "Sequence[Finding]") -> "RenderableType":
-    from rich import box
-    from rich.table import Table as Grid
+def _print_finding(found: "Finding") -> None:
+    """A line of numbers, and below it what they say."""
+    from rich.padding import Padding
     from rich.text import Text
 
     from digitlab.report.numbers import clean, estimate, interval
 
-    grid = Grid(box=box.SIMPLE, expand=False, padding=(0, 1), show_lines=True)
-    grid.add_column("What", ratio=2, min_width=16)
-    grid.add_column("Estimate", justify="right", min_width=8)
-    grid.add_column("95 % interval", justify="right", min_width=10)
-    grid.add_column("n", justify="right")
-    grid.add_column("Verdict", ratio=3, min_width=22)
-    for finding in findings:
-        grid.add_row(
-            Text(clean(finding.title)),
-            Text(estimate(finding.estimate, finding.unit)),
-            Text(interval(finding.estimate, finding.unit)),
-            Text(clean(f"{finding.n} {finding.n_of}")),
-            Text(clean(finding.verdict)),
-        )
-    return grid
+    line = Text(clean(found.title), style="bold")
+    line.append(f": {estimate(found.estimate, found.unit)}", style="not bold")
+    if found.estimate.has_interval:
+        line.append(f", 95 % interval {interval(found.estimate, found.unit)}", style="not bold")
+    line.append(clean(f" (n = {found.n} {found.n_of})"), style="not bold dim")
+    stdout().print(line)
+    stdout().print(Padding(Text(clean(found.verdict)), (0, 0, 1, 2), expand=False))
 
 
 def _print_table(table: "Table") -> None:

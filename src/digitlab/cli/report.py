@@ -63,7 +63,7 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
     for name in names or built_in_names():
         whole = read_study(name)
         scales = [scale] if scale else [one for one in ("full", "quick") if one in whole.scales] or ["full"]
-        done = next((one for one in (told(whole.at(at), at, place) for at in scales) if one), None)
+        done = next((one for one in (told(whole.at(at), at, place, name) for at in scales) if one), None)
         if done:
             found.append(done)
         elif names:

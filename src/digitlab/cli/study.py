@@ -1,7 +1,8 @@
 """`digitlab study`: run, list, show and make studies."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,11 +45,21 @@ def read(name: str, scale: str, seeds: int | None = None, hidden: str | None = N
     if seeds is not None:
         document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
     if hidden is not None:
-        if any(axis.name in ("hidden", "network") for axis in study.axes):
+        if any(all("hidden" in level for level in axis.all_levels) for axis in study.axes):
             raise SpecError([Fault("hidden", hidden, f"is what {study.name} varies; leave it out")])
-        widths = [int(width) if width.strip().isdecimal() else width for width in hidden.split(",") if width]
-        document["fixed"] = {**study.fixed, "hidden": widths}
+        document["fixed"] = {
+            **study.fixed,
+            "hidden": [_width(text) for text in hidden.split(",") if hidden.strip()],
+        }
     return Study.model_validate(document)
+
+
+def _width(text: str) -> int | str:
+    """What is no number stays a text, for the RunSpec to refuse."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 @study_app.command()
@@ -76,10 +87,15 @@ def run(
     from digitlab.studies import built_in_names
 
     names = built_in_names() if name == "all" else (name,)
-    studies = [read(one, scale, seeds, hidden if name != "all" else None) for one in names]
+    studies = [read(one, scale, seeds, hidden) for one in names]
+    if dry_run:
+        with _looked_into(store) as known:
+            for study in studies:
+                _announce(study, *_state(study, known), workers)
+        return
     with opened(store) as place:
         for study in studies:
-            run_one(study, scale, place, workers=workers, device=device, minutes=time_limit, dry_run=dry_run)
+            run_one(study, scale, place, workers=workers, device=device, minutes=time_limit)
 
 
 def run_one(
@@ -90,19 +106,15 @@ def run_one(
     workers: int | None,
     device: str,
     minutes: float | None = None,
-    dry_run: bool = False,
     is_brief: bool = False,
 ) -> bool:
     """Run one study; whether it is done. Says what there is to do, and afterwards what was found."""
-    from digitlab.campaign import Campaign, findings
+    from digitlab.campaign import findings, is_measured
     from digitlab.cli.findings import print_findings
 
-    campaign = Campaign(study, place.get)
-    stage = campaign.stage()
-    _announce(study, stage, campaign.planned_count, workers)
-    if dry_run:
-        return stage.is_done
-    if not stage.is_done:
+    planned, stage = _state(study, place)
+    _announce(study, planned, stage, workers)
+    if not (stage.is_done and is_measured(study, stage, place)):
         stage = _pursue(study, place, workers=workers, device=device, minutes=minutes)
     if not stage.is_done:
         stderr().print(
@@ -114,8 +126,8 @@ def run_one(
     return True
 
 
-def _announce(study: "Study", stage: "Stage", planned: int, workers: int | None) -> None:
-    known = stage.run_count - len(stage.missing)
+def _announce(study: "Study", planned: int, stage: "Stage", workers: int | None) -> None:
+    known = stage.known_count
     said = f"{study.name}: {planned:,} runs planned"
     if stage.is_done:
         stderr().print(f"{said}; all {stage.run_count:,} that it needs are known")
@@ -192,22 +204,34 @@ def list_(store: StoreOption = None) -> None:
     table = Table("name", "question", "scale", box=None, header_style="", pad_edge=False)
     for column in ("runs", "known"):
         table.add_column(column, justify="right")
-    with opened(store) as place:
+    with _looked_into(store) as place:
         for name in built_in_names():
             whole = read_study(name)
             for i, scale in enumerate(whole.scales or ["full"]):
-                planned, known, _ = _state(whole.at(scale), place)
+                planned, stage = _state(whole.at(scale), place)
                 head = (name, whole.question) if i == 0 else ("", "")
-                table.add_row(*head, scale, f"{planned:,}", f"{known:,}")
+                table.add_row(*head, scale, f"{planned:,}", f"{stage.known_count:,}")
     stdout().print(table)
 
 
-def _state(study: "Study", place: "Store") -> tuple[int, int, "Stage"]:
+@contextmanager
+def _looked_into(path: Path | None) -> Iterator["Store | None"]:
+    """The store, or None where there is none: who only looks makes none."""
+    from digitlab.store import store_path
+
+    if not store_path(path).exists():
+        yield None
+        return
+    with opened(path, must_exist=True) as place:
+        yield place
+
+
+def _state(study: "Study", place: "Store | None") -> tuple[int, "Stage"]:
+    """How many runs the study has before any range grows, and the stage that is due."""
     from digitlab.campaign import Campaign
 
-    campaign = Campaign(study, place.get)
-    stage = campaign.stage()
-    return campaign.planned_count, stage.run_count - len(stage.missing), stage
+    campaign = Campaign(study, place.get if place is not None else lambda _: {})
+    return campaign.planned_count, campaign.stage()
 
 
 @study_app.command()
@@ -216,9 +240,11 @@ def status(
 ) -> None:
     """Say how far a study is."""
     study = read(name, scale, seeds)
-    with opened(store) as place:
-        planned, known, stage = _state(study, place)
-    stdout().print(f"{study.name}, {scale}: {planned:,} runs planned, {known:,} known of those that are due")
+    with _looked_into(store) as place:
+        planned, stage = _state(study, place)
+    stdout().print(
+        f"{study.name}, {scale}: {planned:,} runs planned, {stage.known_count:,} known of those that are due"
+    )
     stdout().print("done" if stage.is_done else f"next: {stage.title}, {len(stage.missing):,} runs")
     for note in stage.notes:
         stdout().print(note)
@@ -233,9 +259,9 @@ def show(
     from digitlab.cli.findings import print_findings
 
     study = read(name, scale, seeds)
-    with opened(store) as place:
-        planned, known, stage = _state(study, place)
-        if stage.is_done:
+    with _looked_into(store) as place:
+        planned, stage = _state(study, place)
+        if place is not None and stage.is_done:
             print_findings(findings(study, scale, stage, place))
             return
     out = stdout()
@@ -245,7 +271,9 @@ def show(
         labels = ", ".join(str(level["label"]) for level in axis.all_levels)
         out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
     out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
-    out.print(f"{planned:,} runs planned, {known:,} known; `digitlab study run {name}` trains the rest")
+    out.print(
+        f"{planned:,} runs planned, {stage.known_count:,} known; `digitlab study run {name}` trains the rest"
+    )
 
 
 @study_app.command()

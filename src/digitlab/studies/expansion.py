@@ -14,7 +14,7 @@ from digitlab.wishes import make_spec
 FIRST_REPORT_SEED = 1_000
 """Seeds that are reported begin here, so that they are never among those that rates are tuned on."""
 MOST_EXTENSIONS = 4
-"""A range grows by so many values at each end at most."""
+"""A range grows by so many values at most."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from digitlab.errors import Fault, SpecError
 from digitlab.studies.study import Study
 
 _BUILT_IN = resources.files("digitlab").joinpath("studies", "builtin")
-_TABLE = re.compile(r"\s*\[\s*([\w.\"'-]+)\s*\]")
-_LIST_OF_TABLES = re.compile(r"\s*\[\[\s*([\w.\"'-]+)\s*\]\]")
+# A name begins with a letter, and nothing follows: "[100]," is an entry of a list.
+_TABLE = re.compile(r"\s*\[\s*([a-zA-Z\"'][\w.\"'-]*)\s*\]\s*(#.*)?$")
+_LIST_OF_TABLES = re.compile(r"\s*\[\[\s*([a-zA-Z\"'][\w.\"'-]*)\s*\]\]\s*(#.*)?$")
 _KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
 
@@ -71,10 +72,19 @@ def parse_study(text: str, source: str) -> Study:
             study.at(scale)
         except SpecError as error:
             at = [
-                Fault(f"scales.{scale}.{fault.field}", fault.value, fault.problem) for fault in error.faults
+                Fault(f"scales.{scale}.{_by_name(fault.field, study)}", fault.value, fault.problem)
+                for fault in error.faults
             ]
             raise SpecError([_with_line(fault, text, source) for fault in at]) from None
     return study
+
+
+def _by_name(field: str, study: Study) -> str:
+    """A field such as axes.1.values as a scale writes it: axes.batch_size.values."""
+    first, *more = field.split(".")
+    if first == "axes" and more and more[0].isdecimal():
+        more[0] = study.axes[int(more[0])].name
+    return ".".join([first, *more])
 
 
 def _with_line(fault: Fault, text: str, source: str) -> Fault:

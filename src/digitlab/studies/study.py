@@ -5,10 +5,11 @@ the best of its values is found by the validation loss on some seeds, and report
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from digitlab.errors import Fault, SpecError
 from digitlab.spec import NAME_PATTERN, Count
@@ -24,6 +25,10 @@ Level = dict[str, Any]
 `tune`, a range of its own for the tuned axis, and `select`, which comes before the study's."""
 
 MOST_RUNS = 200_000
+MOST_VALUES = 1_000
+"""A range has so many values at most."""
+WISHES = frozenset(Wishes.__annotations__) - {"seed"}
+"""What a study may wish; how often it repeats is said by its seeds."""
 OF_A_LEVEL = frozenset({"label", "group", "tune", "select"})
 
 
@@ -41,13 +46,18 @@ class Range(Part):
     def _rises(self) -> "Range":
         if self.to < self.from_:
             refuse("ends before it begins; give a `to` that is at least `from`")
+        if self._steps >= MOST_VALUES:
+            refuse(f"has {self._steps + 1:,} values, more than {MOST_VALUES:,}; give a larger factor")
         return self
+
+    @property
+    def _steps(self) -> int:
+        return round((math.log(self.to) - math.log(self.from_)) / math.log(self.factor))
 
     @property
     def values(self) -> tuple[float, ...]:
         """The values, rising."""
-        steps = round(math.log(self.to / self.from_) / math.log(self.factor))
-        return tuple(self.from_ * self.factor**i for i in range(steps + 1))
+        return tuple(self.from_ * self.factor**i for i in range(self._steps + 1))
 
 
 class Axis(Part):
@@ -74,13 +84,13 @@ class Axis(Part):
     @classmethod
     def _wishes_are_known(cls, levels: tuple[Level, ...] | None) -> tuple[Level, ...] | None:
         for level in levels or ():
-            unknown = level.keys() - Wishes.__annotations__.keys() - OF_A_LEVEL
+            unknown = level.keys() - WISHES - OF_A_LEVEL
             if unknown:
-                refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on RunSpecs")
+                refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on studies")
             if not isinstance(level.get("label"), str):
                 refuse("lacks a label; give each level one, such as label = 'Adam'")
-            if "tune" in level:
-                Range.model_validate(level["tune"])
+            if "tune" in level and not _is_range(level["tune"]):
+                refuse("tunes over what is no range; give one such as tune = { from = 0.01, to = 1 }")
             if level.get("select", "last") not in get_args(Select):
                 refuse("selects neither the last nor the best; say select = 'last' or select = 'best'")
         return levels
@@ -90,7 +100,7 @@ class Axis(Part):
         given = [kind for kind in ("values", "levels", "range") if getattr(self, kind) is not None]
         if len(given) != 1:
             refuse("needs exactly one of values, levels, range")
-        if self.levels is None and self.name not in Wishes.__annotations__:
+        if self.levels is None and self.name not in WISHES:
             refuse(f"has no levels, and {self.name} is no wish; name a wish, such as batch_size")
         if self.tune and (self.range is None or self.name != "learning_rate"):
             refuse("cannot be tuned; tune the learning_rate, in a range")
@@ -106,13 +116,26 @@ class Axis(Part):
         values = self.values if self.values is not None else self.range.values if self.range else ()
         return tuple({"label": _label(value), self.name: value} for value in values)
 
+    @property
+    def wishes(self) -> frozenset[str]:
+        """What its levels wish."""
+        return frozenset(name for level in self.all_levels for name in level.keys() - OF_A_LEVEL)
+
+
+def _is_range(value: object) -> bool:
+    try:
+        Range.model_validate(value)
+    except ValidationError:
+        return False
+    return True
+
 
 def _label(value: object) -> str:
     if isinstance(value, list | tuple):
         return "x".join(map(str, value)) or "none"
-    if isinstance(value, str):
-        return value
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{value:g}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 class Seeds(Part):
@@ -154,22 +177,30 @@ class Study(Document):
     @field_validator("fixed")
     @classmethod
     def _fixed_wishes_are_known(cls, fixed: dict[str, Any]) -> dict[str, Any]:
-        unknown = fixed.keys() - Wishes.__annotations__.keys()
+        unknown = fixed.keys() - WISHES
         if unknown:
-            refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on RunSpecs")
+            refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on studies")
         return fixed
 
     @field_validator("axes")
     @classmethod
     def _axes_go_together(cls, axes: tuple[Axis, ...], info: ValidationInfo) -> tuple[Axis, ...]:
         names = [axis.name for axis in axes]
-        if len(set(names)) < len(names):
-            refuse("has two axes of one name; put their levels together")
         if sum(axis.tune for axis in axes) > 1:
             refuse("tunes two axes; one can be tuned")
+        if len(set(names)) < len(names):
+            refuse("has two axes of one name; put their levels together")
         labels = [[level["label"] for level in axis.all_levels] for axis in axes if not axis.tune]
         if any(len(set(same)) < len(same) for same in labels):
             refuse("has two levels of one label on an axis; labels tell them apart")
+        if any("tune" in level for axis in axes for level in axis.all_levels) and not any(
+            axis.tune for axis in axes
+        ):
+            refuse("has a level with a range to tune over, and no axis that is tuned; say tune = true of one")
+        wished = Counter(name for axis in axes for name in axis.wishes)
+        twice = sorted(name for name, count in wished.items() if count > 1)
+        if twice:
+            refuse(f"varies {', '.join(twice)} on two axes; leave it to one")
         fixed = set(info.data.get("fixed", {})) & set(names)
         if fixed:
             refuse(f"varies {', '.join(sorted(fixed))}, which is fixed as well; leave it out of one")
@@ -195,9 +226,27 @@ class Study(Document):
         if scale not in self.scales:
             known = ", ".join(self.scales)
             raise SpecError([Fault("scale", scale, f"is no scale of {self.name}; use one of {known}")])
+        changes = self.scales[scale]
+        if faults := _faults_of_axes(changes.get("axes", {}), [axis.name for axis in self.axes]):
+            raise SpecError(faults)
         document = self.model_dump(by_alias=True, exclude_unset=True)
         del document["scales"]
-        return Study.model_validate(_overlaid(document, self.scales[scale]))
+        return Study.model_validate(_overlaid(document, changes))
+
+
+def _faults_of_axes(changes: object, names: Sequence[str]) -> list[Fault]:
+    if not isinstance(changes, Mapping):
+        return [Fault("axes", changes, "is no table; change an axis by a table of its name")]
+    known = f"is for no axis of the study; there are {', '.join(names)}"
+    return [
+        Fault(
+            f"axes.{name}",
+            change,
+            known if name not in names else "is no table; give one such as { values = [1, 2] }",
+        )
+        for name, change in changes.items()
+        if name not in names or not isinstance(change, Mapping)
+    ]
 
 
 def _overlaid(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

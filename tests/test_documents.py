@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,3 +98,59 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("completed 0.9")
     assert re.search(r"^0.5 0.9", done.stdout, re.MULTILINE)
+
+
+def _teaching() -> str:
+    return (PROJECT / "docs" / "teaching.md").read_text()
+
+
+def _measured(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((PROJECT / "benchmarks" / "results" / f"{name}.json").read_text())
+    return found
+
+
+def _median_and_range(accuracies: list[float]) -> str:
+    return f"{statistics.median(accuracies):.4f} | {min(accuracies):.4f} – {max(accuracies):.4f}"
+
+
+def test_the_teachers_table_of_seeds_is_the_readmes() -> None:
+    rows = re.findall(r"^\| 784-.* ± .*$", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == 3
+    assert re.findall(r"^\| 784-.* ± .*$", _teaching(), re.MULTILINE) == rows
+
+
+def test_the_teachers_mistakes_look_as_measured() -> None:
+    text, measured = _teaching(), _measured("mistakes")
+    for name, runs in measured["ways"].items():
+        first, last = (statistics.median(run["training_loss"][at] for run in runs) for at in (0, -1))
+        accuracies = _median_and_range([run["test_accuracy"] for run in runs])
+        assert f"| {name} | {first:#.4g} | {last:#.4g} | {accuracies} |" in text
+    assert all(
+        run["test_accuracy"] == run["test_accuracy_in_training_mode"] for run in measured["ways"]["right"]
+    )
+    in_training = [run["test_accuracy_in_training_mode"] for run in measured["ways"]["dropout 0.5"]]
+    assert f"{statistics.median(in_training):.4f} in training mode" in text
+
+
+def test_the_teachers_figures_of_tuning_on_the_test_set_are_measured() -> None:
+    text, tuned = " ".join(_teaching().split()), _measured("mistakes")["chosen_on_the_test_images"]
+    best, others = tuned["best_of_first_half"], tuned["mean_of_other_half"]
+    assert (
+        f"the best of 20 had {best:.4f} on the test images, and the mean of the 20 others was {others:.4f}"
+        in text
+    )
+    here, elsewhere = tuned["best_on_the_half_it_was_chosen_on"], tuned["best_on_the_other_half"]
+    assert f"gave {here:.4f} there, and {elsewhere:.4f} on the other half" in text
+    error = (others * (1 - others) / 10_000) ** 0.5
+    assert f"one accuracy of {others:.4f} is {100 * error:.2f} percentage points" in text
+
+
+def test_the_teachers_answers_are_measured() -> None:
+    text = _teaching()
+    for command, accuracies in _measured("answers")["test_accuracies"].items():
+        assert f"| `{command}` | {_median_and_range(accuracies)} |" in text
+    answers = {
+        f"{statistics.median(found):.4f}" for found in _measured("answers")["test_accuracies"].values()
+    }
+    for number in re.findall(r"0\.\d{4}", text.split("**2. ")[1].split("**7. ")[0]):
+        assert number in answers

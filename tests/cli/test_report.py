@@ -1,0 +1,63 @@
+"""`digitlab report` and the exercise with its observations, as users run them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_contents import SMALL
+
+
+def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "digitlab", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_study_becomes_a_page_and_pictures(tmp_path: Path) -> None:
+    study, store, page = tmp_path / "small.toml", tmp_path / "runs.db", tmp_path / "report.html"
+    study.write_text(SMALL)
+    assert run("study", "run", study, "--store", store).returncode == 0
+    done = run(
+        "report", study, "--store", store, "--output", page, "--figures", tmp_path / "figures", "--no-open"
+    )
+    assert (done.returncode, done.stdout) == (0, f"{page}\n"), done.stderr
+    text = page.read_text()
+    assert "A small study" in text
+    assert "Does width matter?" in text
+    assert f"digitlab study run {study} --scale full" in text
+    assert "data:image/png;base64," in text  # the network on show
+    assert "<script" not in text
+    pictures = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert "small-effects.svg" in pictures
+    assert "small-effects.png" in pictures
+
+
+def test_a_store_without_a_study_that_is_done_is_told(tmp_path: Path) -> None:
+    study, store = tmp_path / "small.toml", tmp_path / "runs.db"
+    study.write_text(SMALL)
+    done = run("report", study, "--store", store, "--no-open")
+    assert done.returncode == 1
+    assert "there is no store" in done.stderr
+    assert run("study", "run", study, "--store", store, "--time-limit", 0).returncode == 0
+    done = run("report", study, "--store", store, "--no-open")
+    assert done.returncode == 1
+    assert "no study is done in this store; `digitlab study run all --scale quick`" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_the_whole_exercise_ends_with_the_path_of_its_report(tmp_path: Path) -> None:
+    store, page = tmp_path / "runs.db", tmp_path / "report.html"
+    done = run("exercise", "--epochs", 2, "--store", store, "--output", page)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"report: {page}"
+    assert "Model Accuracy = 0." in done.stdout
+    for title in ("Batch size and learning rate", "How much data", "How deep", "The other parameters"):
+        assert title in done.stdout
+        assert title in page.read_text()
+    assert len(re.findall("Quick look: ", done.stdout)) > 5
+    assert page.stat().st_size < 3_000_000
+    again = run("study", "status", "depth", "--scale", "quick", "--store", store)
+    assert again.stdout.splitlines()[-1] == "done"

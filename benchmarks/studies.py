@@ -1,19 +1,25 @@
-"""The figures and pictures of docs/exercise.md, from a store in which the studies are done in full.
+"""The figures and pictures in docs/exercise.md, from a store in which the studies are done in full.
 
     digitlab study run all --scale full --store runs.db
     python benchmarks/studies.py runs.db
 
-Writes benchmarks/results/studies.json, which the tests hold the page to, and docs/pictures/*.svg.
+Writes benchmarks/results/studies.json, docs/pictures/*.svg, and what stands between the page's marks
+(`<!-- answer NAME -->`, `<!-- table NAME TITLE -->`, `<!-- where -->`, each up to `<!-- end -->`).
 """
 
 import argparse
 import dataclasses
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
+from tables import table
+
 from digitlab import contents
 from digitlab.report.charts import svg
+from digitlab.report.numbers import column
 from digitlab.store import open_store
 from digitlab.studies import built_in_names, read_study
 
@@ -25,6 +31,40 @@ PICTURES = {
     "parameters": ("effects", "tuning"),
 }
 """Those that the page shows."""
+
+
+def filled(page: str, documents: dict[str, Any]) -> str:
+    """The page with what the documents say between its marks."""
+
+    def content(mark: re.Match[str]) -> str:
+        kind, _, rest = mark[1].partition(" ")
+        if kind == "answer":
+            lines = [f"> - {sentence}" for sentence in documents[rest]["answer"]]
+        elif kind == "table":
+            name, _, title = rest.partition(" ")
+            (found,) = [one for one in documents[name]["tables"] if one["title"] == title]
+            lines = markdown(found)
+        else:
+            lines = [line for one in documents["where"] for line in markdown(one)]
+        return "\n".join([f"<!-- {mark[1]} -->", *lines, "<!-- end -->"])
+
+    return re.sub(r"<!-- ((?:answer|table|where)[^\n]*) -->\n.*?<!-- end -->", content, page, flags=re.DOTALL)
+
+
+def markdown(found: dict[str, Any]) -> list[str]:
+    """A table, its numbers written as in the report."""
+    columns = [column([row[at] for row in found["rows"]]) for at in range(len(found["columns"]))]
+    note = ["", found["note"]] if found["note"] else []
+    return [*table(found["columns"], list(zip(*columns, strict=True))), *note]
+
+
+def finite(value: Any) -> Any:
+    """The same for JSON, which has no numbers that are not finite: they become null."""
+    if isinstance(value, dict):
+        return {name: finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main() -> None:
@@ -50,8 +90,10 @@ def main() -> None:
                 (folder / f"{name}-{picture.name}.svg").write_text(svg(picture))
     report = contents.report(told, [], store)
     documents["where"] = [dataclasses.asdict(table) for table in report.tables if "come from" in table.title]
+    page = ROOT / "docs" / "exercise.md"
+    page.write_text(filled(page.read_text(), documents))
     (ROOT / "benchmarks" / "results" / "studies.json").write_text(
-        json.dumps(documents, indent=1, ensure_ascii=False) + "\n"
+        json.dumps(finite(documents), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     )
 
 

@@ -18,6 +18,7 @@ LAYERS = [
     ["wishes", "networks"],
     ["trained", "store", "studies", "analysis"],
     ["campaign", "report", "engine"],
+    ["conclusions"],
     ["dispatch"],
     ["lab", "handout"],
     ["contents"],

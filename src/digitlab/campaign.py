@@ -1,4 +1,4 @@
-"""A study's runs, stage by stage: which are needed next, given what is known; at the end its findings.
+"""A study's runs, stage by stage: which are needed next, given what is known; at the end its conditions.
 
 Rates are tuned first, then fresh seeds are reported at the best; so what is needed later depends on what came
 out before. Everything is decided anew from the results, by key: a study that was interrupted, or widened,
@@ -9,22 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from digitlab.analysis import batch_rate, depth, parameters, train_size
-from digitlab.analysis.conditions import About, Condition, by_label, validation_losses
-from digitlab.analysis.findings import StudyFindings
-from digitlab.analysis.optimum import choose
-from digitlab.datasets import library
+from digitlab.analysis.choice import choose
+from digitlab.analysis.conditions import Condition, validation_losses
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
-from digitlab.store import Store
 from digitlab.studies.expansion import (
     MOST_EXTENSIONS,
     checked,
-    geometric_steps,
     report_seeds,
     run_count,
     spec_of,
     tuning_seeds,
+    varied,
 )
 from digitlab.studies.study import Study
 
@@ -60,6 +56,18 @@ class Stage:
         return self.run_count - len(self.missing)
 
 
+@dataclass(frozen=True)
+class _Keyed:
+    """A RunSpec and its key, which takes as long to compute as the rest of what is done with it."""
+
+    spec: RunSpec
+    key: str
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> "_Keyed":
+        return cls(spec, spec.key)
+
+
 class Campaign:
     """One study on its way. It remembers what it has read, so that each result is read once.
 
@@ -73,7 +81,10 @@ class Campaign:
         self._rates = [list(one.range.values) if one.range else [] for one in self._combinations]
         self._grown = [0] * len(self._combinations)
         self._notes: list[str] = []
-        self._specs: dict[tuple[int, float | None, int], RunSpec] = {}
+        self._bases = [
+            spec_of(study, one, one.range.values[0] if one.range else None, 0) for one in self._combinations
+        ]
+        self._specs: dict[tuple[int, float | None, int], _Keyed] = {}
         self._known: dict[str, RunResult] = {}
 
     @property
@@ -100,9 +111,9 @@ class Campaign:
         """Every result that was read."""
         return tuple(self._known.values())
 
-    def _due(self, title: str, needed: dict[str, RunSpec], specs: Iterable[RunSpec]) -> Stage | None:
+    def _due(self, title: str, needed: dict[str, RunSpec], runs: Iterable[_Keyed]) -> Stage | None:
         """The stage of these runs, when some of them are not known."""
-        asked = {spec.key: spec for spec in specs}
+        asked = {run.key: run.spec for run in runs}
         needed |= asked
         self._known |= self._get([key for key in asked if key not in self._known])
         missing = tuple(spec for key, spec in asked.items() if key not in self._known)
@@ -110,13 +121,13 @@ class Campaign:
 
     # ---- Specs of each stage ----
 
-    def _spec(self, i: int, rate: float | None, seed: int) -> RunSpec:
+    def _spec(self, i: int, rate: float | None, seed: int) -> _Keyed:
         place = (i, rate, seed)
         if place not in self._specs:
-            self._specs[place] = spec_of(self.study, self._combinations[i], rate, seed)
+            self._specs[place] = _Keyed.of(varied(self._bases[i], rate, seed))
         return self._specs[place]
 
-    def _tunings(self) -> list[RunSpec]:
+    def _tunings(self) -> list[_Keyed]:
         return [
             self._spec(i, rate, seed)
             for i, rates in enumerate(self._rates)
@@ -124,7 +135,7 @@ class Campaign:
             for seed in tuning_seeds(self.study)
         ]
 
-    def _reports(self) -> list[RunSpec]:
+    def _reports(self) -> list[_Keyed]:
         return [
             self._spec(i, rate, seed)
             for i in range(len(self._combinations))
@@ -139,9 +150,9 @@ class Campaign:
         chosen = self._chosen(i)
         return [*([] if chosen is None else [chosen]), *self.study.tuned.also]
 
-    def _best_moments(self) -> list[RunSpec]:
+    def _best_moments(self) -> list[_Keyed]:
         return [
-            best_moment(self._known[self._spec(i, rate, seed).key])
+            _Keyed.of(best_moment(self._known[self._spec(i, rate, seed).key]))
             for i, one in enumerate(self._combinations)
             if one.select == "best"
             for rate in self._reported_rates(i)
@@ -185,7 +196,12 @@ class Campaign:
             rate = rates[-1] * span.factor if at_top else rates[0] / span.factor
             rates.insert(len(rates) if at_top else 0, rate)
             self._grown[i] += 1
-            self._note(f"{where}: the best learning rate lay at the end of its range, which grew to {rate:g}")
+            cause = (
+                "the best learning rate lay at the end of its range"
+                if index is not None
+                else "some network broke at every learning rate of its range"
+            )
+            self._note(f"{where}: {cause}, which grew to {rate:g}")
             grew = True
         return grew
 
@@ -237,71 +253,3 @@ def spec_until(spec: RunSpec, step: int) -> RunSpec:
 
 def _named(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{axis.replace('_', ' ')} {label}" for axis, label in labels.items()) or "the study"
-
-
-# ---- Findings ----
-
-NOISE = "gradient noise scale"
-"""The name under which a store keeps what was measured."""
-_NOISE_BATCH = 128
-_NOISE_POINTS = 6
-
-
-def findings(study: Study, scale: str, stage: Stage, store: Store) -> StudyFindings:
-    """What a study says that is done.
-
-    scale: the name under which the study was taken
-    """
-    about = About(study.name, study.title, study.question, scale, study.baseline, study.target, stage.notes)
-    if study.analysis == "batch-lr":
-        return batch_rate.find(about, stage.conditions, _noise(stage, store))
-    if study.analysis == "train-size":
-        return train_size.find(about, stage.conditions)
-    if study.analysis == "depth":
-        reports = [run for one in stage.conditions for run in one.reports]
-        labels = library.load(reports[0].spec.data.name).test.labels.tobytes()
-        return depth.find(about, stage.conditions, store.predictions([run.key for run in reports]), labels)
-    return parameters.find(about, stage.conditions)
-
-
-def noise_specs(stage: Stage) -> dict[int, list[RunSpec]]:
-    """The runs on whose networks the gradient noise scale is measured, by how many steps they take.
-
-    Those of the first budget, at the batch size nearest to 128 and its best rate, stopped on the way.
-    """
-    first = next(iter(by_label(stage.conditions, "budget").values()))
-    chosen = [one for one in first if one.chosen is not None]
-    if not chosen:
-        return {}
-    near = min(chosen, key=lambda one: abs(one.tunings[0][0].spec.batch_size - _NOISE_BATCH))
-    at = near.rates.index(near.chosen) if near.chosen is not None else 0
-    specs = [runs[at].spec for runs in near.tunings]
-    steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)
-    return {step: [spec_until(spec, step) for spec in specs] for step in steps}
-
-
-def is_measured(study: Study, stage: Stage, store: Store) -> bool:
-    """Whether the gradient noise scale was measured, where the analysis wants it; of a study that is done."""
-    if study.analysis != "batch-lr":
-        return True
-    keys = {spec.key for specs in noise_specs(stage).values() for spec in specs}
-    return len(store.measurements(keys, NOISE)) == len(keys)
-
-
-def unmeasured(study: Study, stage: Stage, store: Store) -> list[RunSpec]:
-    """The runs on whose networks something is still to be measured, once all results are known."""
-    if study.analysis != "batch-lr" or not stage.is_done:
-        return []
-    asked = [spec for specs in noise_specs(stage).values() for spec in specs]
-    known = store.measurements([spec.key for spec in asked], NOISE)
-    return [spec for spec in asked if spec.key not in known]
-
-
-def _noise(stage: Stage, store: Store) -> dict[int, list[float]]:
-    asked = noise_specs(stage)
-    measured = store.measurements([spec.key for specs in asked.values() for spec in specs], NOISE)
-    found = {
-        step: [measured[spec.key]["noise_scale"] for spec in specs if spec.key in measured]
-        for step, specs in asked.items()
-    }
-    return {step: values for step, values in found.items() if values}

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from digitlab.analysis.findings import Cell, Exhibit, Report, StudyFindings, Table
-from digitlab.campaign import Campaign, Stage, findings
+from digitlab.campaign import Campaign, Stage
+from digitlab.conclusions import findings
 from digitlab.handout import EPOCHS, figures_of, handout_runs, measured_spread
 from digitlab.result import RunResult
 from digitlab.spec import NUMERICS_VERSION

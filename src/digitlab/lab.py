@@ -10,7 +10,8 @@ from typing import Literal, Unpack
 
 from digitlab.analysis.exhibits import exhibit
 from digitlab.analysis.findings import Exhibit
-from digitlab.campaign import NOISE, Campaign, Stage, unmeasured
+from digitlab.campaign import Campaign, Stage
+from digitlab.conclusions import NOISE, unmeasured
 from digitlab.datasets import Dataset, library
 from digitlab.dispatch.local import Failure, train_cohorts
 from digitlab.engine import reference

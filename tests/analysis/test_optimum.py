@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digitlab.analysis.choice import choose
 from digitlab.analysis.intervals import mean_interval
-from digitlab.analysis.optimum import choose, find_optimum, stability_edge
+from digitlab.analysis.optimum import find_optimum, stability_edge
 
 NAN, INF = math.nan, math.inf
 RATES = 2.0 ** np.arange(-6, 3)

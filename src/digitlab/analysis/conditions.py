@@ -41,7 +41,8 @@ class Condition:
     @property
     def broken(self) -> Bool[np.ndarray, "seed rate"]:
         """Which tunings diverged or collapsed."""
-        return np.array([[run.outcome != "completed" for run in runs] for runs in self.tunings])
+        rows = [[run.outcome != "completed" for run in runs] for runs in self.tunings]
+        return np.array(rows, np.bool_).reshape(_shape(self.tunings))
 
 
 def validation_losses(
@@ -57,7 +58,12 @@ def validation_losses(
             return math.nan
         return min(run.curve.validation_loss) if best else run.curve.validation_loss[-1]
 
-    return np.array([[loss(run) for run in runs] for runs in tunings], dtype=np.float64)
+    return np.array([[loss(run) for run in runs] for runs in tunings], np.float64).reshape(_shape(tunings))
+
+
+def _shape(tunings: Sequence[Sequence[RunResult]]) -> tuple[int, int]:
+    """Of an array by seed and rate, also where there is neither."""
+    return len(tunings), len(tunings[0]) if tunings else 0
 
 
 def test_accuracies(runs: Sequence[RunResult]) -> Float64[np.ndarray, "seed"]:
@@ -66,7 +72,8 @@ def test_accuracies(runs: Sequence[RunResult]) -> Float64[np.ndarray, "seed"]:
         [
             run.metrics.test_accuracy if run.outcome != "diverged" else 1 / run.spec.data.classes
             for run in runs
-        ]
+        ],
+        dtype=np.float64,
     )
 
 
@@ -93,10 +100,10 @@ class About:
 
 
 def by_label(conditions: Sequence[Condition], axis: str) -> dict[str, list[Condition]]:
-    """Conditions by their label on an axis, in the order in which they come."""
+    """Conditions by their label on an axis, in the order in which they come; "this …" without the axis."""
     found: dict[str, list[Condition]] = {}
     for condition in conditions:
-        found.setdefault(condition.labels.get(axis, ""), []).append(condition)
+        found.setdefault(condition.labels.get(axis, f"this {axis}"), []).append(condition)
     return found
 
 
@@ -119,4 +126,6 @@ def seeds_in_words(conditions: Sequence[Condition]) -> str:
     """How often everything was repeated."""
     tuned = max((len(condition.tunings) for condition in conditions), default=0)
     fresh = max((len(condition.reports) for condition in conditions), default=0)
-    return f"rates tuned on {tuned} seeds, reported on {fresh} fresh ones" if tuned else f"{fresh} seeds"
+    if tuned:
+        return f"rates tuned on {tuned} seeds, reported on {fresh} fresh ones"
+    return f"{fresh} seed{'' if fresh == 1 else 's'}"

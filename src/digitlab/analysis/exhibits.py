@@ -1,11 +1,12 @@
 """Exhibit: one trained network looked at closely. Arrays in, a frozen value out."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from digitlab.analysis.findings import Digit, Exhibit, Table
+from digitlab.analysis.findings import Cell, Digit, Exhibit, Table
 
 _MOST_DIGITS = 24
 _MOST_UNITS = 48
@@ -57,10 +58,18 @@ def exhibit(
 
 
 def _accuracy(class_names: Sequence[str], parts: Mapping[str, Judged]) -> Table:
-    right = {
-        name: (probabilities.argmax(1) == labels, labels) for name, (probabilities, labels) in parts.items()
-    }
-    rows: list[tuple[str | float, ...]] = [("all", *(float(hits.mean()) for hits, _ in right.values()))]
+    def shares(index: int | None) -> list[float]:
+        return [_share_right(judged, index) for judged in parts.values()]
+
+    rows: list[tuple[Cell, ...]] = [("all", *shares(None))]
     for i, name in enumerate(class_names):
-        rows.append((name, *(float(hits[labels == i].mean()) for hits, labels in right.values())))
-    return Table("Accuracy by class", ("class", *(f"{name} images" for name in right)), tuple(rows))
+        rows.append((name, *shares(i)))
+    return Table("Accuracy by class", ("class", *(f"{name} images" for name in parts)), tuple(rows))
+
+
+def _share_right(judged: Judged, index: int | None) -> float:
+    """Accuracy on the images of a class, or on all for None; NaN where there are no images."""
+    probabilities, labels = judged
+    right = probabilities.argmax(1) == labels
+    chosen = right if index is None else right[labels == index]
+    return float(chosen.mean()) if len(chosen) else math.nan

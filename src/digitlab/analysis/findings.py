@@ -11,6 +11,15 @@ Cell = str | float | int | None
 """What a table holds; None is shown as an empty place, a float that is not finite as a dash."""
 
 
+def three_figures(value: float) -> str:
+    """A number as sentences give it: `1.00`, `0.0312`, `12,400`, `∞`."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".removesuffix(".") if value else "0"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A number with its interval of 95 % confidence; NaN where there is none."""
@@ -25,9 +34,10 @@ class Estimate:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     def __str__(self) -> str:
-        if not self.has_interval:
-            return f"{self.value:.3g}"
-        return f"{self.value:.3g} (95 % interval {self.low:.3g} to {self.high:.3g})"
+        value, low, high = map(three_figures, (self.value, self.low, self.high))
+        if math.isnan(self.low) or math.isnan(self.high):
+            return value
+        return f"{value} (95 % interval {low} to {high})"
 
 
 @dataclass(frozen=True)

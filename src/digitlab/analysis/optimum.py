@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from digitlab.analysis.choice import choose
 from digitlab.analysis.findings import Estimate
 from digitlab.analysis.intervals import mean_interval
 
@@ -32,17 +33,6 @@ class Optimum:
     rate: Estimate
     edge: Literal["", "low", "high"]
     seed_optima: tuple[float, ...]
-
-
-def choose(losses: Float64[np.ndarray, "seed rate"]) -> int | None:
-    """Index of the rate with the least mean loss; None when at every rate some seed broke.
-
-    losses: of one batch size, NaN or inf where training broke, [seed, rate]
-    """
-    fine = np.isfinite(losses).all(axis=0)
-    if not (len(losses) and fine.any()):
-        return None
-    return int(np.argmin(np.where(fine, losses.mean(axis=0), math.inf)))
 
 
 def find_optimum(rates: Float64[np.ndarray, "rate"], losses: Float64[np.ndarray, "seed rate"]) -> Optimum:

@@ -109,12 +109,12 @@ def run_one(
     is_brief: bool = False,
 ) -> bool:
     """Run one study; whether it is done. Says what there is to do, and afterwards what was found."""
-    from digitlab.campaign import findings, is_measured
     from digitlab.cli.findings import print_findings
+    from digitlab.conclusions import findings, unmeasured
 
     planned, stage = _state(study, place)
     _announce(study, planned, stage, workers)
-    if not (stage.is_done and is_measured(study, stage, place)):
+    if not stage.is_done or unmeasured(study, stage, place):
         stage = _pursue(study, place, workers=workers, device=device, minutes=minutes)
     if not stage.is_done:
         stderr().print(
@@ -255,8 +255,8 @@ def show(
     name: NameArgument, scale: ScaleOption = "full", seeds: SeedsOption = None, store: StoreOption = None
 ) -> None:
     """Show what a study found; what it varies, while it is not done."""
-    from digitlab.campaign import findings
     from digitlab.cli.findings import print_findings
+    from digitlab.conclusions import findings
 
     study = read(name, scale, seeds)
     with _looked_into(store) as place:

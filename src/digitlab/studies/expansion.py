@@ -77,14 +77,21 @@ def _refuse_too_many(study: Study, count: int) -> None:
 def checked(study: Study) -> list[Combination]:
     """The study's combinations, each of which can be run.
 
-    Raises SpecError when they are too many, or with the faults of the first that cannot be run.
+    Raises SpecError when they are too many, or with the faults of the first that cannot be run, or judged.
     """
     _refuse_too_many(study, run_count(study))
     found = list(combinations(study))
     for one in found:
-        rates = [one.range.values[0]] if one.range else [None]
-        spec_of(study, one, rates[0], seed=0)
+        spec = spec_of(study, one, one.range.values[0] if one.range else None, seed=0)
+        if not spec.validation_size and (study.tuned or one.select == "best"):
+            problem = "leaves nothing to choose the best by; fix one, such as validation_size = 10_000"
+            raise SpecError([_named(study, one, Fault("validation_size", 0, problem))])
     return found
+
+
+def _named(study: Study, one: Combination, fault: Fault) -> Fault:
+    where = ", ".join(f"{axis} {label}" for axis, label in one.labels.items())
+    return Fault(f"{study.name}{where and f', {where}'}: {fault.field}", fault.value, fault.problem)
 
 
 def spec_of(study: Study, one: Combination, rate: float | None, seed: int) -> RunSpec:
@@ -100,13 +107,16 @@ def spec_of(study: Study, one: Combination, rate: float | None, seed: int) -> Ru
             return spec
         return make_spec(None, **{**wishes, "evaluate_at": geometric_steps(spec.step_count, study.points)})
     except SpecError as error:
-        where = ", ".join(f"{axis} {label}" for axis, label in one.labels.items())
-        raise SpecError(
-            [
-                Fault(f"{study.name}, {where}: {fault.field}", fault.value, fault.problem)
-                for fault in error.faults
-            ]
-        ) from None
+        raise SpecError([_named(study, one, fault) for fault in error.faults]) from None
+
+
+def varied(base: RunSpec, rate: float | None, seed: int) -> RunSpec:
+    """The same run with another seed and, unless None, another rate."""
+    document = base.model_dump()
+    document["seed"] = seed
+    if rate is not None:
+        document["optimiser"]["learning_rate"] = rate
+    return RunSpec.model_validate(document)
 
 
 def geometric_steps(step_count: int, points: int) -> list[int]:

@@ -121,6 +121,10 @@ def test_images_are_crossed_with_seeds_where_predictions_are_known() -> None:
     assert "nan" not in without.verdict + without.method
 
 
+def finding_from(found: StudyFindings, depth: int) -> Finding:
+    return next(one for one in found.findings if one.title.startswith(f"From {depth} to"))
+
+
 def test_the_spread_between_depths_is_told_at_both_rates() -> None:
     found = find(about(), family([0.92, 0.97, 0.972, 0.969]), {}, b"")
     (one,) = [one for one in found.findings if one.title.startswith("Spread")]
@@ -128,7 +132,7 @@ def test_the_spread_between_depths_is_told_at_both_rates() -> None:
     # At 0.01: 0.97 - 0.1 less 0.969 - 0.3.
     assert "Between 1 and 3 hidden layers" in one.verdict
     assert "lie 20.1 points apart at rate 0.01" in one.verdict
-    assert found.answer == (one.verdict,)
+    assert found.answer == (finding_from(found, 0).verdict, one.verdict)
 
 
 def test_a_spread_that_is_noise_is_not_resolved() -> None:

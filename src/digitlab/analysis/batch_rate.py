@@ -7,7 +7,7 @@ from digitlab.analysis.batch_pictures import pictures, tables
 from digitlab.analysis.best_rates import BestRates, best_rates
 from digitlab.analysis.conditions import About, Condition, by_label, spec_of
 from digitlab.analysis.findings import Estimate, Finding, StudyFindings, Table, three_figures
-from digitlab.analysis.intervals import mean_interval
+from digitlab.analysis.intervals import geometric_interval
 from digitlab.analysis.laws import best_law, exponent
 from digitlab.analysis.steps import steps_to_target
 from digitlab.analysis.telling import FIXED_RATE, accuracy, gain, is_resolved, percent, study_findings
@@ -174,13 +174,22 @@ def _conclusion(lost: Estimate) -> str:
 # ---- The gradient noise scale ----
 
 
+def _positive(noise: Noise) -> Noise:
+    """In order of steps, those at which every seed's gradient could be seen."""
+    return {step: noise[step] for step in sorted(noise) if all(0 < value < math.inf for value in noise[step])}
+
+
 def _noise_finding(about: About, noise: Noise) -> list[Finding]:
-    scales = {step: mean_interval(noise[step]) for step in sorted(noise)}
-    if not all(math.isfinite(scale.value) for scale in scales.values()) or not scales:
+    whole = _positive(noise)
+    if not whole:
         return []
+    scales = {step: geometric_interval(values) for step, values in whole.items()}
     last = max(scales)
     ends = sorted({min(scales), last})
-    said = ", ".join(f"{three_figures(scales[step].value)} after {step:,} steps" for step in ends)
+    said = ", ".join(
+        f"{three_figures(scales[step].value)} after {step:,} {'step' if step == 1 else 'steps'}"
+        for step in ends
+    )
     return [
         Finding(
             title="Simple gradient noise scale",
@@ -189,7 +198,7 @@ def _noise_finding(about: About, noise: Noise) -> list[Finding]:
             n=len(noise[last]),
             n_of="tuning seeds",
             method="trace of the gradients' covariance over the squared gradient, on 10,000 training images "
-            "(McCandlish et al. 2018, arXiv 1812.06162, appendix A)",
+            "(McCandlish et al. 2018, arXiv 1812.06162, section 2.2); geometric mean",
             verdict=about.say(
                 f"The simple gradient noise scale, in examples, is {said}: the gradient of a batch much "
                 "smaller than that is mostly noise."
@@ -199,9 +208,9 @@ def _noise_finding(about: About, noise: Noise) -> list[Finding]:
 
 
 def _noise_table(noise: Noise) -> list[Table]:
-    if not noise:
+    scales = [(step, geometric_interval(values), len(values)) for step, values in _positive(noise).items()]
+    if not scales:
         return []
-    scales = [(step, mean_interval(noise[step]), len(noise[step])) for step in sorted(noise)]
     return [
         Table(
             title="Simple gradient noise scale",

@@ -110,7 +110,7 @@ def find(
     return study_findings(
         about,
         conditions,
-        answer=[finding.verdict for finding in spread],
+        answer=[finding.verdict for finding in (*compared[:1], *spread)],
         findings=[*spread, *compared],
         pictures=[_differences(steps), *_by_depth(first), *_against_rate(first), *_losses(first[-1])],
         tables=[_table(family) for family in families],
@@ -243,7 +243,10 @@ def _differences(steps: Sequence[tuple[_Family, Sequence[_Step]]]) -> Forest:
         ),
         x=Axis("points of test accuracy"),
         effects=tuple(
-            Effect(step.name, family.name, step.difference) for family, found in steps for step in found
+            # Short, for it stands beside the picture.
+            Effect(step.name, family.name.replace(" initialisation", ""), step.difference)
+            for family, found in steps
+            for step in found
         ),
         margin=MARGIN,
     )

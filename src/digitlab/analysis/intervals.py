@@ -39,6 +39,15 @@ def mean_interval(values: Values) -> Estimate:
     return t_interval(mean, float(array.std(ddof=1)) / math.sqrt(n), n - 1)
 
 
+def geometric_interval(values: Values) -> Estimate:
+    """Geometric mean of independent positive values, with Student's interval of their logarithms.
+
+    values: one a seed, [n]
+    """
+    logs = mean_interval(np.log(np.asarray(values, dtype=np.float64)))
+    return Estimate(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
+
+
 def paired_interval(a: Values, b: Values) -> Estimate:
     """Mean of a - b with Student's interval of the differences.
 

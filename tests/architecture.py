@@ -22,6 +22,7 @@ LAYERS = [
     ["dispatch"],
     ["lab", "handout"],
     ["contents"],
+    ["showing"],
     ["cli"],
     ["__init__", "__main__"],
 ]

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+import digitlab as dl
 from digitlab import contents, lab
+from digitlab.errors import StoreError
 from digitlab.handout import handout_runs
 from digitlab.result import RunResult
 from digitlab.store import Filter, Store, open_store
@@ -114,3 +116,18 @@ def test_the_network_on_show_is_looked_at_closely(study: Study) -> None:
     assert surest == sorted(surest, reverse=True)
     assert all(digit.probabilities[digit.label] < max(digit.probabilities) for digit in shown.misclassified)
     assert len(shown.weights) == 8
+
+
+def test_findings_show_themselves_in_a_notebook(study: Study, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    place = tmp_path / "runs.db"
+    other = open_store(place)
+    with pytest.raises(
+        StoreError, match=r"small.toml is not done; `digitlab study run .*small.toml --scale full`"
+    ):
+        dl.findings_of(tmp_path / "small.toml", store=place)
+    other.merge(store)
+    found = dl.findings_of(tmp_path / "small.toml", store=place)
+    assert found.findings.title == "A small study"
+    assert "<svg" in found._repr_html_()
+    assert "A small study" in found._repr_html_()

@@ -10,13 +10,22 @@ Names are imported when they are first used: importing digitlab imports neither 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from digitlab.errors import DataError, DeviceError, DigitlabError, RunError, SpecError, WeightsError
+from digitlab.errors import (
+    DataError,
+    DeviceError,
+    DigitlabError,
+    RunError,
+    SpecError,
+    StoreError,
+    WeightsError,
+)
 from digitlab.version import __version__
 
 if TYPE_CHECKING:
     from digitlab.datasets import load as load_dataset
     from digitlab.lab import Failure, make_spec, run_many, train
     from digitlab.result import RunResult
+    from digitlab.showing import findings_of
     from digitlab.spec import RunSpec
     from digitlab.trained import TrainedNetwork, load
 
@@ -29,9 +38,11 @@ __all__ = [
     "RunResult",
     "RunSpec",
     "SpecError",
+    "StoreError",
     "TrainedNetwork",
     "WeightsError",
     "__version__",
+    "findings_of",
     "load",
     "load_dataset",
     "make_spec",
@@ -41,6 +52,7 @@ __all__ = [
 
 _HOMES = {
     "Failure": ("digitlab.lab", "Failure"),
+    "findings_of": ("digitlab.showing", "findings_of"),
     "RunResult": ("digitlab.result", "RunResult"),
     "RunSpec": ("digitlab.spec", "RunSpec"),
     "TrainedNetwork": ("digitlab.trained", "TrainedNetwork"),

@@ -154,3 +154,13 @@ def test_the_teachers_answers_are_measured() -> None:
     }
     for number in re.findall(r"0\.\d{4}", text.split("**2. ")[1].split("**7. ")[0]):
         assert number in answers
+
+
+def test_the_exercises_answers_are_what_the_studies_say() -> None:
+    page = (PROJECT / "docs" / "exercise.md").read_text()
+    documents = json.loads((PROJECT / "benchmarks" / "results" / "studies.json").read_text())
+    for name in ("batch-lr", "train-size", "depth", "parameters"):
+        (block,) = re.findall(rf"<!-- answer {name} -->\n(.*?)<!-- end -->", page, re.DOTALL)
+        assert block == "".join(f"> - {sentence}\n" for sentence in documents[name]["answer"])
+    for name, title in re.findall(r"<!-- table (\S+) (.*?) -->", page):
+        assert [one["title"] for one in documents[name]["tables"]].count(title) == 1

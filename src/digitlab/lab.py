@@ -205,8 +205,8 @@ def run_study(
                 failures += [run for run in cohort if isinstance(run, Failure)]
                 store.add(results)
                 on_results(results)
-                if time.monotonic() > end:
-                    return campaign.stage()
+                if time.monotonic() > end and not (reached := campaign.stage()).is_done:
+                    return reached
         if failures:
             first = failures[0]
             raise RunError(

@@ -136,6 +136,7 @@ _PROBLEMS = {
     "string_type": "is not a text",
     "string_pattern_mismatch": "does not have the form {pattern}",
     "tuple_type": "is not a list; give one such as [100, 100]",
+    "dict_type": "is not a table of fields",
     "too_long": "has too many entries; at most {max_length} are possible",
     "too_short": "has too few entries; at least {min_length} are needed",
     "model_type": "is not a table of fields",
@@ -158,6 +159,8 @@ def _field_names(model: type[Part], place: tuple[int | str, ...]) -> list[str]:
     """Names of the fields at a place in the model, such as (), ("budget",) or ("optimiser", "sgd")."""
     parts: list[Any] = [model]
     for step in place:
+        if isinstance(step, int):  # one of several, all of one kind
+            continue
         tagged = [
             part
             for part in parts

@@ -1,0 +1,457 @@
+"""`digitlab study`: real processes, killed with real signals; nothing that was finished is lost."""
+
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from digitlab.result import RunResult
+from digitlab.store import Filter, open_store
+from digitlab.studies import built_in_names, built_in_text
+from tests.dispatch.test_local import assert_gone, bits, workers
+
+KILLS = 30
+KILLS_WITH_WORKERS = 3
+SECONDS = 120
+"""Longer than anything here takes, on a busy machine too."""
+
+SMALL = """\
+name = "small"
+title = "A small study"
+question = "Does anything change?"
+points = 3
+
+[fixed]
+hidden = [6]
+steps = 40
+train_size = 500
+validation_size = 100
+
+[[axes]]
+name = "batch_size"
+values = [20, 50]
+
+[[axes]]
+name = "learning_rate"
+range = { from = 0.0625, to = 1 }
+tune = true
+also = [0.01]
+
+[seeds]
+tune = 3
+report = 6
+"""
+SMALL_RUNS = 2 * (5 * 3 + 2 * 6)
+
+# Many cohorts, for each width trains by itself, and at first enough work for worker processes.
+LONG = """\
+name = "long"
+title = "A long study"
+question = "How wide?"
+
+[fixed]
+steps = 1200
+train_size = 1000
+validation_size = 100
+
+[[axes]]
+name = "hidden"
+values = [{widths}]
+
+[[axes]]
+name = "learning_rate"
+range = {{ from = 0.125, to = 0.25 }}
+tune = true
+
+[seeds]
+tune = 1
+report = 1
+""".format(widths=", ".join(f"[{width}]" for width in range(4, 34)))
+LONG_RUNS = 30 * (2 + 1)
+
+# Ctrl-C is ignored by whoever is started in a shell's background; here it is meant to be heard.
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from digitlab.cli.main import main; main()",
+    "study",
+]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "small.toml").write_text(SMALL)
+    return tmp_path / "small.toml"
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    (tmp_path / "long.toml").write_text(LONG)
+    return tmp_path / "long.toml"
+
+
+def start(*arguments: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def study(*arguments: object, code: int = 0) -> tuple[str, str]:
+    """What a command prints, on stdout and on stderr; lines that were wrapped are joined."""
+    process = start(*arguments)
+    out, error = process.communicate(timeout=SECONDS)
+    assert process.returncode == code, error
+    assert "Traceback" not in out + error
+    return out, re.sub(r"\s+", " ", error)
+
+
+def row_count(path: Path) -> int:
+    """Rows of runs in a store, without touching it; 0 while it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def results_in(path: Path) -> dict[str, RunResult]:
+    with closing(open_store(path, must_exist=True)) as store:
+        found = store.get([row.key for row in store.list(Filter())], predictions=True)
+        assert store.verify().checked == len(found)
+    return found
+
+
+def bits_in(path: Path) -> dict[str, tuple[str, bytes | None]]:
+    """All that is in a store outside provenance."""
+    return {key: bits(result) for key, result in results_in(path).items()}
+
+
+def finished_in(path: Path) -> dict[str, str]:
+    """When each run ended, which tells two computations of it apart."""
+    return {key: result.provenance.finished for key, result in results_in(path).items()}
+
+
+def wait_for_rows(process: "subprocess.Popen[str]", path: Path, count: int) -> bool:
+    """Wait until there are so many rows; False when the process ended before."""
+    while process.poll() is None:
+        if row_count(path) >= count:
+            return True
+        time.sleep(0.005)
+    return False
+
+
+@contextmanager
+def running(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
+    process = start(*arguments)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# --- run ---
+
+
+def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path) -> None:
+    place = tmp_path / "runs.db"
+    _, said = study("run", small, "--store", place, "--dry-run")
+    assert f"small: {SMALL_RUNS} runs planned, 0 known; about " in said
+    assert "seconds and 0." in said
+    out, _ = study("status", small, "--store", place)
+    assert out.splitlines() == [
+        f"small, full: {SMALL_RUNS} runs planned, 0 known of those that are due",
+        "next: tuning the learning rate, 30 runs",
+    ]
+    out, _ = study("show", small, "--store", place)
+    assert (
+        out.splitlines()
+        == [
+            "A small study",
+            "Does anything change?",
+            "",
+            "fixed: hidden [6], steps 40, train_size 500, validation_size 100",
+            "batch_size: 20, 50",
+            "learning_rate (tuned): 0.0625, 0.125, 0.25, 0.5, 1",
+            "seeds: 3 to tune on, 6 to report",
+            f"{SMALL_RUNS} runs planned, 0 known; `digitlab study run {small}` trains the rest",
+        ]
+        or str(small) in out
+    )  # a long path is wrapped
+    assert not place.exists()  # who only looks makes no store
+
+    _, said = study("run", small, "--store", place, "--time-limit", 0, "--workers", 1)
+    first = row_count(place)
+    assert 0 < first < 30
+    assert f"the time is over; {30 - first} runs are left of this stage (tuning the learning rate)" in said
+    before = results_in(place)
+
+    found, said = study("run", small, "--store", place, "--workers", 1)
+    assert f"small: {SMALL_RUNS} runs planned, {first} known" in said
+    assert f"small: tuning the learning rate, {30 - first} runs small: fresh seeds, 24 runs" in said
+    assert "A small study\nDoes anything change?" in found
+    assert row_count(place) == SMALL_RUNS
+    assert before.items() <= results_in(place).items()  # nothing was computed twice
+
+    again, said = study("run", small, "--store", place)
+    assert said == f"small: {SMALL_RUNS} runs planned; all {SMALL_RUNS} that it needs are known "
+    assert again == found
+    assert study("show", small, "--store", place)[0] == found
+    out, _ = study("status", small, "--store", place)
+    assert out.splitlines()[1] == "done"
+    assert row_count(place) == SMALL_RUNS
+
+    for seeds, planned, known in ((7, SMALL_RUNS + 4, SMALL_RUNS), (2, 28, 28)):
+        out, _ = study("status", small, "--store", place, "--seeds", seeds)
+        assert f"small, full: {planned} runs planned, {known} known" in out
+    _, said = study("run", small, "--store", place, "--hidden", "9,9", "--dry-run")
+    assert f"small: {SMALL_RUNS} runs planned, 0 known" in said
+
+
+def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
+    (tmp_path / "plain.toml").write_text(
+        re.sub(r"\[\[axes\]\]\nname = \"learning.*also = \[0.01\]\n", "", SMALL, flags=re.DOTALL)
+    )
+    out, said = study("run", tmp_path / "plain.toml", "--store", tmp_path / "runs.db", "--workers", 1)
+    assert "small: fresh seeds, 12 runs" in said
+    assert "A small study" in out
+    assert row_count(tmp_path / "runs.db") == 12
+
+
+def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
+    text = SMALL.replace("from = 0.0625, to = 1", "from = 1e18, to = 2e18").replace("also = [0.01]\n", "")
+    (tmp_path / "broken.toml").write_text(text)
+    place = tmp_path / "runs.db"
+    study("run", tmp_path / "broken.toml", "--store", place, "--workers", 1)
+    out, _ = study("status", tmp_path / "broken.toml", "--store", place)
+    assert out.splitlines()[1:] == [
+        "done",
+        "batch size 20: some network broke at every learning rate",
+        "batch size 50: some network broke at every learning rate",
+    ]
+
+
+def test_two_processes_at_once_on_one_study(small: Path, tmp_path: Path) -> None:
+    both = [start("run", small, "--store", tmp_path / "both.db", "--workers", 1) for _ in range(2)]
+    ended = [process.communicate(timeout=SECONDS) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ended
+    assert ended[0][0] == ended[1][0]
+    study("run", small, "--store", tmp_path / "one.db", "--workers", 1)
+    assert bits_in(tmp_path / "both.db") == bits_in(tmp_path / "one.db")
+
+
+# --- list and new ---
+
+
+def test_list_tells_every_built_in_study_at_every_scale(tmp_path: Path) -> None:
+    out, _ = study("list", "--store", tmp_path / "runs.db")
+    lines = out.splitlines()
+    assert lines[0].split() == ["name", "question", "scale", "runs", "known"]
+    assert [line.split()[0] for line in lines[1::2]] == list(built_in_names())
+    assert [line.split()[-3:] for line in lines[1:3]] == [["full", "980", "0"], ["quick", "240", "0"]]
+    assert not (tmp_path / "runs.db").exists()
+
+
+def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    out, _ = study("new", file, "--like", "depth")
+    assert out == f"wrote {file}; run it with `digitlab study run {file}`\n"
+    assert file.read_text() == built_in_text("depth")
+    out, _ = study("status", file, "--store", tmp_path / "runs.db", "--scale", "quick")
+    assert "depth, quick: 168 runs planned" in out
+    _, said = study("new", file, code=1)
+    assert (
+        said == f"error: {file}: found a file of this name, expected none; choose another name, or remove it "
+    )
+    assert file.read_text() == built_in_text("depth")
+
+
+# --- mistakes ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "dept"], 2, "error: study: 'dept' is neither a file nor built in; there are batch-lr, "),
+        (
+            ["run", "no.toml"],
+            2,
+            "error: study: 'no.toml' cannot be read (No such file or directory); name a TOML",
+        ),
+        (
+            ["show", "depth", "--scale", "slow"],
+            2,
+            "error: scale: 'slow' is no scale of depth; use one of full, quick",
+        ),
+        (["run", "depth", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
+        (["run", "all", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
+        (
+            ["run", "SMALL", "--hidden", "9,x"],
+            2,
+            "error: small, batch_size 20: hidden.1: 'x' is not a whole number",
+        ),
+        (["run", "SMALL", "--hidden", "1" * 5_000], 2, "error: small, batch_size 20: hidden.0: '111"),
+        (["run", "SMALL", "--seeds", "0"], 2, "Invalid value for '--seeds'"),
+        (
+            ["run", "SMALL", "--seeds", "100001"],
+            2,
+            "error: seeds.report: 100001 is too large; it must be at most 100000",
+        ),
+        (["run", "SMALL", "--workers", "0"], 2, "Invalid value for '--workers'"),
+        (["run", "SMALL", "--time-limit", "-1"], 2, "Invalid value for '--time-limit'"),
+        (["run", "SMALL", "--device", "tpu"], 1, "error: device: 'tpu' is not known"),
+        (["new", "mine.txt"], 2, "error: file: 'mine.txt' is no name for a study; let it end in .toml"),
+        (["new", "no/folder/mine.toml"], 1, "error: no/folder/mine.toml: No such file or directory"),
+        (["new", "mine.toml", "--like", "mine"], 2, "error: study: 'mine' is neither a file nor built in"),
+    ],
+)
+def test_mistakes_end_with_a_sentence(
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.setenv("DIGITLAB_STORE", str(tmp_path / "runs.db"))
+    monkeypatch.chdir(tmp_path)
+    out, said = study(*(str(small) if word == "SMALL" else word for word in arguments), code=code)
+    assert message in said
+    assert out == ""
+    assert not (tmp_path / "mine.toml").exists()
+    assert row_count(tmp_path / "runs.db") == 0
+
+
+def test_faults_of_a_file_are_told_with_their_lines(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(
+        SMALL.replace("report = 6", "reports = 6").replace("points = 3", "points = 0")
+    )
+    _, said = study("run", tmp_path / "x.toml", "--store", tmp_path / "runs.db", code=2)
+    assert "x.toml, line 4: points: 0 is too small; it must be at least 1" in said
+    assert (
+        "x.toml, line 24: seeds.reports: 6 is for a field that does not exist here; did you mean report?"
+        in said
+    )
+
+
+# --- a store that cannot be written ---
+
+
+def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp_path: Path) -> None:
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "from digitlab.cli.main import main; main()"
+    )
+    place = tmp_path / "runs.db"
+    command = [
+        sys.executable,
+        "-c",
+        limited,
+        "study",
+        "run",
+        str(small),
+        "--store",
+        str(place),
+        "--workers",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert (
+        f"error: {place}: the disk failed (disk I/O error); see that it is sound and has room" in done.stderr
+    )
+    kept = results_in(place)
+    assert 0 < len(kept) < SMALL_RUNS
+    study("run", small, "--store", place, "--workers", 1)
+    assert kept.items() <= results_in(place).items()
+    assert row_count(place) == SMALL_RUNS
+
+
+def test_a_store_where_none_can_be_made(small: Path) -> None:
+    _, said = study("run", small, "--store", "/proc/nowhere/runs.db", code=1)
+    assert "/proc/nowhere/runs.db: no store can be made there (" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_a_store_that_may_not_be_written(small: Path, tmp_path: Path) -> None:
+    place = tmp_path / "runs.db"
+    study("run", small, "--store", place, "--time-limit", 0, "--workers", 1)
+    place.chmod(0o444)
+    _, said = study("run", small, "--store", place, "--workers", 1, code=1)
+    assert "or name another place by --store" in said
+
+
+# --- signals ---
+
+
+@pytest.mark.parametrize("workers_wanted", [1, 2])
+def test_ctrl_c_keeps_what_is_finished(long: Path, tmp_path: Path, workers_wanted: int) -> None:
+    place = tmp_path / "runs.db"
+    with running("run", long, "--store", place, "--workers", workers_wanted) as process:
+        assert wait_for_rows(process, place, 2)
+        crew = workers(process.pid)
+        assert len(crew) == (2 if workers_wanted == 2 else 0)
+        seen = row_count(place)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in error
+    assert_gone(crew)
+    assert seen <= len(results_in(place)) < LONG_RUNS
+
+
+def test_ctrl_c_twice_leaves_at_once(long: Path, tmp_path: Path) -> None:
+    place = tmp_path / "runs.db"
+    with running("run", long, "--store", place, "--workers", 2) as process:
+        assert wait_for_rows(process, place, 2)
+        crew = workers(process.pid)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        _, error = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert_gone(crew)
+    assert results_in(place)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)  # each of the many starts loads torch, which takes its time on a busy machine
+def test_however_often_it_is_killed_nothing_is_lost_or_done_twice(long: Path, tmp_path: Path) -> None:
+    draw, known = random.Random(20_260), dict[str, str]()
+    place, whole = tmp_path / "killed.db", tmp_path / "whole.db"
+    with running("run", long, "--store", whole, "--workers", 1) as uninterrupted:
+        for kill in range(KILLS):
+            count = 2 if kill < KILLS_WITH_WORKERS else 1
+            with running("run", long, "--store", place, "--workers", count) as process:
+                wanted = len(known) + draw.choice([1, 1, 2, 3])
+                assert wait_for_rows(process, place, wanted), process.communicate()
+                crew = workers(process.pid)
+                os.killpg(process.pid, signal.SIGKILL)
+            assert (len(crew) == 2) == (count == 2)
+            assert_gone(crew)
+            now = finished_in(place)
+            assert known.items() <= now.items()  # what was there was not computed again
+            known = now
+        assert len(known) < LONG_RUNS
+        out, _ = study("run", long, "--store", place, "--workers", 1)
+        assert known.items() <= finished_in(place).items()
+        expected, _ = uninterrupted.communicate()
+    assert bits_in(place) == bits_in(whole)
+    assert row_count(place) == LONG_RUNS
+    assert out == expected

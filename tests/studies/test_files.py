@@ -1,0 +1,242 @@
+"""Study files: every fault with its line; the built-in studies as good examples; the page's own example."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from digitlab.errors import SpecError
+from digitlab.spec import RunSpec
+from digitlab.studies import built_in_names, built_in_text, read_study
+from digitlab.studies.expansion import FIRST_REPORT_SEED, checked, spec_of
+from digitlab.studies.files import line_of, parse_study
+from digitlab.studies.study import MOST_RUNS, MOST_VALUES, OF_A_LEVEL, WISHES, Axis, Study
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "studies.md"
+
+TEXT = """\
+name = "mine"
+title = "Mine"
+question = "What if?"
+
+[fixed]
+hidden = [10]
+
+# the first axis
+[[axes]]
+name = "batch_size"
+values = [50, 100]
+
+[[axes]]   # the second
+name = "hidden"
+values = [
+    [100],
+    [50]
+]
+tune = false
+
+[scales.full]
+
+[scales.quick]
+points = 3
+seeds = { tune = 2, report = 2 }
+
+[scales.quick.axes.batch_size]
+values = [50]
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(SpecError) as refused:
+        parse_study(text, "mine.toml")
+    return str(refused.value)
+
+
+# --- lines ---
+
+
+@pytest.mark.parametrize(
+    ("field", "line"),
+    [
+        ("name", 1),
+        ("question", 3),
+        ("fixed", 5),
+        ("fixed.hidden", 6),
+        ("fixed.hidden.0", 6),
+        ("axes.0", 9),
+        ("axes.0.name", 10),
+        ("axes.0.values", 11),
+        ("axes.0.levels", 9),
+        ("axes.1", 13),
+        ("axes.1.values.1", 15),
+        ("axes.1.tune", 19),
+        ("scales.quick.points", 24),
+        ("scales.quick.seeds.report", 25),
+        ("scales.quick.axes.batch_size", 27),
+        ("scales.quick.axes.batch_size.values", 28),
+        ("scales.quick.axes.hidden", 23),
+        ("target", 1),
+    ],
+)
+def test_the_line_of_a_field(field: str, line: int) -> None:
+    assert line_of(TEXT, field) == line
+
+
+def test_lines_of_dotted_and_quoted_keys() -> None:
+    text = 'name = "x"\nseeds.tune = 3\n"fixed".hidden = [1]\n[ scales."quick" ]\npoints = 1\n'
+    assert [line_of(text, field) for field in ("seeds.tune", "fixed.hidden", "scales.quick.points")] == [
+        2,
+        3,
+        5,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            "values = [50, 100]",
+            "values = [50, 100]\nlevels = [{ label = 'x' }]",
+            "line 9: axes.0: {'name': 'batch_size', 'values': [50, 100], 'levels': [{'... needs exactly one of "
+            "values, levels, range",
+        ),
+        ("tune = false", "tune = 1", "line 19: axes.1.tune: 1 is not a truth value; give true or false"),
+        (
+            "seeds = { tune = 2, report = 2 }",
+            "seeds = { tune = 0, report = 2 }",
+            "line 25: scales.quick.seeds.tune: 0 is too small; it must be at least 1",
+        ),
+        (
+            "values = [50]\n",
+            "values = 50\n",
+            "line 28: scales.quick.axes.batch_size.values: 50 is not a list; give one such as [100, 100]",
+        ),
+        (
+            "axes.batch_size]\nvalues",
+            "axes.batch_sise]\nvalues",
+            "line 27: scales.quick.axes.batch_sise: {'values': [50]} is for no axis of the study; there are "
+            "batch_size, hidden",
+        ),
+        (
+            "[scales.quick.axes.batch_size]\nvalues = [50]",
+            "[scales.quick.axes]\nbatch_size = { values = [50], tune = 1 }",
+            "line 28: scales.quick.axes.batch_size.tune: 1 is not a truth value; give true or false",
+        ),
+        (
+            "points = 3",
+            "pionts = 3",
+            "line 24: scales.quick.pionts: 3 is for a field that does not exist here; did you mean points?",
+        ),
+        ("title = ", "titel = ", "line 1: title: "),
+    ],
+)
+def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
+    text = TEXT.replace("[fixed]\nhidden = [10]", "[fixed]\nepochs = 1")
+    assert parse_study(text, "mine.toml").name == "mine"
+    assert f"mine.toml, {fault}" in refusal(text.replace(old, new))
+
+
+def test_several_faults_are_told_a_line_each() -> None:
+    told = refusal(TEXT.replace("hidden = [10]", "layers = 3").replace("tune = false", "extend = 3"))
+    assert told.splitlines() == [
+        "mine.toml, line 5: fixed: {'layers': 3} wishes layers, which is no wish; see the page on studies",
+        "mine.toml, line 19: axes.1.extend: 3 is not a truth value; give true or false",
+    ]
+
+
+def test_what_is_no_toml_is_told_with_its_line() -> None:
+    for broken, place in [
+        (TEXT.replace("title = ", "title "), "line 2, column"),
+        (TEXT + "[[axes]\n", "line 29, column"),
+        (TEXT.replace('"What if?"', '"What'), "line 3, column"),
+    ]:
+        assert re.fullmatch(
+            rf"study: 'mine.toml' is no sound TOML: .*\(at {place} \d+\); mend the file", refusal(broken)
+        )
+    assert "is no sound TOML" in refusal("x = " + "[" * 100_000)
+    assert "is no sound TOML" in refusal("x = " + "1" * 5_000)
+
+
+# --- files and names ---
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(TEXT.replace("hidden = [10]", "epochs = 1"))
+    assert read_study(tmp_path / "mine.toml").name == "mine"
+    (tmp_path / "latin.toml").write_bytes("name = 'é'".encode("latin-1"))
+    for path, problem in [
+        (tmp_path / "latin.toml", "is not a text in UTF-8; name a TOML file"),
+        (
+            tmp_path / "none.toml",
+            "cannot be read (No such file or directory); name a TOML file, or make one with `digitlab study new`",
+        ),
+        (
+            tmp_path,
+            "cannot be read (Is a directory); name a TOML file, or make one with `digitlab study new`",
+        ),
+    ]:
+        with pytest.raises(SpecError) as refused:
+            read_study(path)
+        assert [fault.problem for fault in refused.value.faults] == [problem]
+
+
+def test_a_name_that_is_not_built_in() -> None:
+    expected = (
+        "study: 'batchlr' is neither a file nor built in; there are batch-lr, train-size, depth, parameters"
+    )
+    for read in (read_study, built_in_text):
+        with pytest.raises(SpecError) as refused:
+            read("batchlr")
+        assert str(refused.value) == expected
+
+
+# --- the built-in studies ---
+
+
+def test_the_built_in_studies() -> None:
+    assert built_in_names() == ("batch-lr", "train-size", "depth", "parameters")
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_a_built_in_study_is_a_good_example(name: str) -> None:
+    whole = read_study(name)
+    assert whole.name == name
+    assert whole.analysis == name
+    assert list(whole.scales) == ["full", "quick"]
+    assert whole.question.endswith("?")
+    assert built_in_text(name).splitlines()[0] == f'name = "{name}"'
+    assert max(map(len, built_in_text(name).splitlines())) <= 130
+
+
+@pytest.mark.parametrize("scale", ["full", "quick"])
+@pytest.mark.parametrize("name", built_in_names())
+def test_every_combination_of_a_built_in_study_can_be_run(name: str, scale: str) -> None:
+    study = read_study(name).at(scale)
+    for one in checked(study):
+        for rate in (one.range.values[0], one.range.values[-1]) if one.range else (None,):
+            spec = spec_of(study, one, rate, seed=3)
+            assert isinstance(spec, RunSpec)
+            assert spec.validation_size == 10_000
+            assert spec.optimiser.learning_rate == rate
+            assert len(spec.evaluation_steps) <= 50
+    labels = {label for one in checked(study) for label in one.labels.values()}
+    assert study.baseline is None or study.baseline in labels
+
+
+# --- the page ---
+
+
+def test_the_pages_example_is_a_study() -> None:
+    (text,) = re.findall(r"```toml\n(name = .*?)```", PAGE.read_text(), re.DOTALL)
+    study = parse_study(text, "momentum.toml")
+    assert list(study.scales) == ["full", "quick"]
+    for scale in study.scales:
+        assert checked(study.at(scale))
+
+
+def test_the_page_names_every_field_and_every_wish() -> None:
+    text = PAGE.read_text()
+    names = WISHES | OF_A_LEVEL | Study.model_fields.keys() | Axis.model_fields.keys() | {"factor"}
+    assert [name for name in names if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text)] == []
+    for limit in (MOST_RUNS, MOST_VALUES, FIRST_REPORT_SEED):
+        assert f"{limit:,}" in text or str(limit) in text

@@ -45,7 +45,8 @@ def filled(page: str, documents: dict[str, Any]) -> str:
             (found,) = [one for one in documents[name]["tables"] if one["title"] == title]
             lines = markdown(found)
         else:
-            lines = [line for one in documents["where"] for line in markdown(one)]
+            lines = [documents["work"], ""]
+            lines += [line for one in documents["where"] for line in markdown(one)]
         return "\n".join([f"<!-- {mark[1]} -->", *lines, "<!-- end -->"])
 
     return re.sub(r"<!-- ((?:answer|table|where)[^\n]*) -->\n.*?<!-- end -->", content, page, flags=re.DOTALL)
@@ -89,6 +90,9 @@ def main() -> None:
             if picture.name in PICTURES[name]:
                 (folder / f"{name}-{picture.name}.svg").write_text(svg(picture))
     report = contents.report(told, [], store)
+    runs = {run.key: run for one in told for run in contents.runs_of(one.stage)}
+    hours = sum(run.provenance.seconds for run in runs.values()) / 3_600
+    documents["work"] = f"{len(runs):,} runs, {hours:.2f} hours of one core's time."
     documents["where"] = [dataclasses.asdict(table) for table in report.tables if "come from" in table.title]
     page = ROOT / "docs" / "exercise.md"
     page.write_text(filled(page.read_text(), documents))

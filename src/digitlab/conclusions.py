@@ -10,7 +10,7 @@ from digitlab.store import Store
 from digitlab.studies import Study
 from digitlab.studies.expansion import geometric_steps
 
-NOISE = "gradient noise scale"
+NOISE = "gradient noise scale on the images trained on"
 """The name under which a store keeps what was measured."""
 _NOISE_BATCH = 128
 _NOISE_POINTS = 6
@@ -28,7 +28,7 @@ def findings(study: Study, scale: str, stage: Stage, store: Store) -> StudyFindi
         return train_size.find(about, stage.conditions)
     if study.analysis == "depth":
         reports = [run for one in stage.conditions for run in one.reports]
-        labels = library.load(reports[0].spec.data.name).test.labels.tobytes()
+        labels = library.load(reports[0].spec.data.name).test.labels.tobytes() if reports else b""
         return depth.find(about, stage.conditions, store.predictions([run.key for run in reports]), labels)
     return parameters.find(about, stage.conditions)
 

@@ -63,16 +63,21 @@ def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -
     """The whole report."""
     exercise = [make_spec(hidden=run.hidden) for run in handout_runs()]
     networks = store.get([spec.key for spec in exercise])
-    results = [*networks.values(), *(run for one in studies for run in _runs(one.stage))]
+    results = [*networks.values(), *(run for one in studies for run in runs_of(one.stage))]
     machines = _machines(results)
+    data = {result.spec.data.name for result in results}
     return Report(
-        title="Multilayer perceptrons on MNIST: the exercise, measured",
-        introduction=_introduction(studies, bool(networks)),
-        tables=(*([_handout_table(networks)] if networks else []), _published(), _provenance(machines)),
+        title=f"Multilayer perceptrons on {' and '.join(sorted(data))}, measured",
+        introduction=_introduction(studies, len({run.key for one in studies for run in runs_of(one.stage)})),
+        tables=(
+            *([_handout_table(networks)] if networks else []),
+            *([_published()] if "mnist" in data else []),
+            _provenance(machines),
+        ),
         studies=tuple(one.findings for one in studies),
         exhibits=tuple(exhibits),
         commands=(
-            *(["digitlab exercise --no-studies"] if networks else []),
+            *(["digitlab exercise"] if networks else []),
             *(f"digitlab study run {one.source} --scale {one.scale}" for one in studies),
             f"digitlab report {' '.join(one.source for one in studies)}".rstrip(),
         ),
@@ -86,34 +91,27 @@ def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -
     )
 
 
-def _runs(stage: Stage) -> Iterable[RunResult]:
+def runs_of(stage: Stage) -> Iterable[RunResult]:
+    """All runs under a stage's conditions; those that several share come several times."""
     for one in stage.conditions:
         for runs in (*one.tunings, one.reports, *one.also.values()):
             yield from runs
 
 
-def _introduction(studies: Sequence[Told], has_exercise: bool) -> tuple[str, ...]:
-    runs = sum(one.findings.run_count for one in studies)
+def _introduction(studies: Sequence[Told], run_count: int) -> tuple[str, ...]:
     paragraphs = [
-        "The exercise: build a classifier for handwritten digits with 0, 1 and 2 hidden layers of 100 "
-        "neurons, and "
-        "observe how batch size and learning rate should be changed together, how the size of the training "
-        "set, "
-        "the depth and the other parameters affect accuracy. Its linear regression is multinomial logistic "
-        "regression: cross-entropy on a linear layer.",
-        f"Below, each observation is measured: {runs:,} networks in all. Learning rates were chosen by the "
-        "validation loss on some seeds, and every accuracy stated is that of other seeds on the test set. "
-        "Intervals "
-        "are of 95 % confidence.",
+        f"What {'one study says' if len(studies) == 1 else f'{len(studies)} studies say'} of small neural "
+        f"networks, measured on {run_count:,} of them. Intervals are of 95 % confidence.",
     ]
+    if any(one.study.tuned for one in studies):
+        paragraphs.append(
+            "Learning rates were chosen by the validation loss on some seeds, and accuracies are those of "
+            "other seeds on the test set, which took no part in any choice."
+        )
     if any(one.scale == "quick" for one in studies):
         paragraphs.append(
             "Studies at quick scale train on few images with few seeds: they show the direction, and wide "
             "intervals."
-        )
-    if has_exercise:
-        paragraphs.append(
-            "The first table holds the exercise's own three networks beside the handout's figures."
         )
     return tuple(paragraphs)
 

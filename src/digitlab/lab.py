@@ -42,7 +42,7 @@ _SECONDS_FOR_CALIBRATION = 60.0
 
 
 _NOISE_EXAMPLES = 10_000
-"""The gradient noise scale is measured on so many training images."""
+"""The gradient noise scale is measured on so many of the images that a run trains on, at most."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def run_study(
 ) -> Stage:
     """Train what a study lacks, stage by stage; each cohort is in the store as soon as it is done.
 
-    seconds_limit: begin no further cohort after so many seconds
+    seconds_limit: after so many seconds, end with the cohort that is done next; others under way are lost
     on_stage:      told each stage that has missing runs, before they are trained
     on_results:    told what was put into the store
     Returns the stage that was reached: done, unless the time was over.
@@ -205,8 +205,8 @@ def run_study(
                 failures += [run for run in cohort if isinstance(run, Failure)]
                 store.add(results)
                 on_results(results)
-                if time.monotonic() > end and not (reached := campaign.stage()).is_done:
-                    return reached
+                if time.monotonic() > end:
+                    break
         if failures:
             first = failures[0]
             raise RunError(
@@ -214,13 +214,14 @@ def run_study(
                 f"{first.spec.network_name}, seed {first.spec.seed}: {first.cause}; run the study again to "
                 "try them again"
             )
+        if time.monotonic() > end and not (reached := campaign.stage()).is_done:
+            return reached
     for spec in unmeasured(study, stage, store):
         _, network = run(spec, device=device)
-        sample = library.load(spec.data.name).train
-        chosen = slice(0, _NOISE_EXAMPLES)
-        store.add_measurement(
-            spec.key, NOISE, noise_scale(network, sample.images[chosen], sample.labels[chosen])
-        )
+        dataset = library.load(spec.data.name)
+        seen = run_split(spec, dataset).train[:_NOISE_EXAMPLES]
+        values = noise_scale(network, dataset.train.images[seen], dataset.train.labels[seen])
+        store.add_measurement(spec.key, NOISE, values)
     return stage
 
 

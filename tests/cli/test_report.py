@@ -1,11 +1,8 @@
-"""`digitlab report` and the exercise with its observations, as users run them."""
+"""`digitlab report`, as users run it; .ci/run does the whole exercise."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from tests.test_contents import SMALL
 
@@ -44,20 +41,3 @@ def test_a_store_without_a_study_that_is_done_is_told(tmp_path: Path) -> None:
     done = run("report", study, "--store", store, "--no-open")
     assert done.returncode == 1
     assert "no study is done in this store; `digitlab study run all --scale quick`" in done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-def test_the_whole_exercise_ends_with_the_path_of_its_report(tmp_path: Path) -> None:
-    store, page = tmp_path / "runs.db", tmp_path / "report.html"
-    done = run("exercise", "--epochs", 2, "--store", store, "--output", page)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f"report: {page}"
-    assert "Model Accuracy = 0." in done.stdout
-    for title in ("Batch size and learning rate", "How much data", "How deep", "The other parameters"):
-        assert title in done.stdout
-        assert title in page.read_text()
-    assert len(re.findall("Quick look: ", done.stdout)) > 5
-    assert page.stat().st_size < 3_000_000
-    again = run("study", "status", "depth", "--scale", "quick", "--store", store)
-    assert again.stdout.splitlines()[-1] == "done"

@@ -25,7 +25,7 @@ def test_findings_fit_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) 
     words = " ".join(text.split())
     assert "How must the learning rate change when the batch size does?" in words
     assert "Neither the linear rule nor the square-root rule holds throughout." in words
-    assert "390 runs, seeds 0–2, scale full: 10 batch sizes × 13 rates × 3 seeds" in words
+    assert "390 runs; 0–2; scale full: 10 batch sizes × 13 rates × 3 seeds" in words
     for part in (
         "0.623",
         "0.582 to 0.664",

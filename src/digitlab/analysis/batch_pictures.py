@@ -175,7 +175,10 @@ def _table(budget: BestRates) -> Table:
                 optimum.rate.high,
                 _where(one, optimum),
                 *edge_of(one),
+                one.chosen,
                 tested.value,
+                tested.low,
+                tested.high,
                 sum(run.outcome != "completed" for run in one.reports),
                 fixed.value,
             )
@@ -190,12 +193,16 @@ def _table(budget: BestRates) -> Table:
             "edge of grid",
             "stable up to",
             "breaks from",
+            "rate reported",
             "test accuracy",
+            "accuracy from",
+            "accuracy to",
             "fresh seeds that broke",
             f"at rate {FIXED_RATE:g}",
         ),
         rows=tuple(rows),
-        note="From and to: 95 % interval. A best rate at the edge of the grid is no optimum; one whose "
+        note="From and to: 95 % interval. The best rate lies between those of the grid; accuracies are "
+        "those at the best of the grid. A best rate at the edge of the grid is no optimum; one whose "
         "interval is open lies at the edge for some seed. Neither takes part in exponents and laws.",
     )
 

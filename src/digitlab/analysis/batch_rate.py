@@ -145,6 +145,7 @@ def _fixed_rate(about: About, budget: BestRates) -> list[Finding]:
     if FIXED_RATE not in last.also or not last.reports:
         return []
     fixed, size = last.also[FIXED_RATE], f"{budget.batch_sizes[-1]:,.0f}"
+    first = budget.conditions[0]
     lost = gain(last.reports, fixed)
     return [
         Finding(
@@ -156,8 +157,8 @@ def _fixed_rate(about: About, budget: BestRates) -> list[Finding]:
             method=f"paired differences at batch {size}, Student's interval",
             verdict=about.say(
                 f"With {budget.budget}, at batch {size} the rate {FIXED_RATE:g} reaches "
-                f"{percent(accuracy(fixed).value)}, the best rate {percent(accuracy(last.reports).value)}: "
-                f"{_conclusion(lost)}"
+                f"{percent(accuracy(fixed).value)}, the best rate {percent(accuracy(last.reports).value)}"
+                f"{_beside(first)}: {_conclusion(lost)}"
             ),
         )
     ]
@@ -168,7 +169,15 @@ def _conclusion(lost: Estimate) -> str:
         return "the difference is not resolved."
     if lost.value < 0:
         return "there the tuned rate is worse."
-    return "who changes the batch size alone blames it for what the rate does."
+    return "who changes the batch size alone blames it for what the rate does too."
+
+
+def _beside(first: Condition) -> str:
+    """What the smallest batch reaches: larger ones may lose for other reasons than the rate."""
+    if not first.reports:
+        return ""
+    size, reached = spec_of(first).batch_size, percent(accuracy(first.reports).value)
+    return f" (and the best rate at batch {size:,} {reached})"
 
 
 # ---- The gradient noise scale ----
@@ -197,8 +206,8 @@ def _noise_finding(about: About, noise: Noise) -> list[Finding]:
             unit="examples",
             n=len(noise[last]),
             n_of="tuning seeds",
-            method="trace of the gradients' covariance over the squared gradient, on 10,000 training images "
-            "(McCandlish et al. 2018, arXiv 1812.06162, section 2.2); geometric mean",
+            method="trace of the gradients' covariance over the squared gradient, on up to 10,000 of the "
+            "images trained on (McCandlish et al. 2018, arXiv 1812.06162, section 2.2); geometric mean",
             verdict=about.say(
                 f"The simple gradient noise scale, in examples, is {said}: the gradient of a batch much "
                 "smaller than that is mostly noise."

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 def choose(losses: Float64[np.ndarray, "seed rate"]) -> int | None:
     """Index of the rate with the least mean loss; None when at every rate some seed broke.
 
-    losses: of one batch size, NaN or inf where training broke, [seed, rate]
+    losses: of one condition, NaN or inf where training broke, [seed, rate]
     """
     fine = np.isfinite(losses).all(axis=0)
     if not (len(losses) and fine.any()):

@@ -26,12 +26,12 @@ from digitlab.analysis.findings import (
 from digitlab.analysis.intervals import mean_interval, paired_p_value
 from digitlab.analysis.telling import (
     FIXED_RATE,
+    LEVEL,
     MARGIN,
     accuracy,
     correction_in_words,
     gain,
     in_points,
-    is_resolved,
     judge_corrected,
     point,
     points_in_words,
@@ -110,7 +110,7 @@ def find(
     return study_findings(
         about,
         conditions,
-        answer=[finding.verdict for finding in (*compared[:1], *spread)],
+        answer=[finding.verdict for finding in (*compared[:2], *spread)],
         findings=[*spread, *compared],
         pictures=[_differences(steps), *_by_depth(first), *_against_rate(first), *_losses(first[-1])],
         tables=[_table(family) for family in families],
@@ -196,8 +196,8 @@ def _spread(about: About, family: _Family) -> list[Finding]:
     deep = [one for one in family.reported if _depth(one) > 0 and FIXED_RATE in one.also]
     if len(deep) < 2:
         return []
-    tuned = _range([one.reports for one in deep])
-    fixed = _range([one.also[FIXED_RATE] for one in deep])
+    tuned = [one.reports for one in deep]
+    fixed = [one.also[FIXED_RATE] for one in deep]
     sentence = (
         f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}) mean accuracies lie "
         f"{_apart(fixed)} apart at rate {FIXED_RATE:g}, and {_apart(tuned)} with the rate tuned for each."
@@ -205,24 +205,30 @@ def _spread(about: About, family: _Family) -> list[Finding]:
     return [
         Finding(
             title=f"Spread between depths, rate tuned: {family.name}",
-            estimate=tuned,
+            estimate=gain(*_farthest(tuned)),
             unit="points",
             n=len(deep[0].reports),
             n_of="fresh seeds",
             method="largest less smallest mean test accuracy; Student's interval of the paired difference of "
-            "those two depths, which were picked by it, so it leans upwards",
+            "those two depths, which were picked by it, so it leans upwards; called resolved by "
+            "Bonferroni's correction over all pairs",
             verdict=about.say(sentence),
         )
     ]
 
 
-def _range(reports: Sequence[Sequence[RunResult]]) -> Estimate:
+def _farthest(reports: Sequence[Sequence[RunResult]]) -> tuple[Sequence[RunResult], Sequence[RunResult]]:
+    """The runs of the largest and of the smallest mean accuracy."""
     ordered = sorted(reports, key=lambda runs: accuracy(runs).value)
-    return gain(ordered[-1], ordered[0])
+    return ordered[-1], ordered[0]
 
 
-def _apart(spread: Estimate) -> str:
-    return f"{three_figures(spread.value)} points{'' if is_resolved(spread) else ' (not resolved)'}"
+def _apart(reports: Sequence[Sequence[RunResult]]) -> str:
+    """How far the farthest two lie apart; resolved where they are among all pairs (Bonferroni)."""
+    high, low = _farthest(reports)
+    p_value = paired_p_value(test_accuracies(high), test_accuracies(low)) * math.comb(len(reports), 2)
+    resolved = "" if p_value <= LEVEL else " (not resolved)"
+    return f"{three_figures(gain(high, low).value)} points{resolved}"
 
 
 # ---- Pictures and tables ----

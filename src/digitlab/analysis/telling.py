@@ -12,7 +12,7 @@ FIXED_RATE = 0.01
 """The exercise's, which studies report beside the tuned one."""
 MARGIN = 0.2
 """Points of accuracy within which two settings count as practically equal."""
-_LEVEL = 0.05
+LEVEL = 0.05
 
 
 def accuracy(runs: Sequence[RunResult]) -> Estimate:
@@ -54,7 +54,7 @@ def judge_corrected(points: Estimate, p_value: float) -> Verdict:
     p_value: corrected for their number
     """
     verdict = judge(points, MARGIN)
-    return "not resolved" if verdict in ("better", "worse") and not p_value <= _LEVEL else verdict
+    return "not resolved" if verdict in ("better", "worse") and not p_value <= LEVEL else verdict
 
 
 def points_in_words(points: Estimate) -> str:

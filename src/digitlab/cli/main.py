@@ -122,6 +122,7 @@ def main() -> NoReturn:
         name = error.filename if error.filename is not None else "stdout"
         _fail(f"{name}: {error.strerror}", EXIT_FAILURE)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one could meet the last steps
         sys.exit(128 + signal.SIGINT)
     except Exception:
         if _terminated:  # Python wraps what is raised while a class is made: SIGTERM in mid-import

@@ -68,7 +68,8 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
             found.append(done)
         elif names:
             stderr().print(
-                f"{name} is not done, and left out; `digitlab study run {name}` does it", soft_wrap=True
+                f"{name} is not done, and left out; `digitlab study run {name} --scale {scales[-1]}` does it",
+                soft_wrap=True,
             )
     if not found:
         raise StoreError(
@@ -100,5 +101,9 @@ def write_report(studies: "list[Told]", place: "Store", output: Path, figures: P
 def network_on_show(studies: "list[Told]") -> "RunSpec | None":
     """The reported network of the best validation loss that has a hidden layer."""
     runs = [run for told in studies for one in told.stage.conditions for run in one.reports]
-    seen = [run for run in runs if run.spec.hidden and run.outcome == "completed"]
-    return min(seen, key=lambda run: run.metrics.validation_loss or 0).spec if seen else None
+    seen = [
+        (run.metrics.validation_loss, run.key, run.spec)
+        for run in runs
+        if run.spec.hidden and run.outcome == "completed" and run.metrics.validation_loss is not None
+    ]
+    return min(seen, key=lambda one: one[:2])[2] if seen else None

@@ -1,6 +1,7 @@
 """`digitlab study`: run, list, show and make studies."""
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,8 +95,10 @@ def run(
                 _announce(study, *_state(study, known), workers)
         return
     with opened(store) as place:
+        end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
         for study in studies:
-            run_one(study, scale, place, workers=workers, device=device, minutes=time_limit)
+            if not run_one(study, scale, place, workers=workers, device=device, end=end):
+                return
 
 
 def run_one(
@@ -105,17 +108,20 @@ def run_one(
     *,
     workers: int | None,
     device: str,
-    minutes: float | None = None,
+    end: float = math.inf,
     is_brief: bool = False,
 ) -> bool:
-    """Run one study; whether it is done. Says what there is to do, and afterwards what was found."""
+    """Run one study; whether it is done. Says what there is to do, and afterwards what was found.
+
+    end: no cohort is waited for beyond this moment of `time.monotonic`
+    """
     from digitlab.cli.findings import print_findings
     from digitlab.conclusions import findings, unmeasured
 
     planned, stage = _state(study, place)
     _announce(study, planned, stage, workers)
     if not stage.is_done or unmeasured(study, stage, place):
-        stage = _pursue(study, place, workers=workers, device=device, minutes=minutes)
+        stage = _pursue(study, place, workers=workers, device=device, end=end)
     if not stage.is_done:
         stderr().print(
             f"{study.name}: the time is over; {len(stage.missing):,} runs are left of this stage "
@@ -165,9 +171,7 @@ class _Watch:
         return f"best {self.best:.4f}  diverged {self.diverged}  collapsed {self.collapsed}"
 
 
-def _pursue(
-    study: "Study", place: "Store", *, workers: int | None, device: str, minutes: float | None
-) -> "Stage":
+def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str, end: float) -> "Stage":
     from digitlab import lab
 
     watch = _Watch()
@@ -187,7 +191,7 @@ def _pursue(
             place,
             device=device,
             workers=workers,
-            seconds_limit=math.inf if minutes is None else 60 * minutes,
+            seconds_limit=end - time.monotonic(),
             on_stage=on_stage,
             on_results=watch.see,
             on_advance=on_advance,
@@ -272,7 +276,8 @@ def show(
         out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
     out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
     out.print(
-        f"{planned:,} runs planned, {stage.known_count:,} known; `digitlab study run {name}` trains the rest"
+        f"{planned:,} runs planned, {stage.known_count:,} known; "
+        f"`digitlab study run {name} --scale {scale}` trains the rest"
     )
 
 

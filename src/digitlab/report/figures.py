@@ -12,7 +12,7 @@ from digitlab.report.exhibits import confusion_picture
 def write_figures(source: Report | Sequence[StudyFindings], directory: Path) -> list[Path]:
     """Write SVG and PNG of every picture into a directory, which is made if it is not there.
 
-    Files are named by study and picture: `batch-and-rate-grid.svg`. Those of the same name are replaced.
+    Files are named by study and picture: `depth-accuracy.svg`. Those of the same name are replaced.
     Returns their paths. Raises OSError where they cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)

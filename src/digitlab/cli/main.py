@@ -25,7 +25,8 @@ from digitlab.cli.train import train
 from digitlab.errors import DigitlabError, SpecError
 from digitlab.version import __version__
 
-EXIT_FAILURE, EXIT_USAGE, EXIT_SIGTERM = 1, 2, 128 + signal.SIGTERM
+EXIT_FAILURE, EXIT_USAGE = 1, 2
+EXIT_SIGINT, EXIT_SIGTERM = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 class _PlainGroup(TyperGroup):
@@ -80,6 +81,18 @@ def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(EXIT_SIGTERM)
 
 
+def _on_sigint(_signal: int, _frame: FrameType | None) -> NoReturn:
+    # The first Ctrl-C cleans up on its way out; a second one, wherever that is, does not wait for it.
+    signal.signal(signal.SIGINT, _leave_at_once)
+    raise KeyboardInterrupt
+
+
+def _leave_at_once(_signal: int, _frame: FrameType | None) -> NoReturn:
+    if os.isatty(2):
+        os.write(2, b"\x1b[?25h")  # a bar may have hidden the cursor
+    os._exit(EXIT_SIGINT)
+
+
 def _fail(message: object, code: int) -> NoReturn:
     for line in str(message).splitlines():
         print(f"error: {line}" if not line.startswith(" ") else line, file=sys.stderr)
@@ -100,6 +113,10 @@ def _prepare_streams() -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    if (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):  # else whoever started us wants it ignored
+        signal.signal(signal.SIGINT, _on_sigint)
     _prepare_streams()
     # Torch's threads wait for each other at every step. By default they do so busily, and hold the cores that
     # another program's threads, or their own, would need. To be said before torch is loaded.
@@ -122,8 +139,7 @@ def main() -> NoReturn:
         name = error.filename if error.filename is not None else "stdout"
         _fail(f"{name}: {error.strerror}", EXIT_FAILURE)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one could meet the last steps
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(EXIT_SIGINT)
     except Exception:
         if _terminated:  # Python wraps what is raised while a class is made: SIGTERM in mid-import
             sys.exit(EXIT_SIGTERM)

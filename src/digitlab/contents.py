@@ -72,7 +72,7 @@ def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -
         tables=(
             *([_handout_table(networks)] if networks else []),
             *([_published()] if "mnist" in data else []),
-            _provenance(machines),
+            _provenance(machines, results),
         ),
         studies=tuple(one.findings for one in studies),
         exhibits=tuple(exhibits),
@@ -150,12 +150,14 @@ def _machines(results: Iterable[RunResult]) -> Counter[tuple[str, ...]]:
     )
 
 
-def _provenance(machines: Counter[tuple[str, ...]]) -> Table:
+def _provenance(machines: Counter[tuple[str, ...]], results: Iterable[RunResult]) -> Table:
+    data = sorted({(result.spec.data.name, result.spec.data.sha256) for result in results})
     return Table(
         title="Where the results come from",
         columns=("engine", "arithmetic", "device", "processor", "torch", "digitlab", "runs"),
         rows=tuple((*where, count) for where, count in machines.most_common()),
-        note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}.",
+        note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}. Data: "
+        + "; ".join(f"{name}, SHA-256 {digest}" for name, digest in data),
     )
 
 

@@ -171,7 +171,9 @@ def test_families_are_compared_within_themselves() -> None:
     ]
     names = [picture.name for picture in found.pictures]
     assert names == ["differences", "accuracy", "rate-he", "rate-torch", "losses"]
-    assert len(lines(found, "accuracy")) == 4
+    assert len(lines(found, "accuracy")) == 5
+    handout = lines(found, "accuracy")["the handout's runs"]
+    assert [(point.x, point.y) for point in handout.points] == [(0, 0.909), (1, 0.9279), (2, 0.9367)]
     assert len(found.tables) == 3
 
 

@@ -37,6 +37,7 @@ from digitlab.analysis.telling import (
     points_in_words,
     study_findings,
 )
+from digitlab.handout import EPOCHS, handout_runs
 from digitlab.result import RunResult
 
 Predictions = Mapping[str, bytes]
@@ -267,16 +268,27 @@ def _by_depth(families: Sequence[_Family]) -> list[Lines]:
         for rate, shown in (("tuned", tuned), (f"{FIXED_RATE:g}", fixed)):
             points = tuple(point(_depth(one), accuracy(runs)) for one, runs in shown)
             lines.append(Line(f"{name}, {rate}", points))
+    whole = [line for line in lines if line.points]
+    beside = _handout(families[0]) if whole else []
     return _drawn(
         Lines(
             name="accuracy",
             title=f"Test accuracy by depth, at rate {FIXED_RATE:g} and with the rate tuned",
-            caption=f"Mean of {_seeds(families[0])} with its 95 % interval{_of_group(families[0])}.",
+            caption=f"Mean of {_seeds(families[0])} with its 95 % interval{_of_group(families[0])}."
+            + (f" The handout's: one run each of {EPOCHS} epochs at rate 0.01." if beside else ""),
             x=Axis("hidden layers"),
             y=Axis("test accuracy", is_share=True),
-            lines=tuple(line for line in lines if line.points),
+            lines=(*whole, *beside),
         )
     )
+
+
+def _handout(family: _Family) -> list[Line]:
+    """The handout's accuracies, where the networks are of its kind."""
+    if any(spec_of(one).data.name != "mnist" for one in family.conditions):
+        return []
+    points = tuple(Point(len(run.hidden), run.accuracy) for run in handout_runs())
+    return [Line("the handout's runs", points, "reference")]
 
 
 def _of_group(family: _Family) -> str:

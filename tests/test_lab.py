@@ -15,7 +15,7 @@ from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import DataError, WeightsError
 from digitlab.lab import Advance, Failure
 from digitlab.result import RunResult
-from digitlab.spec import RunSpec
+from digitlab.spec import SGD, RunSpec
 from digitlab.wishes import Wishes
 
 
@@ -131,19 +131,22 @@ def test_300_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pyte
     found = results_of(specs, workers=2)
     outcomes = [result.outcome for result in found.values()]
     assert {outcomes.count(outcome) > 10 for outcome in ("completed", "diverged")} == {True}
-    sample = random.Random(1).sample(list(found.values()), 60)
-    differences = []
-    for ours in sample:
+    for ours in random.Random(1).sample(list(found.values()), 40):
         ((alone, _),) = train_cohort([ours.spec], mnist)
         assert without_provenance(ours) == without_provenance(alone)
+        assert_the_reference_engine_agrees(ours, mnist)
+
+
+def assert_the_reference_engine_agrees(ours: RunResult, mnist: Dataset) -> None:
+    """The first 20 steps in float64, at any rate; and at small rates the whole run, whose rounding then stays
+    small."""
+    spec = lab.make_spec(ours.spec, precision="float64", steps=20, evaluate_at=range(1, 21))
+    ((first, _),), (theirs, _) = train_cohort([spec], mnist), reference.train(spec, mnist)
+    assert first.outcome == theirs.outcome
+    np.testing.assert_allclose(first.curve.training_loss, theirs.curve.training_loss, rtol=1e-6)
+    optimiser = ours.spec.optimiser
+    if isinstance(optimiser, SGD) and optimiser.momentum == 0 and optimiser.learning_rate <= 2**-4:
         theirs, _ = reference.train(ours.spec, mnist)
-        if not theirs.metrics.peak_batch_loss <= 1.2 * theirs.metrics.first_batch_loss:
-            continue  # beyond the edge of stability what rounding differs in grows without bound
-        np.testing.assert_allclose(ours.curve.training_loss, theirs.curve.training_loss, rtol=0.01)
         assert ours.outcome == theirs.outcome
-        if theirs.outcome != "diverged":  # in its last step
-            differences.append(ours.metrics.test_accuracy - theirs.metrics.test_accuracy)
-    # So few steps end where accuracies change fast: single ones scatter by some images of 10,000.
-    assert len(differences) > 15
-    assert abs(np.mean(differences)) < 0.001
-    assert max(map(abs, differences)) < 0.01
+        np.testing.assert_allclose(ours.curve.training_loss, theirs.curve.training_loss, rtol=0.01)
+        assert ours.metrics.test_accuracy == pytest.approx(theirs.metrics.test_accuracy, abs=0.001)

@@ -97,12 +97,17 @@ def test_results_come_as_they_are_done_and_closing_ends_the_workers() -> None:
     assert_gone(running)
 
 
-def test_the_data_set_is_one_file_that_all_workers_map(data_directory: Path) -> None:
+def test_the_data_set_is_one_file_that_all_workers_map(data_directory: Path, mnist: Dataset) -> None:
     ended = train_cohorts([[small(1)], [small(2)], [long(0)]], workers=2)
     next(ended)
     if sys.platform == "linux":
-        maps = [{entry.path for entry in process.memory_maps()} for process in workers()]
-        assert all(any(path.startswith(str(data_directory)) for path in paths) for paths in maps)
+        deadline = time.monotonic() + 60
+        while True:  # one of them may still be starting
+            maps = [{entry.path for entry in process.memory_maps()} for process in workers()]
+            if all(any(path.startswith(str(data_directory)) for path in paths) for paths in maps):
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         assert not any(path.startswith("/dev/shm") for paths in maps for path in paths)  # noqa: S108
     ended.close()
 

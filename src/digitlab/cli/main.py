@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -93,6 +94,14 @@ def _leave_at_once(_signal: int, _frame: FrameType | None) -> NoReturn:
     os._exit(EXIT_SIGINT)
 
 
+def _end_after_sigint() -> NoReturn:
+    # All is cleaned up. Not by way of the interpreter's end, in which a second Ctrl-C would kill it.
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(EXIT_SIGINT)
+
+
 def _fail(message: object, code: int) -> NoReturn:
     for line in str(message).splitlines():
         print(f"error: {line}" if not line.startswith(" ") else line, file=sys.stderr)
@@ -139,7 +148,11 @@ def main() -> NoReturn:
         name = error.filename if error.filename is not None else "stdout"
         _fail(f"{name}: {error.strerror}", EXIT_FAILURE)
     except KeyboardInterrupt:
-        sys.exit(EXIT_SIGINT)
+        _end_after_sigint()
+    except SystemExit as end:  # so typer passes a Ctrl-C on
+        if end.code == EXIT_SIGINT:
+            _end_after_sigint()
+        raise
     except Exception:
         if _terminated:  # Python wraps what is raised while a class is made: SIGTERM in mid-import
             sys.exit(EXIT_SIGTERM)

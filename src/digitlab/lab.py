@@ -15,7 +15,7 @@ from digitlab.conclusions import NOISE, unmeasured
 from digitlab.datasets import Dataset, library
 from digitlab.dispatch.local import Failure, train_cohorts
 from digitlab.engine import reference
-from digitlab.engine.calibration import TYPICAL, Costs, calibrate
+from digitlab.engine.calibration import TYPICAL, calibrate
 from digitlab.engine.cohort import Cohort, Plan, plan
 from digitlab.engine.cost import Images
 from digitlab.engine.device import find_device, usable_cores
@@ -39,8 +39,6 @@ _SECONDS_FOR_WORKERS = 6.0
 """Less work than this is done in the calling process: workers take seconds to start."""
 _SECONDS_FOR_CALIBRATION = 60.0
 """Less work than this is planned by typical costs: to measure this machine's takes seconds."""
-
-
 _NOISE_EXAMPLES = 10_000
 """The gradient noise scale is measured on so many of the images that a run trains on, at most."""
 
@@ -104,7 +102,8 @@ def run_cohorts(
 ) -> Generator[Sequence[RunResult | Failure], None, None]:
     """The same, cohort by cohort: what ends together is told together."""
     distinct = list({spec.key: spec for spec in specs}.values())
-    datasets = {spec.data: library.load(spec.data.name) for spec in distinct}
+    datasets = _datasets(distinct)
+    images = {data: Images.of(dataset) for data, dataset in datasets.items()}
     place = None
     for precision in {spec.precision for spec in distinct}:
         place = find_device(device, precision)
@@ -113,21 +112,25 @@ def run_cohorts(
         yield from _in_this_process(cohorts, datasets, device, engine, on_advance)
         return
     stacked = place is not None and place.type != "cpu"
-    rough, count = estimated(distinct, stacked=stacked), workers if workers is not None else usable_cores()
+    rough = plan(distinct, images, TYPICAL, workers=1, stacked=stacked)
+    count = workers if workers is not None else usable_cores()
     if count == 1 or len(distinct) < 2 or stacked or rough.seconds < _SECONDS_FOR_WORKERS:
         yield from _in_this_process(rough.cohorts, datasets, device, engine, on_advance)
         return
     much = rough.seconds >= _SECONDS_FOR_CALIBRATION
     costs = calibrate(next(iter(datasets.values()))) if much else TYPICAL
-    yield from _in_workers(estimated(distinct, costs, workers=count), on_advance)
+    yield from _in_workers(plan(distinct, images, costs, workers=count), on_advance)
 
 
-def estimated(
-    specs: Sequence[RunSpec], costs: Costs = TYPICAL, *, workers: int = 1, stacked: bool = False
-) -> Plan:
-    """The plan for these runs, with its time and memory."""
-    images = {spec.data: Images.of(library.load(spec.data.name)) for spec in specs}
-    return plan(specs, images, costs, workers=workers, stacked=stacked)
+def estimated(specs: Sequence[RunSpec], *, workers: int) -> Plan:
+    """The plan for these runs at typical costs, with its time and memory."""
+    images = {data: Images.of(dataset) for data, dataset in _datasets(specs).items()}
+    return plan(specs, images, TYPICAL, workers=workers)
+
+
+def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
+    """The data sets of runs, each loaded once: it is proved at every load."""
+    return {data: library.load(data.name) for data in dict.fromkeys(spec.data for spec in specs)}
 
 
 def _in_this_process(
@@ -195,7 +198,8 @@ def run_study(
     Raises what `train` raises, StoreError, and RunError when a run failed, after all others are done.
     """
     end, campaign = time.monotonic() + seconds_limit, Campaign(study, store.get)
-    while (stage := campaign.stage()).missing:
+    stage = campaign.stage()
+    while stage.missing:
         on_stage(stage)
         failures: list[Failure] = []
         options = {"device": device, "workers": workers, "on_advance": on_advance}
@@ -214,8 +218,9 @@ def run_study(
                 f"{first.spec.network_name}, seed {first.spec.seed}: {first.cause}; run the study again to "
                 "try them again"
             )
-        if time.monotonic() > end and not (reached := campaign.stage()).is_done:
-            return reached
+        stage = campaign.stage()
+        if time.monotonic() > end:
+            break
     for spec in unmeasured(study, stage, store):
         _, network = run(spec, device=device)
         dataset = library.load(spec.data.name)

@@ -34,9 +34,7 @@ def report(
         ),
     ] = None,
     store: StoreOption = None,
-    output: Annotated[Path, typer.Option("--output", help="The file to write.")] = Path(
-        "digitlab-report.html"
-    ),
+    output: OutputOption = REPORT,
     figures: Annotated[
         Path | None, typer.Option("--figures", metavar="DIR", help="Write SVG and PNG of every picture too.")
     ] = None,

@@ -83,8 +83,7 @@ def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -
         ),
         mixture=(
             f"These results come from {len(machines)} kinds of machine or versions; see the table of where "
-            f"they "
-            "come from. Runs are bit-identical within one kind only."
+            "they come from. Runs are bit-identical within one kind only."
             if len(machines) > 1
             else ""
         ),
@@ -94,8 +93,7 @@ def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -
 def runs_of(stage: Stage) -> Iterable[RunResult]:
     """All runs under a stage's conditions; those that several share come several times."""
     for one in stage.conditions:
-        for runs in (*one.tunings, one.reports, *one.also.values()):
-            yield from runs
+        yield from one.runs
 
 
 def _introduction(studies: Sequence[Told], run_count: int) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Conditions: a study's results, sorted as analyses read them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,12 @@ class Condition:
     chosen: float | None
     reports: tuple[RunResult, ...]
     also: Mapping[float, tuple[RunResult, ...]]
+
+    @property
+    def runs(self) -> Iterator[RunResult]:
+        """All of them; conditions may share runs."""
+        for group in (*self.tunings, self.reports, *self.also.values()):
+            yield from group
 
     @property
     def losses(self) -> Float64[np.ndarray, "seed rate"]:
@@ -115,11 +121,7 @@ def spec_of(condition: Condition) -> RunSpec:
 
 def run_count(conditions: Sequence[Condition]) -> int:
     """How many different runs lie under the conditions."""
-    keys = set()
-    for condition in conditions:
-        groups = (*condition.tunings, condition.reports, *condition.also.values())
-        keys |= {run.key for runs in groups for run in runs}
-    return len(keys)
+    return len({run.key for condition in conditions for run in condition.runs})
 
 
 def seeds_in_words(conditions: Sequence[Condition]) -> str:

@@ -5,7 +5,7 @@ Seeds are few. A percentile bootstrap's "95 %" interval of the mean of 5 covers 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float64
@@ -44,8 +44,13 @@ def geometric_interval(values: Values) -> Estimate:
 
     values: one a seed, [n]
     """
-    logs = mean_interval(np.log(np.asarray(values, dtype=np.float64)))
-    return Estimate(*(float(np.exp(end)) for end in (logs.value, logs.low, logs.high)))
+    return transformed(mean_interval(np.log(np.asarray(values, dtype=np.float64))), np.exp)
+
+
+def transformed(estimate: Estimate, rising: Callable[[float], float]) -> Estimate:
+    """Estimate and ends on another scale, such as back from logarithms; 0 or inf beyond floats."""
+    with np.errstate(over="ignore", under="ignore"):
+        return Estimate(*(float(rising(end)) for end in (estimate.value, estimate.low, estimate.high)))
 
 
 def paired_interval(a: Values, b: Values) -> Estimate:

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from scipy.optimize import minimize_scalar
 
 from digitlab.analysis.findings import Estimate
-from digitlab.analysis.intervals import complete, fit_intervals, mean_interval, paired_interval
+from digitlab.analysis.intervals import complete, fit_intervals, mean_interval, paired_interval, transformed
 
 Batches = Float64[np.ndarray, "batch"]
 
@@ -130,7 +130,7 @@ def _fit(law: Law, b: Batches, curves: Float64[np.ndarray, "seed batch"]) -> Law
     return LawFit(
         law.name,
         law.formula,
-        {name: _power_of_two(interval) for name, interval in zip(law.names, intervals, strict=True)},
+        {name: transformed(interval, np.exp2) for name, interval in zip(law.names, intervals, strict=True)},
         _root_mean_square(predicted - y),
         _root_mean_square(left_out - y),
         tuple(((left_out - curves) ** 2).mean(axis=1).tolist()),
@@ -140,11 +140,6 @@ def _fit(law: Law, b: Batches, curves: Float64[np.ndarray, "seed batch"]) -> Law
 
 def _root_mean_square(distances: Batches) -> float:
     return float(np.sqrt(np.mean(distances**2)))
-
-
-def _power_of_two(estimate: Estimate) -> Estimate:
-    with np.errstate(over="ignore", under="ignore"):
-        return Estimate(*(float(np.exp2(x)) for x in (estimate.value, estimate.low, estimate.high)))
 
 
 def best_law(fits: tuple[LawFit, ...]) -> str | None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 
 from digitlab.analysis.choice import choose
 from digitlab.analysis.findings import Estimate
-from digitlab.analysis.intervals import mean_interval
+from digitlab.analysis.intervals import mean_interval, transformed
 
 _REACH = 3
 """Steps of the grid from a seed's optimum at which points no longer count."""
@@ -51,7 +51,7 @@ def find_optimum(rates: Float64[np.ndarray, "rate"], losses: Float64[np.ndarray,
     found = mean_interval(optima)
     low = -math.inf if best == 0 or (places <= 0).any() else found.low
     high = math.inf if best == last or (places >= last).any() else found.high
-    rate = Estimate(*(float(np.exp2(end)) for end in (found.value, low, high)))
+    rate = transformed(Estimate(found.value, low, high), np.exp2)
     return Optimum(rate, "low" if best == 0 else "high" if best == last else "", tuple(optima.tolist()))
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from scipy.optimize import least_squares
 
 from digitlab.analysis.findings import Estimate
-from digitlab.analysis.intervals import complete, fit_intervals, influences, mean_interval
+from digitlab.analysis.intervals import complete, fit_intervals, influences, mean_interval, transformed
 
 Sizes = Float64[np.ndarray, "size"]
 Errors = Float64[np.ndarray, "draw size"]
@@ -54,7 +54,7 @@ def fit_power_law(sizes: Sizes, errors: Errors) -> PowerLaw:
     found = _fit(x, logs.mean(axis=0))
     alpha, beta, gamma = fit_intervals(found, _slopes(found, x), logs)
     return PowerLaw(
-        _exponential(alpha),
+        transformed(alpha, np.exp),
         beta,
         Estimate(gamma.value, max(gamma.low, 0.0), gamma.high),
     )
@@ -76,7 +76,7 @@ def predict_left_out(sizes: Sizes, errors: Errors) -> tuple[Estimate, float]:
     found = _fit(x[:-1], logs.mean(axis=0)[:-1])
     moves = influences(_slopes(found, x[:-1]), logs[:, :-1]) @ _slopes(found, x[-1:])[0]  # [draw]
     gap = mean_interval(_log_errors(found, x[-1:])[0] + moves - (logs[:, -1] - logs[:, -1].mean()))
-    return _exponential(gap), measured
+    return transformed(gap, np.exp), measured
 
 
 def local_slopes(sizes: Sizes, errors: Errors) -> tuple[Estimate, ...]:
@@ -138,8 +138,3 @@ def _fit(x: Sizes, y: Sizes) -> Float64[np.ndarray, "parameter"]:
         )
     height, beta, gamma = min(fits, key=lambda fit: float(fit.cost)).x
     return np.array([height + beta * middle, beta, gamma])
-
-
-def _exponential(estimate: Estimate) -> Estimate:
-    with np.errstate(over="ignore", under="ignore"):
-        return Estimate(*(float(np.exp(x)) for x in (estimate.value, estimate.low, estimate.high)))

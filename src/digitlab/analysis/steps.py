@@ -18,7 +18,7 @@ from digitlab.analysis.findings import (
     Table,
     three_figures,
 )
-from digitlab.analysis.intervals import mean_interval
+from digitlab.analysis.intervals import mean_interval, transformed
 from digitlab.analysis.laws import fit_laws
 from digitlab.analysis.telling import point
 from digitlab.result import RunResult
@@ -107,14 +107,10 @@ def _ways(goal: str, found: dict[int, Float64[np.ndarray, "seed"]]) -> _Ways:
         goal=goal,
         seeds=len(logs),
         sizes=tuple(found),
-        steps=tuple(_power_of_two(mean_interval(log)) for log in logs.T),
+        steps=tuple(transformed(mean_interval(log), np.exp2) for log in logs.T),
         critical=fit.parameters["B_noise"],
         fitted=tuple(1 / inverse for inverse in fit.predicted),
     )
-
-
-def _power_of_two(log: Estimate) -> Estimate:
-    return Estimate(*(float(np.exp2(end)) for end in (log.value, log.low, log.high)))
 
 
 def _finding(about: About, ways: _Ways) -> Finding:

@@ -122,9 +122,7 @@ def _prepare_streams() -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, _on_sigterm)
-    if (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    ):  # else whoever started us wants it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else who started us has it ignored
         signal.signal(signal.SIGINT, _on_sigint)
     _prepare_streams()
     # Torch's threads wait for each other at every step. By default they do so busily, and hold the cores that

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "digitlab"
 # one line do not know each other.
 LAYERS = [
     ["errors", "version", "notebook", "streams"],
-    ["validation"],
+    ["validation", "places"],
     ["spec"],
     ["result", "datasets"],
     ["wishes", "networks", "handout"],
@@ -33,7 +33,7 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "requests": {"datasets"},
-    "platformdirs": {"datasets", "engine", "store"},
+    "platformdirs": {"places"},
     "sqlalchemy": {"store"},
     "scipy": {"analysis"},
     "altair": {"report"},

@@ -1,7 +1,8 @@
 """`digitlab exercise`: three networks beside the handout's figures, four observations, and a report."""
 
 import statistics
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +10,9 @@ import typer
 
 from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine, result_of
 from digitlab.cli.report import REPORT, OutputOption, chosen_studies, write_report
-from digitlab.cli.stores import StoreOption, opened
+from digitlab.cli.stores import StoreOption, is_named, opened
 from digitlab.cli.terminal import many_progress, stderr, stdout
+from digitlab.errors import StoreError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +50,7 @@ def exercise(
         run.name: [lab.make_spec(hidden=run.hidden, epochs=epochs, seed=seed) for seed in range(seeds)]
         for run in handout_runs()
     }
-    with nullcontext() if not studies else opened(store) as place:  # told before the training if it cannot be
+    with _place(store) if studies else nullcontext() as place:  # told before the training if it cannot be
         found = _train(specs, checked_engine(engine), workers, device)
         rows: list[_Row] = []
         for run in handout_runs():
@@ -56,10 +58,29 @@ def exercise(
             _print_as_handout(run.name, results[0])
             rows.append((run, results, compare(run, results)))
         _print_comparison(rows)
+        if isinstance(place, StoreError):
+            raise place
         if place is not None:
             if engine == "lockstep":
                 place.add(list(found.values()))
             _observe(place, output, workers, device)
+
+
+@contextmanager
+def _place(path: Path | None) -> "Iterator[Store | StoreError]":
+    """The store; or why there is none, where nobody named one: the three networks do without."""
+    with ExitStack() as stack:
+        place: Store | StoreError
+        try:
+            place = stack.enter_context(opened(path))
+        except StoreError as error:
+            if is_named(path):
+                raise
+            place = error
+            stderr().print(
+                f"The three networks are trained; the observations need a store: {error}", soft_wrap=True
+            )
+        yield place
 
 
 def _train(

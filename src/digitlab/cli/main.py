@@ -103,8 +103,9 @@ def _end_after_sigint() -> NoReturn:
 
 
 def _fail(message: object, code: int) -> NoReturn:
-    for line in str(message).splitlines():
-        print(f"error: {line}" if not line.startswith(" ") else line, file=sys.stderr)
+    with suppress(OSError):  # stderr may be full or closed
+        for line in str(message).splitlines():
+            print(f"error: {line}" if not line.startswith(" ") else line, file=sys.stderr)
     sys.exit(code)
 
 
@@ -142,9 +143,12 @@ def main() -> NoReturn:
     except DigitlabError as error:
         _fail(error, EXIT_FAILURE)
     except OSError as error:
-        _drop_stdout()
-        name = error.filename if error.filename is not None else "stdout"
-        _fail(f"{name}: {error.strerror}", EXIT_FAILURE)
+        where = error.filename
+        if _stdout_fails():
+            _drop_stdout()
+            where = "stdout" if where is None else where
+        told = error.strerror or str(error) or type(error).__name__
+        _fail(told if where is None else f"{where}: {told}", EXIT_FAILURE)
     except KeyboardInterrupt:
         _end_after_sigint()
     except SystemExit as end:  # so typer passes a Ctrl-C on
@@ -156,6 +160,18 @@ def main() -> NoReturn:
             sys.exit(EXIT_SIGTERM)
         raise
     sys.exit(0)
+
+
+def _stdout_fails() -> bool:
+    """Whether it is stdout that an OSError without a file name is about.
+
+    What could not be written stays in the buffer, so there it fails again.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _drop_stdout() -> None:

@@ -1,5 +1,6 @@
 """What commands that use the store share: which store, which of its runs."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,21 @@ def opened(path: Path | None, *, must_exist: bool = False) -> Iterator["Store"]:
         yield store
     finally:
         store.close()
+
+
+def is_named(path: Path | None) -> bool:
+    """Whether the user has named a store, by `--store` or by DIGITLAB_STORE."""
+    return path is not None or bool(os.environ.get("DIGITLAB_STORE"))
+
+
+def is_there(path: Path | None) -> bool:
+    """Whether there is a store to look into. The usual place may be none, or closed to this user."""
+    from digitlab.store import store_path
+
+    try:
+        return store_path(path).exists()
+    except (OSError, StoreError):
+        return is_named(path)  # then it is told when it is opened
 
 
 def full_key(store: "Store", prefix: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlab.cli.engines import WorkersOption
-from digitlab.cli.stores import StoreOption, opened
+from digitlab.cli.stores import StoreOption, is_there, opened
 from digitlab.cli.terminal import many_progress, stderr, stdout
 from digitlab.errors import DataError, Fault, SpecError
 
@@ -221,9 +221,7 @@ def list_(store: StoreOption = None) -> None:
 @contextmanager
 def _looked_into(path: Path | None) -> Iterator["Store | None"]:
     """The store, or None where there is none: who only looks makes none."""
-    from digitlab.store import store_path
-
-    if not store_path(path).exists():
+    if not is_there(path):
         yield None
         return
     with opened(path, must_exist=True) as place:

@@ -13,31 +13,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import platformdirs
-
+from digitlab import places
 from digitlab.errors import DataError
 
 _STALE_SECONDS = 24 * 3600
 _ATTEMPTS = 20
 
 
-def data_directory() -> Path:
-    """Where digitlab keeps its data: DIGITLAB_DATA, or the platform's place for it."""
-    chosen = os.environ.get("DIGITLAB_DATA")
-    # os.path.expanduser leaves the ~ of an unknown user as it is, where Path.expanduser raises.
-    return Path(os.path.expanduser(chosen)) if chosen else platformdirs.user_data_path("digitlab")  # noqa: PTH111
-
-
 def folder(name: str) -> Path:
-    """The folder of one data set, whether it is there or not."""
-    return data_directory() / "datasets" / name
+    """The folder of one data set, whether it is there or not.
+
+    Raises DataError where there is no home folder to hold it, and no other is named.
+    """
+    data = places.data_folder()
+    if data is None:
+        remedy = "set HOME, or name a folder by the environment variable DIGITLAB_DATA"
+        raise DataError(f"data set {name}", "no home folder to keep it in", "a place to keep data", remedy)
+    return data / "datasets" / name
+
+
+def is_there(name: str) -> bool:
+    """Whether the folder of a data set is there, and can be looked into."""
+    try:
+        return folder(name).is_dir()
+    except (OSError, DataError):
+        return False
 
 
 @contextmanager
 def publish(name: str) -> Iterator[Path]:
     """A new folder to fill; it takes the data set's place when the block ends, and is gone when it raises.
 
-    Raises OSError when the place cannot be written.
+    Raises OSError when the place cannot be written, DataError when there is none.
     """
     target = folder(name)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +69,9 @@ def write(path: Path, payload: bytes) -> None:
 def unwritable(name: str, error: OSError) -> DataError:
     """What to tell when a data set cannot be published."""
     reason = error.strerror or str(error)
-    remedy = "make room, or name another folder by the environment variable DIGITLAB_DATA"
+    remedy = "name another folder by the environment variable DIGITLAB_DATA"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        remedy = f"make room, or {remedy}"
     return DataError(folder(name), f"that it cannot be written ({reason})", "a place to keep data", remedy)
 
 

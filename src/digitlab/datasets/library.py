@@ -32,14 +32,15 @@ def is_bundled(name: str) -> bool:
 
 def is_cached(name: str) -> bool:
     """Whether the data set lies in the cache (proved or not)."""
-    return cache.folder(name).is_dir()
+    return cache.is_there(name)
 
 
 def names() -> list[str]:
     """Names of all data sets: the catalogue's, then the imported ones."""
-    imported = sorted(
-        path.parent.name for path in cache.folder("x").parent.glob(f"[a-z0-9]*/{IMPORTED_ENTRY}")
-    )
+    imported: list[str] = []
+    with suppress(OSError, DataError):  # no place, or one that may not be read
+        found = cache.folder("x").parent.glob(f"[a-z0-9]*/{IMPORTED_ENTRY}")
+        imported = sorted(path.parent.name for path in found)
     return [*CATALOG, *(name for name in imported if name not in CATALOG)]
 
 
@@ -149,7 +150,8 @@ def _load_bundled(known: DatasetEntry) -> Dataset:
     files = _bundled_files(known)
     payloads = {role: file.read() for role, file in files.items()}
     arrays = {role: prove(known, role, files[role], payload) for role, payload in payloads.items()}
-    with suppress(OSError), cache.publish(known.name) as stage:  # no room, no right to write: no cache
+    # No place, no room, no right to write: no cache. That is not worth a word, said again by each worker.
+    with suppress(OSError, DataError), cache.publish(known.name) as stage:
         for role, payload in payloads.items():
             cache.write(stage / FILE_NAMES[role], payload)
     return _dataset(known, arrays)

@@ -86,6 +86,14 @@ def train_cohorts(
             worker.end()
 
 
+def _file_for_last_words() -> IO[bytes]:
+    """Where a worker's stderr goes. Without a temporary folder its last words are lost, and nothing else."""
+    try:
+        return cast("IO[bytes]", tempfile.TemporaryFile())
+    except OSError:
+        return Path(os.devnull).open("w+b")
+
+
 class _Worker:
     """A process and the thread that feeds it. A process that is lost is replaced when there is more to do."""
 
@@ -96,7 +104,7 @@ class _Worker:
         device: str,
     ) -> None:
         self._orders, self._done, self._device = orders, done, device
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by end()
+        self._errors = _file_for_last_words()
         self._process = self._start()
         self._is_ending = False
         self._thread = threading.Thread(target=self._serve, daemon=True)

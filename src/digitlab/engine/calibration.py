@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from jaxtyping import Float64
 
+from digitlab import places
 from digitlab.datasets.dataset import Dataset
 from digitlab.engine.cost import WORK, Images, work
 from digitlab.engine.device import find_device, processor_name
@@ -55,7 +55,10 @@ def calibrate(dataset: Dataset, device: str = "cpu") -> Costs:
     place = find_device(device)
     described = [processor_name(place), str(place), str(torch.__version__), __version__, *WORK]
     described += ["kernel" if place.type == "cpu" and kernel("float32") else "torch"]
-    kept = platformdirs.user_cache_path("digitlab") / "costs.json"
+    cache = places.cache_folder()
+    if cache is None:
+        return _measure(dataset, device)
+    kept = cache / "costs.json"
     with suppress(OSError, ValueError, KeyError):
         document = json.loads(kept.read_text())
         costs = np.array(document["costs"], np.float64)

@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-import platformdirs
-
+from digitlab import places
 from digitlab.errors import StoreError
 from digitlab.store.database import OnWait, ignore
 from digitlab.store.interface import Store
@@ -18,13 +17,15 @@ TIMEOUT_SECONDS = 10.0
 def store_path(path: str | os.PathLike[str] | None = None) -> Path:
     """The file: the one named, else DIGITLAB_STORE, else digitlab.db in the platform's data folder.
 
-    Its folder need not be there.
+    Its folder need not be there. Raises StoreError where there is no home folder to hold it.
     """
-    chosen = path if path is not None else os.environ.get("DIGITLAB_STORE")
-    if not chosen:
-        return platformdirs.user_data_path("digitlab") / "digitlab.db"
-    # os.path.expanduser leaves the ~ of an unknown user as it is, where Path.expanduser raises.
-    return Path(os.path.expanduser(chosen)).absolute()  # noqa: PTH111
+    place = places.expanded(path) if path else places.store_file()
+    if place is None:
+        raise StoreError(
+            "there is no home folder to keep a store in; set HOME, or name a file by --store or "
+            "DIGITLAB_STORE"
+        )
+    return place
 
 
 def open_store(

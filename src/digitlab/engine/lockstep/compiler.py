@@ -17,8 +17,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-import platformdirs
-
+from digitlab import places
 from digitlab.spec import Precision
 
 SETTING = "DIGITLAB_KERNEL"
@@ -53,14 +52,18 @@ def kernel(precision: Precision) -> ctypes.CDLL | None:
     source = resources.files(__package__).joinpath("kernel.c").read_bytes()
     described = [source.decode(), compiler, *_FLAGS, _processor(), precision]
     name = f"kernel-{hashlib.sha256('|'.join(described).encode()).hexdigest()[:24]}.so"
-    kept = platformdirs.user_cache_path("digitlab") / "kernels" / name
-    with suppress(OSError):
-        return ctypes.CDLL(str(kept))
-    with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        return _build(compiler, source, precision, kept)
-    with tempfile.TemporaryDirectory() as folder:  # the cache cannot be written
+    cache_folder = places.cache_folder()
+    if cache_folder is not None:
+        kept = cache_folder / "kernels" / name
+        with suppress(OSError):
+            return ctypes.CDLL(str(kept))
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            return _build(compiler, source, precision, kept)
+    # The cache cannot be written. Where there is no temporary folder either, torch takes over.
+    with suppress(OSError), tempfile.TemporaryDirectory() as folder:
         return _build(compiler, source, precision, Path(folder) / name)
+    return None
 
 
 def _compiler() -> str | None:

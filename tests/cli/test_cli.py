@@ -493,6 +493,58 @@ def test_stdout_may_be_closed_or_full(redirection: str, code: int, message: str)
     assert (done.returncode, done.stderr) == (code, message)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stdout_that_cannot_be_written_is_told(unbuffered: str) -> None:
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with Path(os.devnull).open() as closed_to_writing:
+        done = subprocess.run(
+            [str(DIGITLAB), "data", "list"], stdout=closed_to_writing, stderr=subprocess.PIPE, env=environment
+        )
+    assert (done.returncode, done.stderr) == (1, b"error: stdout: Bad file descriptor\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("OSError(28, 'No space left on device')", "No space left on device"),
+        ("OSError('kernel.so: file too short')", "kernel.so: file too short"),
+        ("OSError()", "OSError"),
+        ("OSError(28, 'No space left on device', 'a.db')", "a.db: No space left on device"),
+        (
+            "ImportError('x.so: cannot map')",
+            "a library cannot be loaded (x.so: cannot map); see that there is memory for it, or install it again",
+        ),
+    ],
+)
+def test_an_error_of_the_system_is_told_as_what_it_is(error: str, told: str) -> None:
+    script = f"""
+from digitlab.cli import main
+@main.app.command()
+def fail():
+    raise {error}
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "fail"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {told}\n")
+
+
+def test_a_full_stderr_ends_it_with_its_code() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([str(DIGITLAB), "runs", "list", "--store", "/proc/x/y.db"], stderr=full)
+    assert done.returncode == 1
+
+
+def test_a_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    script = 'cd "$1" && rmdir "$1" && exec "$2" train --epochs 1'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", str(folder), str(DIGITLAB)], capture_output=True, text=True
+    )
+    told = "error: the current folder is no longer there; change to one that is\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
 def test_a_terminal_of_ascii_is_served(tmp_path: Path) -> None:
     file = tmp_path / "net.safetensors"
     run("train", *FAST, "--save", file)

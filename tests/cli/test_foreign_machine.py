@@ -19,6 +19,7 @@ ROOM = Path("/mnt")
 """Covered by an empty file system of the test's own."""
 STRANGER, PLACE, NOEXEC = ROOM / "stranger", ROOM / "place", ROOM / "noexec"
 """Folders in it: one of another user, one that may be written, one from which nothing may be run."""
+SOURCE = Path(digitlab.__file__).parent
 IS_ROOT = sys.platform == "linux" and os.geteuid() == 0
 NOBODY = 54321
 """A user without an account, and so without a home."""
@@ -120,7 +121,8 @@ def on_machine(
     *command: str, free: tuple[Path, ...] = (), covered: tuple[str, ...] = (), **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run Python with these arguments where all but `free` is read-only, `covered` is hidden, and no more is set."""
-    folders = [sys.base_prefix, sys.prefix, str(Path(digitlab.__file__).parent.parent), *sys.path]
+    data = str(Path(os.environ["DIGITLAB_DATA"], "datasets"))
+    folders = [sys.base_prefix, sys.prefix, str(SOURCE.parent), *sys.path, data]
     needed = [path for path in dict.fromkeys(folders) if Path(path).is_dir() and Path(path) != Path.cwd()]
     plan = [
         *(needed, str(ROOM), [str(path) for path in free], IS_ROOT, NOBODY, covered),
@@ -139,9 +141,140 @@ def digitlab_there(*arguments: str, **options: object) -> "subprocess.CompletedP
 
 
 FAST = ("--epochs", "1", "--train-size", "1000")
+NO_HOME = "there is no home folder to keep a store in; set HOME, or name a file by --store or DIGITLAB_STORE"
 
 
-def test_a_network_is_trained_where_nothing_can_be_written() -> None:
-    done = digitlab_there("train", *FAST)
-    assert (done.returncode, done.stderr) == (0, "")
+# --- nothing can be written ---
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": str(STRANGER), "PATH": ""}], ids=str)
+def test_a_network_is_trained_where_nothing_can_be_written(home: dict[str, str]) -> None:
+    done = digitlab_there("train", *FAST, **home)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
     assert "completed after 10 steps" in done.stdout
+
+
+PYTHON = """
+import digitlab as dl
+from digitlab.dispatch.local import train_cohorts
+specs = [dl.make_spec(epochs=1, train_size=1000, seed=seed) for seed in range(2)]
+print(dl.train(specs[0]).outcome)
+for (result,) in train_cohorts([[spec] for spec in specs], workers=2):
+    print(getattr(result, "outcome", result))
+"""
+
+
+def test_python_and_its_workers_train_where_nothing_can_be_written() -> None:
+    done = on_machine("-c", PYTHON)
+    assert (done.returncode, done.stdout) == (0, "completed\n" * 3), done.stderr
+
+
+@pytest.mark.slow
+def test_the_exercise_needs_no_place_without_its_observations() -> None:
+    done = digitlab_there("exercise", "--no-studies", "--epochs", "1")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert done.stdout.count("Model Accuracy = ") == 3
+
+
+@pytest.mark.slow
+def test_the_exercise_trains_its_networks_and_says_what_its_observations_need() -> None:
+    done = digitlab_there("exercise", "--epochs", "1")
+    assert done.returncode == 1
+    assert done.stdout.count("Model Accuracy = ") == 3
+    assert f"The three networks are trained; the observations need a store: {NO_HOME}\n" in done.stderr
+    assert done.stderr.endswith(f"error: {NO_HOME}\n")
+
+
+def test_a_store_that_was_named_is_told_before_the_training() -> None:
+    done = digitlab_there("exercise", "--epochs", "1", DIGITLAB_STORE=str(ROOM / "runs.db"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: {ROOM}/runs.db: no store can be made there (Read-only file system); name another place by "
+        "--store or DIGITLAB_STORE\n"
+    )
+
+
+def test_data_are_listed_and_verified_where_there_is_no_home() -> None:
+    done = digitlab_there("data", "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "bundled" in done.stdout
+    done = digitlab_there("data", "verify")
+    assert (done.returncode, done.stderr, done.stdout.count("sound")) == (0, "", 4)
+
+
+NO_PLACE_FOR_DATA = (
+    "data set mnist: found no home folder to keep it in, expected a place to keep data; set HOME, or name a "
+    "folder by the environment variable DIGITLAB_DATA"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("study", "run", "depth"), NO_HOME),
+        (("runs", "list"), NO_HOME),
+        (("report",), NO_HOME),
+        (("data", "import", "mnist", str(SOURCE / "datasets" / "bundled" / "mnist")), NO_PLACE_FOR_DATA),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_what_needs_a_place_names_the_variable(arguments: tuple[str, ...], told: str) -> None:
+    done = digitlab_there(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {told}\n")
+
+
+@pytest.mark.parametrize("home", ["", "relative", "~nobody"])
+def test_a_home_that_is_no_folder_is_none(home: str) -> None:
+    assert digitlab_there("runs", "list", HOME=home).stderr == f"error: {NO_HOME}\n"
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="takes another user, which only root can become")
+def test_the_home_of_another_user_is_told() -> None:
+    done = digitlab_there("runs", "list", HOME=str(STRANGER))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {STRANGER}/.local/share/digitlab/digitlab.db: ")
+    assert "(Permission denied); name another place by --store or DIGITLAB_STORE" in done.stderr
+    assert digitlab_there("study", "list", HOME=str(STRANGER)).returncode == 0
+
+
+@pytest.mark.usefixtures("mnist")
+def test_sound_data_in_a_folder_that_may_only_be_read_are_used() -> None:
+    data = os.environ["DIGITLAB_DATA"]
+    script = "import digitlab as dl; data = dl.load_dataset(); print(open('/proc/self/maps').read())"
+    done = on_machine("-c", script, DIGITLAB_DATA=data)
+    assert f"{data}/datasets/mnist/train-images-idx3-ubyte" in done.stdout
+
+
+# --- an odd compiler ---
+
+
+@pytest.mark.parametrize(
+    ("compiler", "place"),
+    [
+        ("/bin/true", PLACE),
+        (f"{ROOM}/garbage-cc", PLACE),
+        (f"{ROOM}/locked-cc", PLACE),
+        ("cc", NOEXEC),
+    ],
+    ids=str,
+)
+def test_a_network_is_trained_whatever_the_compiler_does(compiler: str, place: Path) -> None:
+    settings = {"CC": compiler, "HOME": str(place), "TMPDIR": str(place), "PATH": "/usr/bin:/bin"}
+    done = digitlab_there("train", *FAST, free=(place,), **settings)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert "completed after 10 steps" in done.stdout
+
+
+# --- a system that lacks something ---
+
+PLANNED = """
+import digitlab as dl
+from digitlab import lab
+specs = [dl.make_spec(epochs=1, train_size=1000, seed=seed) for seed in range(2)]
+print(len(list(lab.run_many(specs))))
+"""
+
+
+def test_without_proc_and_shared_memory_many_are_planned_and_trained() -> None:
+    done = on_machine("-c", PLANNED, covered=("/dev/shm", "/proc"))  # noqa: S108
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr

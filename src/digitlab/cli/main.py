@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, BinaryIO, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
@@ -115,9 +116,40 @@ def _prepare_streams() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an encoding without ± or …
+            is_file = isinstance(getattr(stream.buffer, "raw", stream.buffer), io.FileIO)
+            if is_file and stream is getattr(sys, f"__{name}__"):  # which keeps the file open
+                setattr(sys, name, _named(stream, name))
+
+
+class _Named(io.FileIO):
+    """A standard stream whose errors say which one it is, as those of files do."""
+
+    stream_name = ""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = self.stream_name
+            raise
+
+
+def _named(stream: io.TextIOWrapper, name: str) -> io.TextIOWrapper:
+    """The same stream, with its name in its errors."""
+    raw = _Named(stream.fileno(), "w", closefd=False)
+    raw.stream_name = name
+    is_unbuffered = isinstance(stream.buffer, io.RawIOBase)
+    return io.TextIOWrapper(
+        cast("BinaryIO", raw if is_unbuffered else io.BufferedWriter(raw)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def main() -> NoReturn:
@@ -129,6 +161,10 @@ def main() -> NoReturn:
     # Torch's threads wait for each other at every step. By default they do so busily, and hold the cores that
     # another program's threads, or their own, would need. To be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        Path.cwd()
+    except OSError:  # removed: torch's libraries would end the process
+        _fail("the current folder is no longer there; change to one that is", EXIT_FAILURE)
     try:
         try:
             app()
@@ -143,12 +179,15 @@ def main() -> NoReturn:
     except DigitlabError as error:
         _fail(error, EXIT_FAILURE)
     except OSError as error:
-        where = error.filename
-        if _stdout_fails():
-            _drop_stdout()
-            where = "stdout" if where is None else where
+        _drop_stdout()
         told = error.strerror or str(error) or type(error).__name__
-        _fail(told if where is None else f"{where}: {told}", EXIT_FAILURE)
+        _fail(told if error.filename is None else f"{error.filename}: {told}", EXIT_FAILURE)
+    except ImportError as error:  # a limit on memory, a broken installation
+        if _terminated:
+            sys.exit(EXIT_SIGTERM)
+        _fail(
+            f"a library cannot be loaded ({error}); see that there is memory for it, or install it again", 1
+        )
     except KeyboardInterrupt:
         _end_after_sigint()
     except SystemExit as end:  # so typer passes a Ctrl-C on
@@ -160,18 +199,6 @@ def main() -> NoReturn:
             sys.exit(EXIT_SIGTERM)
         raise
     sys.exit(0)
-
-
-def _stdout_fails() -> bool:
-    """Whether it is stdout that an OSError without a file name is about.
-
-    What could not be written stays in the buffer, so there it fails again.
-    """
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return False
 
 
 def _drop_stdout() -> None:

@@ -18,6 +18,8 @@ MOST_SECONDS = 15.0
 _COHORTS_A_WORKER = 6
 """So many at least, where there are enough runs, so that no worker waits long at the end."""
 _SHARE_OF_MEMORY = 0.8
+_UNKNOWN_MEMORY_BYTES = 2_000_000_000
+"""Taken to be free where the system does not say."""
 WORKER_BYTES = 350_000_000
 """What a worker takes before it trains: Python and torch."""
 
@@ -109,7 +111,11 @@ def plan(
 
 def free_memory() -> int:
     """Bytes that a plan may use: most of what is free on this machine."""
-    return int(_SHARE_OF_MEMORY * psutil.virtual_memory().available)
+    try:
+        available = psutil.virtual_memory().available
+    except OSError:  # Linux without /proc
+        available = _UNKNOWN_MEMORY_BYTES
+    return int(_SHARE_OF_MEMORY * available)
 
 
 def _parts(

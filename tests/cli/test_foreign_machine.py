@@ -265,6 +265,14 @@ def test_a_network_is_trained_whatever_the_compiler_does(compiler: str, place: P
     assert "completed after 10 steps" in done.stdout
 
 
+def test_a_kernel_is_built_in_a_home_whose_name_is_not_utf_8() -> None:
+    home = os.fsdecode(b"/mnt/place/h\xf6m")
+    settings = {"HOME": home, "TMPDIR": str(PLACE), "PATH": "/usr/bin:/bin"}
+    done = digitlab_there("train", *FAST, "--json", free=(PLACE,), **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["outcome"] == "completed"
+
+
 # --- a system that lacks something ---
 
 PLANNED = """

@@ -55,7 +55,7 @@ def kernel(precision: Precision) -> ctypes.CDLL | None:
     cache_folder = places.cache_folder()
     if cache_folder is not None:
         kept = cache_folder / "kernels" / name
-        with suppress(OSError):
+        with suppress(OSError, UnicodeDecodeError):  # the latter: why it is not there, with a name in Latin-1
             return ctypes.CDLL(str(kept))
         with suppress(OSError):
             kept.parent.mkdir(parents=True, exist_ok=True)

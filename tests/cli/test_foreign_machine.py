@@ -1,7 +1,7 @@
 """The command on a machine that is not one's own: another user, no home, nothing writable, odd compilers.
 
 Each test runs the real command in a mount namespace of its own. Where the tests run as root, the command runs
-as a user without an account; else as the same user, for whom all is read-only too.
+as a user without an account; else as the same user under the number of none, for whom all is read-only too.
 """
 
 import json
@@ -25,9 +25,8 @@ NOBODY = 54321
 """A user without an account, and so without a home."""
 
 MACHINE = """
-import json, os, pathlib, subprocess, sys
+import json, os, pathlib, shutil, subprocess, sys
 needed, room, free, is_root, user, covered, environment, command = json.loads(sys.argv[1])
-real_user = os.geteuid()
 
 def mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
@@ -84,6 +83,8 @@ if is_root:
     os.setgroups([])
     os.setgid(user)
     os.setuid(user)
+elif "/proc" not in covered:  # the same user under another number, that of no account
+    command = [shutil.which("unshare"), "--user", f"--map-user={user}", *command]
 os.execve(command[0], command, environment)
 """
 

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: exercise study test lint bench clean
+.PHONY: exercise study test lint sanitize bench clean
 
 exercise: .venv/.run
 	$(BIN)/digitlab exercise
@@ -19,6 +19,18 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The kernel, and the tests that lead it to all its places, under AddressSanitizer and
+# UndefinedBehaviorSanitizer, with a cache of their own. What Python and torch never free is not looked at.
+SANITIZED := build/sanitize
+sanitize: .venv/.dev
+	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)
+	printf '#!/bin/sh\nexec cc -g -fsanitize=address,undefined -fno-sanitize-recover=all "$$@"\n' > $(SANITIZED)/cc
+	chmod +x $(SANITIZED)/cc
+	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	  CC=$(CURDIR)/$(SANITIZED)/cc XDG_CACHE_HOME=$(CURDIR)/$(SANITIZED)/cache \
+	  $(BIN)/python -m pytest tests/engine/test_lockstep.py \
+	  -k "(50_steps or black) and compiled or kernel or sanitizer"
 
 bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py

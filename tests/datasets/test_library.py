@@ -196,3 +196,24 @@ def test_every_entry_of_the_catalogue_is_complete() -> None:
         assert entry.citation
         assert len(entry.mirrors) >= 2
         assert entry.data_spec.classes == len(entry.class_names)
+
+
+def test_a_users_array_is_never_a_trap(empty_data_directory: Path) -> None:
+    """A write past NumPy's flag is the user's own: it ends neither this process nor the truth of the files."""
+    code = """if True:
+        import warnings
+        import torch
+        from digitlab.datasets import load
+        warnings.simplefilter("ignore")  # torch warns that the array is read-only
+        load("mnist")  # into the cache
+        first, second = load("mnist"), load("mnist")
+        for array in (first.train.images, first.train.labels, first.test.images, first.test.labels):
+            assert not array.flags.writeable
+            torch.from_numpy(array)[...] = 9
+            assert (array == 9).all()
+        assert second.train.images.max() == 255
+        assert load("mnist").train.images.max() == 255
+        print("alive")
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "alive\n", done.stderr

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,11 @@ import torch
 
 from digitlab import lab
 from digitlab.datasets import Dataset
+from digitlab.datasets.dataset import LabelledImages
 from digitlab.engine import reference
 from digitlab.engine.lockstep import cohort_key, train_cohort
 from digitlab.engine.lockstep import train as lockstep
+from digitlab.engine.lockstep.compiled import _PLACES_BEYOND, CompiledMembers, _Packed, aligned
 from digitlab.engine.lockstep.compiler import kernel
 from digitlab.engine.lockstep.members import Part
 from digitlab.engine.lockstep.stacked import StackedMembers
@@ -371,59 +372,97 @@ def test_what_may_differ_within_a_cohort(default_spec: RunSpec) -> None:
     assert all(cohort_key(lab.make_spec(default_spec, **wishes)) != key for wishes in may_not)
 
 
-# --- the kernel's making ---
+# --- the kernel's places ---
 
 
-def _in_a_process(code: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-ASK = "from digitlab.engine.lockstep.compiler import kernel; print(kernel('float32') is not None)"
-
-
-def test_without_a_compiler_there_is_no_kernel(tmp_path: Path) -> None:
-    assert _in_a_process(ASK, PATH=str(tmp_path), CC="", XDG_CACHE_HOME=str(tmp_path)) == "False"
-    assert _in_a_process(ASK, DIGITLAB_KERNEL="torch") == "False"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="XDG_CACHE_HOME is Linux's")
-def test_the_kernel_is_built_once_and_again_when_it_is_damaged(tmp_path: Path) -> None:
-    if kernel("float32") is None:
-        pytest.skip("no C compiler on this machine")
-    assert _in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path)) == "True"
-    (built,) = tmp_path.rglob("*.so")
-    before = built.stat().st_mtime_ns
-    assert _in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path), PATH=os.environ["PATH"]) == "True"
-    assert built.stat().st_mtime_ns == before
-    built.write_bytes(b"no library")
-    assert _in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path)) == "True"
-    blocked = tmp_path / "file"
-    blocked.touch()  # a cache that cannot be made
-    assert _in_a_process(ASK, XDG_CACHE_HOME=str(blocked)) == "True"
-    failing = tmp_path / "cc"
-    failing.write_text("#!/bin/sh\nexit 1\n")
-    failing.chmod(0o755)
-    assert _in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path), CC=str(failing)) == "False"
-
-
-def test_the_kernel_keeps_to_its_places() -> None:
-    """Its scratch and its lists end where it says: what lies behind stays as it was."""
-    library = kernel("float32")
+def compiled(spec: RunSpec, dataset: Dataset) -> CompiledMembers:
+    library = kernel(spec.precision)
     if library is None:
         pytest.skip("no C compiler on this machine")
-    images = np.full((3, 784), 255, np.uint8)
-    positions, table = np.arange(3), np.linspace(0, 1, 256, dtype=np.float32)
-    start = np.empty(4, np.int64)
-    pixel, value = np.full(3 * 784 + 16, -7, np.int32), np.full(3 * 784 + 16, -7, np.float32)
-    arrays = (images, positions, table, start, pixel, value)
-    pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
-    library.pack(*pointers[:2], ctypes.c_int64(3), *pointers[2:])
-    assert start.tolist() == [0, 784, 1568, 2352]
-    assert (value[:2352] == 1).all()
-    assert (pixel[:2352] == np.tile(np.arange(784), 3)).all()
-    assert (pixel[2352 + 8 :] == -7).all()
-    assert (value[2352 + 8 :] == -7).all()
+    return CompiledMembers([spec], dataset, library)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("hidden", [(), (30,), (100, 100), (7, 5, 9)], ids=str)
+def test_the_kernel_keeps_to_its_scratch_and_its_lists(mnist: Dataset, hidden: Any, precision: Any) -> None:
+    """Of images without a black pixel, which fill the lists; what lies behind them stays as it was."""
+    white = LabelledImages(np.full_like(mnist.train.images, 255), mnist.train.labels)
+    spec = lab.make_spec(hidden=hidden, precision=precision, batch_size=300, validation_size=700, steps=3)
+    members = compiled(spec, Dataset(mnist.entry, white, mnist.test))
+    table = np.linspace(0, 1, 256, dtype=precision)
+    capacity, scratch_numbers = 900, len(members._scratch)
+    assert len(members._packed._label) == capacity
+    more = _Packed(members._kernel, table, capacity=1000, batch_capacity=5, largest=500, classes=10)
+    scratch = aligned(scratch_numbers + 5_000, spec.precision)
+    for array in (*more._lists, scratch):
+        array[...] = 77
+    members._packed, members._scratch = more, scratch
+    members._members[0].network.scratch = scratch.ctypes.data
+    members.train(range(3))
+    members.evaluate("validation")
+    assert (scratch[scratch_numbers:] == 77).all()
+    assert (scratch[:scratch_numbers] != 77).any()
+    places = capacity * 784
+    assert more._start[capacity] == places
+    assert (more._value[:places] == 1).all()
+    for array, end in (
+        (more._start, capacity + 1),
+        (more._pixel, places + _PLACES_BEYOND),
+        (more._value, places + _PLACES_BEYOND),
+        (more._pixel_start, 3),
+        (more._example, places),
+        (more._pixel_value, places),
+        (more._label, capacity),
+    ):
+        assert (array[end:] == 77).all()
+
+
+def test_more_than_the_lists_hold_is_refused_before_the_kernel_is_called(mnist: Dataset) -> None:
+    spec = lab.make_spec(batch_size=100, steps=15)
+    with pytest.raises(ValueError, match="1,500 examples at once do not fit lists for 1,000"):
+        compiled(spec, mnist).train(range(15))
+    with pytest.raises(ValueError, match="20 steps asked for, and the run has 15 left"):
+        compiled(spec, mnist).train(range(20))
+    packed = compiled(spec, mnist)._packed
+    packed.fill(mnist.train, np.arange(600))
+    with pytest.raises(ValueError, match="12 batches at once do not fit lists for 10"):
+        packed.fill_pixels(np.arange(13, dtype=np.int64) * 50)
+    with pytest.raises(ValueError, match="batches of 600 to 600 examples, not 1 to 500"):
+        packed.fill_pixels(np.array([0, 600]))
+    with pytest.raises(ValueError, match="batches of examples 0 to 700 of 600"):
+        packed.fill_pixels(np.array([0, 350, 700]))
+
+
+def test_what_the_kernel_cannot_read_is_refused_before_it_is_called(mnist: Dataset) -> None:
+    packed = compiled(lab.make_spec(steps=1), mnist)._packed
+    images, labels = mnist.train.images[:20], mnist.train.labels[:20]
+    with pytest.raises(ValueError, match="positions 0 to 20 of 20 images"):
+        packed.fill(LabelledImages(images, labels), np.arange(21))
+    with pytest.raises(ValueError, match="positions -1 to -1 of 20 images"):
+        packed.fill(LabelledImages(images, labels), np.array([-1]))
+    with pytest.raises(ValueError, match=r"images of shape \(10, 28, 28\) for 20 labels"):
+        packed.fill(LabelledImages(images[:10], labels), np.arange(5))
+    with pytest.raises(ValueError, match="label 10 of 10 classes"):
+        packed.fill(LabelledImages(images, np.full_like(labels, 10)), np.arange(5))
+    with pytest.raises(ctypes.ArgumentError, match="array must have data type uint8"):
+        packed.fill(LabelledImages(images.astype(np.float32), labels), np.arange(5))
+    with pytest.raises(ctypes.ArgumentError, match="C_CONTIGUOUS"):
+        packed.fill(LabelledImages(images[:, :, ::-1], labels), np.arange(5))
+
+
+@pytest.mark.skipif("libasan" not in os.environ.get("LD_PRELOAD", ""), reason="for `make sanitize`")
+def test_the_sanitizer_sees_a_scratch_that_is_too_small() -> None:
+    code = """if True:
+        from digitlab import lab
+        from digitlab.datasets import load
+        from digitlab.engine.lockstep.compiled import CompiledMembers, aligned
+        from digitlab.engine.lockstep.compiler import kernel
+        members = CompiledMembers([lab.make_spec(hidden=(50,), steps=1)], load("mnist"), kernel("float32"))
+        scratch = aligned(16, "float32")
+        members._members[0].network.scratch = scratch.ctypes.data
+        members.train(range(1))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "heap-buffer-overflow" in done.stderr
+    assert "kernel" in done.stderr

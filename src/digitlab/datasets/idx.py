@@ -115,12 +115,13 @@ class IdxFile:
             raise self.fault(f"{len(payload):,} bytes", f"{expected_bytes:,} as its header promises")
 
     def parse(self, payload: bytes | memoryview) -> UInt8[np.ndarray, "n ..."]:
-        """The payload as an array that shares its memory: images [n, 28, 28] or labels [n].
+        """The payload as a read-only array that shares its memory: images [n, 28, 28] or labels [n].
 
         Raises DataError when header or length are wrong.
         """
         self._check_length(payload, self._promised_bytes(payload))
         items = np.frombuffer(payload, np.uint8, offset=_HEADER_BYTES[self.kind])  # [n * 784] or [n]
+        items.flags.writeable = False
         return items.reshape(-1, *_IMAGE_SIDES) if self.kind == "images" else items
 
     def check_labels(self, labels: UInt8[np.ndarray, "n"], class_count: int) -> None:

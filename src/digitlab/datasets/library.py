@@ -92,7 +92,9 @@ def prove(
 
 def _map_file(file: IdxFile) -> memoryview:
     try:
-        return np.memmap(file.path, np.uint8, mode="r").data
+        # Copy on write: torch writes to arrays that are marked read-only, and a write to a map for reading
+        # kills the process. What is written stays in this process; pages that are only read are shared.
+        return np.memmap(file.path, np.uint8, mode="c").data
     except FileNotFoundError:
         raise file.fault("no such file", f"an IDX file of {file.kind}") from None
     except (OSError, ValueError) as error:  # ValueError: an empty file

@@ -22,6 +22,7 @@ from typing import IO, cast
 
 import digitlab
 from digitlab.dispatch.worker import Reply
+from digitlab.engine.lockstep.compiler import for_workers
 from digitlab.errors import RunError
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
@@ -55,10 +56,12 @@ def train_cohorts(
     done: queue.SimpleQueue[tuple[Specs, Reply]] = queue.SimpleQueue()
     for cohort in cohorts:
         orders.put(cohort)
+    # Found or built once, before there are workers: they would all build it, or wait for the same compiler.
+    kernels = for_workers({spec.precision for specs in cohorts for spec in specs}) if device == "cpu" else {}
     under_way, failures = len(cohorts), Counter[str]()
     crew: list[_Worker] = []
     try:
-        crew.extend(_Worker(orders, done, device) for _ in range(min(workers, len(cohorts))))
+        crew.extend(_Worker(orders, done, device, kernels) for _ in range(min(workers, len(cohorts))))
         while under_way:
             try:
                 specs, (results, cause) = done.get(timeout=_SECONDS_TO_NOTICE)
@@ -102,8 +105,9 @@ class _Worker:
         orders: "queue.SimpleQueue[Specs | None]",
         done: "queue.SimpleQueue[tuple[Specs, Reply]]",
         device: str,
+        kernels: dict[str, str],
     ) -> None:
-        self._orders, self._done, self._device = orders, done, device
+        self._orders, self._done, self._device, self._kernels = orders, done, device, kernels
         self._errors = _file_for_last_words()
         self._process = self._start()
         self._is_ending = False
@@ -149,7 +153,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                env=environment | {"PYTHONPATH": os.pathsep.join(paths)},
+                env=environment | self._kernels | {"PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,  # Ctrl-C in the terminal is for us alone
             )
         except OSError as error:

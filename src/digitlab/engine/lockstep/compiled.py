@@ -61,20 +61,29 @@ class _Batches(ctypes.Structure):
 
 
 class _Kernel:
-    """The functions of kernel.c, with their types."""
+    """The functions of kernel.c, with their types.
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        pointer, number = ctypes.c_void_p, ctypes.c_int64
+    Arrays are given as arrays: ctypes raises ArgumentError when one has another type than the kernel reads,
+    or gaps. How long they are is for the callers to check.
+    """
+
+    def __init__(self, library: ctypes.CDLL, precision: Precision) -> None:
+        number, real = ctypes.c_int64, ctypes.c_double
+        reals, doubles = _array_of(precision), _array_of("float64")
+        integers, indices, bytes_ = _array_of("int64"), _array_of("int32"), _array_of("uint8")
         network, packed = ctypes.POINTER(_Network), ctypes.POINTER(_Batches)
         self.lanes = self._typed(library.lanes, number, [])
         self.scratch_numbers = self._typed(library.scratch_numbers, number, [network, number])
-        self.pack = self._typed(library.pack, number, [pointer, pointer, number, *[pointer] * 4])
-        self.pack_pixels = self._typed(library.pack_pixels, None, [pointer, number, *[pointer] * 6])
-        arguments: list[type] = [network, packed, pointer, number, number, pointer, pointer, pointer]
-        self.train = self._typed(library.train, number, arguments)
-        self.evaluate = self._typed(
-            library.evaluate, ctypes.c_double, [network, packed, number, pointer, pointer]
+        self.pack = self._typed(
+            library.pack, number, [bytes_, integers, number, reals, integers, indices, reals]
         )
+        self.pack_pixels = self._typed(
+            library.pack_pixels, None, [integers, number, integers, indices, reals, integers, indices, reals]
+        )
+        self.train = self._typed(
+            library.train, number, [network, packed, integers, number, number, doubles, doubles, integers]
+        )
+        self.evaluate = self._typed(library.evaluate, real, [network, packed, number, bytes_, doubles])
 
     @staticmethod
     def _typed(
@@ -84,11 +93,29 @@ class _Kernel:
         return function
 
 
-class _Packed:
-    """Lists of what is not black, of at most `capacity` examples in at most `batch_capacity` batches."""
+def _array_of(dtype: str) -> type:
+    return np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS")
 
-    def __init__(self, kernel: _Kernel, table: np.ndarray, capacity: int, batch_capacity: int) -> None:
+
+class _Packed:
+    """Lists of what is not black, of at most `capacity` examples in at most `batch_capacity` batches.
+
+    largest: examples of a batch, at most
+    classes: labels are 0 … classes − 1
+    """
+
+    def __init__(
+        self,
+        kernel: _Kernel,
+        table: np.ndarray,
+        *,
+        capacity: int,
+        batch_capacity: int,
+        largest: int,
+        classes: int,
+    ) -> None:
         self._kernel, self._table = kernel, table - table[0]
+        self._largest, self._classes, self._count = largest, classes, 0
         # np.empty: only what the images fill is ever touched, a fifth of it for MNIST.
         places = capacity * INPUT_SIZE + _PLACES_BEYOND
         self._start = np.empty(capacity + 1, np.int64)
@@ -107,31 +134,45 @@ class _Packed:
         self.batches = _Batches(*(array.ctypes.data for array in self._lists), float(table[0]))
 
     def fill(self, images: LabelledImages, positions: Int64[np.ndarray, "n"]) -> None:
-        """Pack the images at these positions, by example."""
-        count = len(positions)
+        """Pack the images at these positions, by example.
+
+        Raises ValueError when they do not fit, are positions of no image, or have labels of no class.
+        """
+        count, capacity = len(positions), len(self._label)
+        if count > capacity:
+            raise ValueError(f"{count:,} examples at once do not fit lists for {capacity:,}")
+        if images.images.size != len(images) * INPUT_SIZE:
+            raise ValueError(f"images of shape {images.images.shape} for {len(images):,} labels")
+        if not 0 <= positions.min() <= positions.max() < len(images):
+            raise ValueError(f"positions {positions.min()} to {positions.max()} of {len(images):,} images")
         positions = np.ascontiguousarray(positions, np.int64)
-        self._kernel.pack(
-            images.images.ctypes.data,
-            positions.ctypes.data,
-            count,
-            self._table.ctypes.data,
-            self._start.ctypes.data,
-            self._pixel.ctypes.data,
-            self._value.ctypes.data,
-        )
-        self._label[:count] = images.labels[positions]
+        labels = images.labels[positions]
+        if labels.max() >= self._classes:
+            raise ValueError(f"label {labels.max()} of {self._classes} classes")
+        self._kernel.pack(images.images, positions, count, self._table, self._start, self._pixel, self._value)
+        self._label[:count], self._count = labels, count
 
     def fill_pixels(self, batch_start: Int64[np.ndarray, "batches+1"]) -> None:
-        """Pack what `fill` packed by pixel too, batch by batch."""
+        """Pack what `fill` packed by pixel too, batch by batch.
+
+        Raises ValueError when there are more batches, or larger ones, than there is room for.
+        """
+        count, capacity, sizes = len(batch_start) - 1, len(self._pixel_start), np.diff(batch_start)
+        if count > capacity:
+            raise ValueError(f"{count:,} batches at once do not fit lists for {capacity:,}")
+        if not 0 < sizes.min() <= sizes.max() <= self._largest:
+            raise ValueError(f"batches of {sizes.min()} to {sizes.max()} examples, not 1 to {self._largest}")
+        if batch_start[0] != 0 or batch_start[-1] != self._count:
+            raise ValueError(f"batches of examples {batch_start[0]} to {batch_start[-1]} of {self._count}")
         self._kernel.pack_pixels(
-            batch_start.ctypes.data,
-            len(batch_start) - 1,
-            self._start.ctypes.data,
-            self._pixel.ctypes.data,
-            self._value.ctypes.data,
-            self._pixel_start.ctypes.data,
-            self._example.ctypes.data,
-            self._pixel_value.ctypes.data,
+            batch_start,
+            count,
+            self._start,
+            self._pixel,
+            self._value,
+            self._pixel_start,
+            self._example,
+            self._pixel_value,
         )
 
 
@@ -205,7 +246,7 @@ class CompiledMembers:
     """Members that train one after the other in the compiled kernel; see `Members`."""
 
     def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, library: ctypes.CDLL) -> None:
-        self._kernel = _Kernel(library)
+        self._kernel = _Kernel(library, specs[0].precision)
         self._dataset = dataset
         spec = specs[0]  # what follows is the same for all
         table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
@@ -215,10 +256,17 @@ class CompiledMembers:
         self._orders = {spec.seed: batches(spec) for spec in specs}
         block = block_steps(spec)
         examples = max(min(block, spec.step_count) * spec.batch_size, EVALUATION_CHUNK)
-        self._packed = _Packed(self._kernel, table, examples, block)
         largest = max(spec.batch_size, EVALUATION_CHUNK)
-        network = ctypes.byref(self._members[0].network)
-        self._scratch = aligned(self._kernel.scratch_numbers(network, largest), spec.precision)
+        self._packed = _Packed(
+            self._kernel,
+            table,
+            capacity=examples,
+            batch_capacity=block,
+            largest=largest,
+            classes=spec.data.classes,
+        )
+        numbers = max(self._kernel.scratch_numbers(member.network, largest) for member in self._members)
+        self._scratch = aligned(numbers, spec.precision)
         for member in self._members:
             member.network.scratch = self._scratch.ctypes.data
 
@@ -228,6 +276,8 @@ class CompiledMembers:
         for seed, order in self._orders.items():
             members = [i for i, member in enumerate(self._members) if member.spec.seed == seed]
             block = list(islice(order, len(steps)))
+            if len(block) < len(steps):
+                raise ValueError(f"{len(steps)} steps asked for, and the run has {len(block)} left")
             start = np.cumsum([0, *map(len, block)], dtype=np.int64)
             if members:
                 self._packed.fill(self._dataset.train, self._splits[seed].train[np.concatenate(block)])
@@ -242,12 +292,12 @@ class CompiledMembers:
         made = self._kernel.train(
             member.network,
             self._packed.batches,
-            batch_start.ctypes.data,
+            batch_start,
             len(steps),
             steps.start,
-            rates.ctypes.data,
-            losses.ctypes.data,
-            right.ctypes.data,
+            rates,
+            losses,
+            right,
         )
         accuracy = right[made - 1] / (batch_start[made] - batch_start[made - 1])
         return Losses(losses[:made].tolist(), float(accuracy))
@@ -283,8 +333,8 @@ class CompiledMembers:
                     self._members[i].network,
                     self._packed.batches,
                     len(chunk),
-                    predicted[k, first:].ctypes.data,
-                    peaks[k].ctypes.data,
+                    predicted[k, first:],
+                    peaks[k],
                 )
         labels = images.labels[positions]
         return [

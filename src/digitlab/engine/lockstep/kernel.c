@@ -30,7 +30,7 @@ typedef REAL real;
 #else
 #define VECTOR_BYTES 32
 #endif
-#define LANES ((long)(VECTOR_BYTES / sizeof(real)))
+#define LANES ((int64_t)(VECTOR_BYTES / sizeof(real)))
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef __typeof__((vec){0} < (vec){0}) mask;
 
@@ -65,9 +65,16 @@ typedef struct {
     double black;           /* the input that a black pixel makes */
 } batches;
 
-INLINE long vectors(long units) { return (units + LANES - 1) / LANES; }
+INLINE int64_t vectors(int64_t units) { return (units + LANES - 1) / LANES; }
 
-long lanes(void) { return LANES; }
+#ifndef BUILT_BY
+#define BUILT_BY "unknown"
+#endif
+
+/* Which compiler made this, in its own words. */
+const char *built_by(void) { return BUILT_BY; }
+
+int64_t lanes(void) { return LANES; }
 
 /* ---- Products ---- */
 
@@ -81,11 +88,11 @@ long lanes(void) { return LANES; }
 #endif
 
 /* sum over i of weight[i] * rows[index[i]], for T vectors of each row; C partial sums hide the latency. */
-INLINE void weighted_sum(const int T, const int C, vec *restrict sum, const vec *restrict rows, long stride,
-                         const int32_t *restrict index, const real *restrict weight, long n) {
+INLINE void weighted_sum(const int T, const int C, vec *restrict sum, const vec *restrict rows, int64_t stride,
+                         const int32_t *restrict index, const real *restrict weight, int64_t n) {
     vec part[MOST_SUMS];
     UNROLL for (int s = 0; s < C * T; s++) part[s] = (vec){0};
-    long i = 0;
+    int64_t i = 0;
     for (; i + C <= n; i += C) {
         UNROLL for (int c = 0; c < C; c++) {
             const vec *row = rows + index[i + c] * stride;
@@ -105,10 +112,10 @@ INLINE void weighted_sum(const int T, const int C, vec *restrict sum, const vec 
     }
 }
 
-static void sparse_row(vec *restrict sum, long width, const vec *restrict rows, const int32_t *restrict index,
-                       const real *restrict weight, long n) {
-    for (long t = 0; t < width;) {
-        const long left = width - t;
+static void sparse_row(vec *restrict sum, int64_t width, const vec *restrict rows, const int32_t *restrict index,
+                       const real *restrict weight, int64_t n) {
+    for (int64_t t = 0; t < width;) {
+        const int64_t left = width - t;
         switch (left <= MOST_SUMS ? left : left < 24 ? (left + 1) / 2 : 12) {
 #define CASE(T, C) case T: weighted_sum(T, C, sum + t, rows + t, width, index, weight, n); t += T; break;
         CASE(1, 8) CASE(2, 4) CASE(3, 4) CASE(4, 2) CASE(5, 2) CASE(6, 2) CASE(7, 1) CASE(8, 1) CASE(9, 1)
@@ -119,11 +126,11 @@ static void sparse_row(vec *restrict sum, long width, const vec *restrict rows, 
 }
 
 /* out[r] = sum over k of a[r, k] * b[k] for R rows and T vectors. */
-INLINE void product_tile(const int R, const int T, vec *restrict out, long stride, const real *restrict a,
-                         long a_row, long a_column, const vec *restrict b, long n) {
+INLINE void product_tile(const int R, const int T, vec *restrict out, int64_t stride, const real *restrict a,
+                         int64_t a_row, int64_t a_column, const vec *restrict b, int64_t n) {
     vec sum[MOST_SUMS];
     UNROLL for (int s = 0; s < R * T; s++) sum[s] = (vec){0};
-    for (long k = 0; k < n; k++) {
+    for (int64_t k = 0; k < n; k++) {
         vec row[MOST_SUMS];
         UNROLL for (int t = 0; t < T; t++) { row[t] = b[k * stride + t]; IN_REGISTER(row[t]); }
         UNROLL for (int r = 0; r < R; r++) {
@@ -135,11 +142,11 @@ INLINE void product_tile(const int R, const int T, vec *restrict out, long strid
         UNROLL for (int t = 0; t < T; t++) out[r * stride + t] = sum[r * T + t];
 }
 
-static void product(vec *restrict out, long rows, long width, const real *restrict a, long a_row,
-                    long a_column, const vec *restrict b, long n) {
-    for (long t = 0; t < width;) {
-        const long left = width - t, tile = left == 4 ? 2 : left < 3 ? left : 3;
-        long r = 0;
+static void product(vec *restrict out, int64_t rows, int64_t width, const real *restrict a, int64_t a_row,
+                    int64_t a_column, const vec *restrict b, int64_t n) {
+    for (int64_t t = 0; t < width;) {
+        const int64_t left = width - t, tile = left == 4 ? 2 : left < 3 ? left : 3;
+        int64_t r = 0;
         for (; r + 4 <= rows; r += 4) {
             const real *first = a + r * a_row;
             if (tile == 3) product_tile(4, 3, out + r * width + t, width, first, a_row, a_column, b + t, n);
@@ -164,17 +171,17 @@ typedef struct { real rate, decay, beta1, beta2, epsilon, correction1, correctio
 
 INLINE vec root(vec x) {
     vec y;
-    UNROLL for (long i = 0; i < LANES; i++) y[i] = sizeof(real) == 4 ? (real)sqrtf((float)x[i]) : (real)sqrt((double)x[i]);
+    UNROLL for (int64_t i = 0; i < LANES; i++) y[i] = sizeof(real) == 4 ? (real)sqrtf((float)x[i]) : (real)sqrt((double)x[i]);
     return y;
 }
 
-static void update(const rule *by, vec *restrict w, vec *restrict m, vec *restrict v, const vec *restrict g, long n) {
+static void update(const rule *by, vec *restrict w, vec *restrict m, vec *restrict v, const vec *restrict g, int64_t n) {
     const real rate = by->rate, decay = by->decay, b1 = by->beta1, b2 = by->beta2;
     if (by->kind == SGD) {
-        if (decay == 0) for (long t = 0; t < n; t++) w[t] -= rate * g[t];
-        else for (long t = 0; t < n; t++) w[t] -= rate * (g[t] + decay * w[t]);
+        if (decay == 0) for (int64_t t = 0; t < n; t++) w[t] -= rate * g[t];
+        else for (int64_t t = 0; t < n; t++) w[t] -= rate * (g[t] + decay * w[t]);
     } else if (by->kind <= NESTEROV) {
-        for (long t = 0; t < n; t++) {
+        for (int64_t t = 0; t < n; t++) {
             const vec slope = g[t] + decay * w[t];
             const vec velocity = by->first ? slope : b1 * m[t] + slope;
             m[t] = velocity;
@@ -183,7 +190,7 @@ static void update(const rule *by, vec *restrict w, vec *restrict m, vec *restri
     } else {
         const real shrink = by->kind == ADAMW ? 1 - rate * decay : 1, coupled = by->kind == ADAM ? decay : 0;
         const real pace = rate / by->correction1;
-        for (long t = 0; t < n; t++) {
+        for (int64_t t = 0; t < n; t++) {
             const vec old = w[t] * shrink, slope = g[t] + coupled * old;
             m[t] += (1 - b1) * (slope - m[t]);
             v[t] = b2 * v[t] + (1 - b2) * slope * slope;
@@ -197,8 +204,8 @@ static void update(const rule *by, vec *restrict w, vec *restrict m, vec *restri
 /* What is not black in n images; returns how many pixels that is. The lists need 8 places beyond. */
 int64_t pack(const uint8_t *restrict images, const int64_t *restrict positions, int64_t n,
           const real *restrict table, int64_t *restrict start, int32_t *restrict pixel, real *restrict value) {
-    long k = 0;
-    for (long i = 0; i < n; i++) {
+    int64_t k = 0;
+    for (int64_t i = 0; i < n; i++) {
         const uint8_t *image = images + positions[i] * PIXELS;
         start[i] = k;
         for (int p = 0; p < PIXELS; p += 8) {
@@ -237,23 +244,37 @@ void pack_pixels(const int64_t *restrict batch_start, int64_t count, const int64
 
 /* ---- Passes ---- */
 
-INLINE long layer_numbers(const network *net, long l) { return (net->sizes[l] + 1) * vectors(net->sizes[l + 1]); }
+/* Scratch begins with two rows that are as wide as the widest layer. */
+#define ROWS 2
+
+INLINE int64_t widest(const network *net) {
+    int64_t most = 0;
+    for (int64_t l = 0; l < net->layers; l++) {
+        const int64_t width = vectors(net->sizes[l + 1]);
+        most = width > most ? width : most;
+    }
+    return most;
+}
+
+INLINE vec *row_of_scratch(const network *net, int64_t row) { return (vec *)net->scratch + row * widest(net); }
+
+INLINE int64_t layer_numbers(const network *net, int64_t l) { return (net->sizes[l] + 1) * vectors(net->sizes[l + 1]); }
 
 /* z of the first layer, or its activations, from the lists of n examples. */
 static void first_layer(const network *net, const batches *in, int64_t from, int64_t n, vec *restrict out) {
-    const long width = vectors(net->sizes[1]);
+    const int64_t width = vectors(net->sizes[1]);
     const vec *weights = (vec *)net->parameters, *bias = weights + PIXELS * width;
-    vec base[width];
-    for (long t = 0; t < width; t++) base[t] = bias[t];
+    vec *restrict base = row_of_scratch(net, 0);
+    for (int64_t t = 0; t < width; t++) base[t] = bias[t];
     if (in->black != 0)
-        for (long p = 0; p < PIXELS; p++)
-            for (long t = 0; t < width; t++) base[t] += (real)in->black * weights[p * width + t];
+        for (int64_t p = 0; p < PIXELS; p++)
+            for (int64_t t = 0; t < width; t++) base[t] += (real)in->black * weights[p * width + t];
     for (int64_t b = 0; b < n; b++) {
         const int64_t start = in->example_start[from + b], end = in->example_start[from + b + 1];
         vec *row = out + b * width;
         sparse_row(row, width, weights, in->pixel + start, in->value + start, end - start);
-        if (net->layers > 1) for (long t = 0; t < width; t++) row[t] = relu(row[t] + base[t]);
-        else for (long t = 0; t < width; t++) row[t] += base[t];
+        if (net->layers > 1) for (int64_t t = 0; t < width; t++) row[t] = relu(row[t] + base[t]);
+        else for (int64_t t = 0; t < width; t++) row[t] += base[t];
     }
 }
 
@@ -261,13 +282,13 @@ static void first_layer(const network *net, const batches *in, int64_t from, int
 static void forward(const network *net, const batches *in, int64_t from, int64_t n, vec **activations) {
     first_layer(net, in, from, n, activations[0]);
     const vec *weights = (vec *)net->parameters + layer_numbers(net, 0);
-    for (long l = 1; l < net->layers; l++) {
-        const long inputs = net->sizes[l], width = vectors(net->sizes[l + 1]);
+    for (int64_t l = 1; l < net->layers; l++) {
+        const int64_t inputs = net->sizes[l], width = vectors(net->sizes[l + 1]);
         const vec *bias = weights + inputs * width;
         vec *out = activations[l];
         product(out, n, width, (real *)activations[l - 1], vectors(inputs) * LANES, 1, weights, inputs);
         for (int64_t b = 0; b < n; b++)
-            for (long t = 0; t < width; t++) {
+            for (int64_t t = 0; t < width; t++) {
                 const vec z = out[b * width + t] + bias[t];
                 out[b * width + t] = l + 1 < net->layers ? relu(z) : z;
             }
@@ -276,13 +297,13 @@ static void forward(const network *net, const batches *in, int64_t from, int64_t
 }
 
 /* Cross-entropy of one example. The logits become exp(z - max), of which *sum is the sum. */
-static real cross_entropy(real *z, long classes, long label, real *sum, long *likeliest) {
+static real cross_entropy(real *z, int64_t classes, int64_t label, real *sum, int64_t *likeliest) {
     real top = z[0], total = 0;
     *likeliest = 0;
-    for (long c = 1; c < classes; c++)
+    for (int64_t c = 1; c < classes; c++)
         if (z[c] > top || z[c] != z[c]) top = z[*likeliest = c]; /* what is not a number stays */
     const real short_of = top - z[label];
-    for (long c = 0; c < classes; c++) {
+    for (int64_t c = 0; c < classes; c++) {
         z[c] = sizeof(real) == 4 ? (real)expf((float)(z[c] - top)) : (real)exp((double)(z[c] - top));
         total += z[c];
     }
@@ -292,8 +313,8 @@ static real cross_entropy(real *z, long classes, long label, real *sum, long *li
 
 /* Where the activations of n examples lie in scratch, layer after layer; returns their end. */
 static vec *places(const network *net, int64_t n, vec **activations) {
-    vec *at = (vec *)net->scratch;
-    for (long l = 0; l < net->layers; l++) {
+    vec *at = row_of_scratch(net, ROWS);
+    for (int64_t l = 0; l < net->layers; l++) {
         activations[l] = at;
         at += n * vectors(net->sizes[l + 1]);
     }
@@ -302,29 +323,29 @@ static vec *places(const network *net, int64_t n, vec **activations) {
 
 /* Numbers of scratch that batches of n examples need. */
 int64_t scratch_numbers(const network *net, int64_t n) {
-    long activations = 0, backward = 0;
-    for (long l = 0; l < net->layers; l++) {
-        const long inputs = net->sizes[l], in_width = vectors(inputs), units = net->sizes[l + 1];
+    int64_t activations = 0, backward = 0;
+    for (int64_t l = 0; l < net->layers; l++) {
+        const int64_t inputs = net->sizes[l], in_width = vectors(inputs), units = net->sizes[l + 1];
         activations += n * vectors(units);
-        const long here = l ? units * in_width + n * in_width + inputs * vectors(units) : 0;
+        const int64_t here = l ? units * in_width + n * in_width + inputs * vectors(units) : 0;
         backward = here > backward ? here : backward;
     }
-    return (activations + backward) * LANES;
+    return (ROWS * widest(net) + activations + backward) * LANES;
 }
 
 /* Logits become deltas; returns the mean loss, and counts the examples that are classified rightly. */
-static double output_deltas(vec *logits, long classes, const uint8_t *labels, int64_t n, int64_t *right) {
-    const long width = vectors(classes);
+static double output_deltas(vec *logits, int64_t classes, const uint8_t *labels, int64_t n, int64_t *right) {
+    const int64_t width = vectors(classes);
     double loss = 0;
     *right = 0;
     for (int64_t b = 0; b < n; b++) {
         real *z = (real *)(logits + b * width), sum;
-        long likeliest;
+        int64_t likeliest;
         loss += cross_entropy(z, classes, labels[b], &sum, &likeliest);
         *right += likeliest == labels[b];
-        for (long c = classes; c < width * LANES; c++) z[c] = 0;
+        for (int64_t c = classes; c < width * LANES; c++) z[c] = 0;
         const real share = 1 / (sum * n);
-        for (long t = 0; t < width; t++) logits[b * width + t] *= share;
+        for (int64_t t = 0; t < width; t++) logits[b * width + t] *= share;
         z[labels[b]] -= (real)1 / n;
     }
     return loss / n;
@@ -333,55 +354,55 @@ static double output_deltas(vec *logits, long classes, const uint8_t *labels, in
 /* Weights and their moments, of one layer. */
 typedef struct { vec *w, *m, *v; } place;
 
-static place layer_place(const network *net, long layer) {
-    long at = 0;
-    for (long l = 0; l < layer; l++) at += layer_numbers(net, l);
+static place layer_place(const network *net, int64_t layer) {
+    int64_t at = 0;
+    for (int64_t l = 0; l < layer; l++) at += layer_numbers(net, l);
     vec *m = (vec *)net->first_moment, *v = (vec *)net->second_moment;
     return (place){(vec *)net->parameters + at, m ? m + at : 0, v ? v + at : 0};
 }
 
-static void update_at(const rule *by, place p, long at, const vec *gradient, long n) {
+static void update_at(const rule *by, place p, int64_t at, const vec *gradient, int64_t n) {
     update(by, p.w + at, p.m ? p.m + at : 0, p.v ? p.v + at : 0, gradient, n);
 }
 
 /* Gradient and update of the first layer's weights, from the lists by pixel. */
 static void first_layer_update(const network *net, const batches *in, int64_t batch, const rule *by,
                                const vec *delta, const vec *delta_sum) {
-    const long width = vectors(net->sizes[1]);
+    const int64_t width = vectors(net->sizes[1]);
     const place first = layer_place(net, 0);
     const int64_t *start = in->pixel_start + batch * (PIXELS + 1);
     const real black = in->black;
-    vec gradient[width];
-    for (long p = 0; p < PIXELS; p++) {
+    vec *restrict gradient = row_of_scratch(net, 1);
+    for (int64_t p = 0; p < PIXELS; p++) {
         const int64_t k = start[p], count = start[p + 1] - k;
         if (count == 0 && black == 0 && by->kind == SGD && by->decay == 0) continue; /* nothing moves */
         sparse_row(gradient, width, delta, in->example + k, in->pixel_value + k, count);
         if (black != 0)
-            for (long t = 0; t < width; t++) gradient[t] += black * delta_sum[t];
+            for (int64_t t = 0; t < width; t++) gradient[t] += black * delta_sum[t];
         update_at(by, first, p * width, gradient, width);
     }
 }
 
 /* The deltas of the layer before, with the weights as they were; then gradient and update of a later layer's
    weights. The activations of the layer before become its deltas. */
-static void later_layer_update(const network *net, long l, int64_t n, const rule *by, const vec *delta,
+static void later_layer_update(const network *net, int64_t l, int64_t n, const rule *by, const vec *delta,
                                vec *before, vec *scratch) {
-    const long inputs = net->sizes[l], units = net->sizes[l + 1];
-    const long width = vectors(units), in_width = vectors(inputs);
+    const int64_t inputs = net->sizes[l], units = net->sizes[l + 1];
+    const int64_t width = vectors(units), in_width = vectors(inputs);
     const place here = layer_place(net, l);
     vec *turned = scratch, *deltas = turned + units * in_width, *gradient = deltas + n * in_width;
     const real *plain = (real *)here.w;
-    for (long i = 0; i < in_width * LANES; i += LANES)
-        for (long j = 0; j < units; j++) {
+    for (int64_t i = 0; i < in_width * LANES; i += LANES)
+        for (int64_t j = 0; j < units; j++) {
             real *to = (real *)turned + j * in_width * LANES + i;
             const real *from = plain + i * width * LANES + j;
-            if (i + LANES <= inputs) UNROLL for (long k = 0; k < LANES; k++) to[k] = from[k * width * LANES];
-            else for (long k = 0; k < LANES; k++) to[k] = i + k < inputs ? from[k * width * LANES] : 0;
+            if (i + LANES <= inputs) UNROLL for (int64_t k = 0; k < LANES; k++) to[k] = from[k * width * LANES];
+            else for (int64_t k = 0; k < LANES; k++) to[k] = i + k < inputs ? from[k * width * LANES] : 0;
         }
     product(deltas, n, in_width, (real *)delta, width * LANES, 1, turned, units);
     product(gradient, inputs, width, (real *)before, 1, in_width * LANES, delta, n);
     update_at(by, here, 0, gradient, inputs * width);
-    for (long t = 0; t < n * in_width; t++) before[t] = (vec)((mask)deltas[t] & (before[t] > (vec){0}));
+    for (int64_t t = 0; t < n * in_width; t++) before[t] = (vec)((mask)deltas[t] & (before[t] > (vec){0}));
 }
 
 /* Train on the given batches: batch s holds the examples from batch_start[s] on; step0 steps were made
@@ -399,12 +420,12 @@ int64_t train(const network *net, const batches *in, const int64_t *batch_start,
         const rule by = {.kind = net->optimiser, .first = step == 1, .rate = rates[s],
             .decay = net->weight_decay, .beta1 = net->beta1, .beta2 = net->beta2, .epsilon = net->epsilon,
             .correction1 = 1 - pow(net->beta1, step), .correction2 = sqrt(1 - pow(net->beta2, step))};
-        for (long l = net->layers - 1; l >= 0; l--) {
-            const long width = vectors(net->sizes[l + 1]);
-            vec sum[width];
-            for (long t = 0; t < width; t++) sum[t] = (vec){0};
+        for (int64_t l = net->layers - 1; l >= 0; l--) {
+            const int64_t width = vectors(net->sizes[l + 1]);
+            vec *restrict sum = row_of_scratch(net, 0);
+            for (int64_t t = 0; t < width; t++) sum[t] = (vec){0};
             for (int64_t b = 0; b < n; b++)
-                for (long t = 0; t < width; t++) sum[t] += delta[b * width + t];
+                for (int64_t t = 0; t < width; t++) sum[t] += delta[b * width + t];
             if (l == 0) first_layer_update(net, in, s, &by, delta, sum);
             else later_layer_update(net, l, n, &by, delta, activations[l - 1], end);
             update_at(&by, layer_place(net, l), net->sizes[l] * width, sum, width); /* the biases */
@@ -417,18 +438,18 @@ int64_t train(const network *net, const batches *in, const int64_t *batch_start,
 /* Evaluate on n examples: the sum of losses, the likeliest class of each, and the peak of each hidden layer
    (added to what stands there). */
 double evaluate(const network *net, const batches *in, int64_t n, uint8_t *predicted, double *peaks) {
-    const long L = net->layers, width = vectors(net->sizes[L]);
+    const int64_t L = net->layers, width = vectors(net->sizes[L]);
     vec *activations[MAX_LAYERS];
     places(net, n, activations);
     forward(net, in, 0, n, activations);
-    for (long l = 0; l + 1 < L; l++) {
+    for (int64_t l = 0; l + 1 < L; l++) {
         const real *a = (real *)activations[l];
-        for (long k = 0; k < n * vectors(net->sizes[l + 1]) * LANES; k++) peaks[l] = a[k] > peaks[l] ? a[k] : peaks[l];
+        for (int64_t k = 0; k < n * vectors(net->sizes[l + 1]) * LANES; k++) peaks[l] = a[k] > peaks[l] ? a[k] : peaks[l];
     }
     double loss = 0;
     for (int64_t b = 0; b < n; b++) {
         real sum;
-        long likeliest;
+        int64_t likeliest;
         loss += cross_entropy((real *)(activations[L - 1] + b * width), net->sizes[L], in->label[b], &sum, &likeliest);
         predicted[b] = (uint8_t)likeliest;
     }

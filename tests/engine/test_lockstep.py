@@ -465,4 +465,3 @@ def test_the_sanitizer_sees_a_scratch_that_is_too_small() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode != 0
     assert "heap-buffer-overflow" in done.stderr
-    assert "kernel" in done.stderr

@@ -4,15 +4,17 @@ against each other."""
 import ctypes
 import math
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from pydantic import Tag
 
 from digitlab import lab
 from digitlab.datasets import Dataset
@@ -22,14 +24,15 @@ from digitlab.engine.lockstep import cohort_key, train_cohort
 from digitlab.engine.lockstep import train as lockstep
 from digitlab.engine.lockstep.compiled import _PLACES_BEYOND, CompiledMembers, _Packed, aligned
 from digitlab.engine.lockstep.compiler import kernel
-from digitlab.engine.lockstep.members import Part
+from digitlab.engine.lockstep.members import MAY_DIFFER, Part
 from digitlab.engine.lockstep.stacked import StackedMembers
 from digitlab.engine.progress import Progress
 from digitlab.errors import SpecError
 from digitlab.networks import Layer
 from digitlab.result import RunResult
-from digitlab.spec import RunSpec
+from digitlab.spec import SGD, RunSpec, WarmupCosine
 from digitlab.trained import TrainedNetwork
+from digitlab.validation import Part as SpecPart
 from tests.engine.test_reference import GOLDEN, OPTIMISERS
 
 DEPTHS: list[tuple[int, ...]] = [(), (30,), (30, 20), (7, 5, 9)]
@@ -363,13 +366,154 @@ def test_what_is_no_cohort_is_refused(mnist: Dataset) -> None:
     assert train_cohort([], mnist) == []
 
 
-def test_what_may_differ_within_a_cohort(default_spec: RunSpec) -> None:
-    key = cohort_key(default_spec)
-    may: list[Any] = [{"seed": 5}, {"learning_rate": 3.0}, {"momentum": 0.9}, {"weight_decay": 0.1}]
-    may += [{"schedule": "warmup-cosine"}]
-    may_not: list[Any] = [{"hidden": (5,)}, {"batch_size": 50}, {"train_size": 5_000}, {"optimiser": "adam"}]
-    assert all(cohort_key(lab.make_spec(default_spec, **wishes)) == key for wishes in may)
-    assert all(cohort_key(lab.make_spec(default_spec, **wishes)) != key for wishes in may_not)
+# --- what a cohort shares ---
+
+# Two values of every field: each is either free to differ, or shared.
+OTHER_VALUES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    **{
+        f"optimiser.{kind}.{name}": (
+            {"optimiser": {"kind": kind, **more}},
+            {"optimiser": {"kind": kind, **more, name: value}},
+        )
+        for kind, more, values in (
+            ("sgd", {"momentum": 0.5}, {"learning_rate": 0.5, "momentum": 0.9, "nesterov": True}),
+            ("adam", {}, {"learning_rate": 0.5, "beta1": 0.5, "beta2": 0.5, "epsilon": 1e-3}),
+            ("adamw", {}, {"learning_rate": 0.5, "beta1": 0.5, "beta2": 0.5, "epsilon": 1e-3}),
+        )
+        for name, value in (values | {"weight_decay": 0.1}).items()
+    },
+    "optimiser.sgd.kind": ({}, {"optimiser": {"kind": "adam", "learning_rate": 0.01}}),
+    "optimiser.adam.kind": ({"optimiser": {"kind": "adam"}}, {"optimiser": {"kind": "adamw"}}),
+    "optimiser.adamw.kind": ({"optimiser": {"kind": "adamw"}}, {"optimiser": {"kind": "adam"}}),
+    "schedule.constant.kind": ({}, {"schedule": {"kind": "warmup-cosine"}}),
+    "schedule.warmup-cosine.kind": ({"schedule": {"kind": "warmup-cosine"}}, {}),
+    "schedule.warmup-cosine.warmup_steps": (
+        {"schedule": {"kind": "warmup-cosine"}},
+        {"schedule": {"kind": "warmup-cosine", "warmup_steps": 9}},
+    ),
+    "schedule.warmup-cosine.final_fraction": (
+        {"schedule": {"kind": "warmup-cosine"}},
+        {"schedule": {"kind": "warmup-cosine", "final_fraction": 0.5}},
+    ),
+    "budget.epochs": ({"budget": {"epochs": 2}}, {"budget": {"steps": 1_200}}),
+    "budget.steps": ({"budget": {"steps": 1_200}}, {"budget": {"epochs": 2}}),
+    "evaluate_at": (
+        {"budget": {"steps": 10}, "evaluate_at": [5]},
+        {"budget": {"steps": 10}, "evaluate_at": [5, 10]},
+    ),
+    "seed": ({}, {"seed": 5}),
+    "initialisation": ({}, {"initialisation": "he"}),
+    "scaling": ({}, {"scaling": "standard"}),
+    "validation_size": ({"train_size": 1_000}, {"train_size": 1_000, "validation_size": 100}),
+    "train_size": ({"budget": {"steps": 9}}, {"budget": {"steps": 9}, "train_size": 59_950}),
+    "hidden": ({}, {"hidden": (5,)}),
+    "batch_size": ({"budget": {"steps": 9}}, {"budget": {"steps": 9}, "batch_size": 50}),
+    "last_batch": ({}, {"last_batch": "drop"}),
+    "precision": ({}, {"precision": "float64"}),
+    **{
+        f"data.{name}": ({}, {"data": {name: value}})
+        for name, value in (("name", "x"), ("sha256", "0" * 64), ("train_images", 60_001), ("classes", 11))
+    },
+}
+
+
+def fields_of(annotation: Any, place: str = "") -> set[str]:
+    """Path of every field of a model, those of each kind of its parts too."""
+    if isinstance(annotation, type) and issubclass(annotation, SpecPart):
+        fields = annotation.model_fields
+        inner = f"{place}.{fields['kind'].default}." if "kind" in fields else f"{place}." if place else ""
+        return {path for name, f in fields.items() for path in fields_of(f.annotation, f"{inner}{name}")}
+    found = [fields_of(inner, place) for inner in get_args(annotation) if not isinstance(inner, str | Tag)]
+    deeper = {path for paths in found for path in paths if path != place}
+    return deeper or {place}
+
+
+def made(default: RunSpec, changes: dict[str, Any]) -> RunSpec:
+    data = {**default.data.model_dump(), **changes.get("data", {})}
+    return RunSpec.model_validate({"train_size": 60_000, **changes, "data": data})
+
+
+def test_every_field_is_shared_or_named_as_free_to_differ(default_spec: RunSpec) -> None:
+    assert fields_of(RunSpec) == OTHER_VALUES.keys()
+    assert fields_of(RunSpec) >= MAY_DIFFER
+    for path, (one, other) in OTHER_VALUES.items():
+        specs = made(default_spec, one), made(default_spec, other)
+        assert specs[0] != specs[1]
+        assert (cohort_key(specs[0]) == cohort_key(specs[1])) == (path in MAY_DIFFER), path
+
+
+def test_a_field_that_is_added_is_shared(default_spec: RunSpec) -> None:
+    class LaterSGD(SGD):
+        dampening: float = 0.0
+
+    class LaterCosine(WarmupCosine):
+        cycles: int = 1
+
+    class LaterSpec(RunSpec):
+        dropout: float = 0.0
+
+    later = LaterSpec(data=default_spec.data)
+    cosine = later.model_copy(update={"schedule": LaterCosine()})
+    pairs = [
+        (later, later.model_copy(update={"dropout": 0.5})),
+        *(
+            (spec.model_copy(update={part: one}), spec.model_copy(update={part: other}))
+            for spec, part, one, other in (
+                (later, "optimiser", LaterSGD(), LaterSGD(dampening=0.5)),
+                (cosine, "schedule", LaterCosine(), LaterCosine(cycles=2)),
+            )
+        ),
+    ]
+    for one, other in pairs:
+        assert cohort_key(one) == cohort_key(one.model_copy(update={"seed": 9}))
+        assert cohort_key(one) != cohort_key(other)
+
+
+def of_one_cohort(kind: str, draw: random.Random) -> RunSpec:
+    """A run in which everything that may differ is drawn."""
+    optimiser: dict[str, Any] = {"kind": kind, "learning_rate": draw.choice([0.001, 0.02, 0.3])}
+    optimiser["weight_decay"] = draw.choice([0, 0.001, 0.1])
+    if kind == "sgd":
+        optimiser["momentum"] = draw.choice([0, 0.5, 0.9])
+        optimiser["nesterov"] = optimiser["momentum"] > 0 and draw.random() < 0.5
+    else:
+        optimiser |= {"beta1": draw.choice([0, 0.9]), "beta2": draw.choice([0.9, 0.999])}
+        optimiser["epsilon"] = draw.choice([1e-8, 1e-3])
+    cosine = {"kind": "warmup-cosine", "warmup_steps": draw.choice([0, 5]), "final_fraction": draw.random()}
+    return lab.make_spec(
+        {
+            "optimiser": optimiser,
+            "schedule": draw.choice([{"kind": "constant"}, cosine]),
+            "budget": draw.choice([{"epochs": 3}, {"steps": 9}]),
+            "precision": "float64",
+        },
+        seed=draw.randrange(3),
+        initialisation=draw.choice(["torch", "he", "glorot"]),
+        hidden=(12,),
+        train_size=100,
+        batch_size=40,
+        validation_size=100,
+    )
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_members_that_differ_in_all_that_may_train_as_each_does_alone(
+    mnist: Dataset, arithmetic: str, kind: str
+) -> None:
+    draw = random.Random(kind)
+    for _ in range(5):
+        specs = sorted((of_one_cohort(kind, draw) for _ in range(4)), key=lambda spec: spec.seed)
+        assert len({cohort_key(spec) for spec in specs}) == 1
+        assert [bits(*both) for both in train_cohort(specs, mnist)] == [
+            bits(*one(spec, mnist)) for spec in specs
+        ]
+        # As on a GPU: side by side in one product, whose last digits depend on its shape.
+        together = StackedMembers(specs, mnist, torch.device("cpu"))
+        together.train(range(9))
+        for place, spec in enumerate(specs):
+            np.testing.assert_allclose(
+                flat(together.layers(place)), flat(one(spec, mnist)[1].layers), rtol=1e-7, atol=1e-9
+            )
 
 
 # --- the kernel's places ---

@@ -1,5 +1,8 @@
 """What the store's tests share: real results, and the backends that the contract is held against."""
 
+import json
+import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 from digitlab import lab
 from digitlab.datasets import Dataset
 from digitlab.result import RunResult
-from digitlab.store import Store, open_store
+from digitlab.store import Store, open_store, rows
 
 MakeStore = Callable[[str], Store]
 """A new, empty store of this name."""
@@ -45,6 +48,30 @@ def numbered(trained: RunResult) -> Numbered:
         return trained.model_copy(update={"spec": spec, "key": spec.key, "provenance": provenance})
 
     return make
+
+
+def rewrite(path: Path, key: str, document: bytes | None = None, **columns: object) -> None:
+    """Change a stored run and hash it anew, as another version of digitlab would have written it.
+
+    document: unpacked
+    """
+    connection = sqlite3.connect(path)
+    connection.row_factory = sqlite3.Row
+    with connection:
+        row = dict(connection.execute("SELECT * FROM runs WHERE key = ?", (key,)).fetchone()) | columns
+        if document is not None:
+            row["document"] = zlib.compress(document)
+        row["sha256"] = rows._run_hash(row)
+        sets = ", ".join(f"{name} = :{name}" for name in row)
+        connection.execute(f"UPDATE runs SET {sets} WHERE key = :old", {**row, "old": key})  # noqa: S608
+    connection.close()
+
+
+def with_a_later_field(result: RunResult) -> bytes:
+    """The document of a result that a later digitlab wrote: its provenance has a field more."""
+    document = json.loads(result.to_json())
+    document["provenance"]["weather"] = "fine"
+    return f"{rows.DOCUMENT_VERSION}\n{json.dumps(document)}".encode()
 
 
 @pytest.fixture(params=["sqlite"])

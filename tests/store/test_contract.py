@@ -106,6 +106,8 @@ def test_the_newest_are_listed_first(store: Store, numbered: Numbered) -> None:
     store.add([numbered(number) for number in numbers])
     assert [row.seed for row in store.list(Filter())] == [4, 3, 2, 1, 0]
     assert [row.seed for row in store.list(Filter(), limit=2)] == [4, 3]
+    assert store.keys(Filter()) == [row.key for row in store.list(Filter())]
+    assert store.keys(Filter(), limit=2) == [numbered(number).key for number in (4, 3)]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -12,14 +13,15 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
 from digitlab.errors import StoreError
-from digitlab.result import RunResult
-from digitlab.store import Filter, Store, Verification, open_store, schema, store_path
-from tests.store.conftest import Numbered
+from digitlab.result import Provenance, RunResult
+from digitlab.store import Filter, RunRow, Store, Verification, open_store, rows, schema, store_path
+from tests.store.conftest import Numbered, rewrite, with_a_later_field
 
 BYTES_PER_RUN = 15_000
 
@@ -252,6 +254,261 @@ def test_a_changed_measurement_is_not_given_out(path: Path) -> None:
     store.add_measurement("a", "noise", {"scale": 1.0})
     assert store.measurements(["a"], "noise") == {"a": {"scale": 1.0}}
     assert store.verify() == Verification(0, ())
+
+
+@pytest.mark.parametrize("damage", CHANGES.values(), ids=CHANGES.keys())
+def test_a_changed_run_is_listed_by_its_key_alone(
+    path: Path, numbered: Numbered, damage: Callable[[Path, str], None]
+) -> None:
+    store, results = open_store(path), [numbered(number) for number in range(2)]
+    store.add(results)
+    damage(path, results[0].key)
+    by_key = {row.key: row for row in store.list(Filter())}
+    assert repr(by_key[results[0].key]) == repr(RunRow.damaged(results[0].key))
+    assert by_key[results[1].key].is_sound
+
+
+# --- what another version wrote ---
+
+LATER_FIELDS = Provenance.LEFT_OUT_AT_DEFAULT
+
+UNREADABLE = {
+    "a field more": lambda path, result: rewrite(path, result.key, with_a_later_field(result)),
+    "a later form": lambda path, result: rewrite(path, result.key, b"3\n" + result.to_json().encode()),
+    "no result": lambda path, result: rewrite(path, result.key, b"[]"),
+    "nothing": lambda path, result: rewrite(path, result.key, b""),
+}
+
+
+def packed_otherwise(document: object) -> Callable[[Path, RunResult], None]:
+    """A row with a right hash, whose document is stored as it is."""
+
+    def write(path: Path, result: RunResult) -> None:
+        rewrite(path, result.key)
+        execute(path, "UPDATE runs SET document = ? WHERE key = ?", document, result.key)
+        rewrite(path, result.key)
+
+    return write
+
+
+UNREADABLE |= {
+    "not packed": packed_otherwise(b"{}"),
+    "packed without its end": packed_otherwise(zlib.compress(b"{}" * 99)[:-9]),
+    "a text": packed_otherwise("{}"),
+    "a number": packed_otherwise(7),
+    "more than there is memory": packed_otherwise(zlib.compress(bytes(1 << 27))),
+}
+
+
+@pytest.mark.parametrize("write", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_this_version_cannot_read_is_unknown_told_and_replaced(
+    path: Path, numbered: Numbered, write: Callable[[Path, RunResult], None]
+) -> None:
+    store, results = open_store(path), [numbered(number) for number in range(3)]
+    store.add(results)
+    write(path, results[1])
+    keys = [result.key for result in results]
+    assert store.known(keys) == store.get(keys).keys() == {keys[0], keys[2]}
+    assert open_store(path.with_name("other.db")).merge(store) == 2
+    # It may be sound for the version that wrote it, so it stays until it is replaced.
+    assert store.verify() == store.verify() == Verification(3, (), (keys[1],))
+    assert store.add(results) == 1
+    assert list(store.get(keys, predictions=True).values()) == results
+    assert store.verify() == Verification(3, ())
+    assert query(path, "SELECT key FROM set_aside") == [(keys[1],)]
+
+
+def test_a_run_under_another_runs_key_is_not_given_out(path: Path, numbered: Numbered) -> None:
+    store, (one, other) = open_store(path), (numbered(1), numbered(2))
+    store.add([one])
+    rewrite(path, one.key, other.to_json().encode())
+    assert not store.get([one.key])
+    assert store.verify() == Verification(1, (), (one.key,))
+
+
+def test_runs_of_the_first_form_are_read_and_kept_as_they_are(path: Path, numbered: Numbered) -> None:
+    store, result = open_store(path), numbered(1)
+    store.add([result])
+    before = json.loads(result.to_json())
+    for name in LATER_FIELDS:
+        before["provenance"].pop(name, None)
+    rewrite(path, result.key, json.dumps(before).encode())
+    (found,) = store.get([result.key]).values()
+    assert json.loads(found.to_json()) == before
+    assert store.add([result]) == 0
+    assert store.verify() == Verification(1, ())
+
+
+@pytest.mark.parametrize("document", ["[1]", "{", '{"scale": "x"}', '{"scale": []}', "[" * 100_000])
+def test_a_measurement_that_cannot_be_read_is_unknown_and_replaced(path: Path, document: str) -> None:
+    store = open_store(path)
+    row = {"key": "a", "name": "noise", "document": document}
+    values = (*row.values(), rows._measurement_hash(row))
+    execute(path, "INSERT INTO measurements VALUES (?, ?, ?, ?)", *values)
+    assert (store.measurements(["a"], "noise"), store.measured()) == ({}, frozenset())
+    assert open_store(path.with_name("other.db")).merge(store) == 0
+    assert store.verify() == Verification(0, (), ("a",))
+    store.add_measurement("a", "noise", {"scale": 1.0})
+    assert store.measurements(["a"], "noise") == {"a": {"scale": 1.0}}
+
+
+# --- tables and types that are others ---
+
+COLUMNS = ["key", "data", "network", "batch_size", "learning_rate", "seed", "outcome", "test_accuracy"]
+COLUMNS += ["validation_loss", "seconds", "finished", "predictions_sha256", "sha256", "document"]
+STRANGE = [7, -1.5, "text", b"\xff\x00", 2**62, float("inf"), "", "\x1b[31m"]
+
+
+def all_of(path: Path, results: list[RunResult]) -> None:
+    """Everything that a store can be asked; what it gives out is what was put in."""
+    store, keys = open_store(path), [result.key for result in results]
+    expected = {result.key: result for result in results}
+    store.list(Filter())
+    store.list(Filter(), 1)
+    store.count(Filter(outcome="completed"))
+    assert all(isinstance(key, str) for key in store.keys(Filter()))
+    assert store.get(keys, predictions=True).items() <= expected.items()
+    assert store.known(keys) <= expected.keys()
+    assert store.predictions(keys).items() <= {key: one.predictions for key, one in expected.items()}.items()
+    store.measured()
+    store.measurements(["a"], "noise")
+    open_store(path.with_name("taker.db")).merge(store)
+    store.verify()
+    store.add_measurement("a", "noise", {"scale": 1.0})
+    store.add(results)
+    assert store.get(keys, predictions=True) == expected
+    store.delete(keys)
+    store.close()
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_value_of_another_type_is_no_error(path: Path, numbered: Numbered, column: str) -> None:
+    statement = f"UPDATE runs SET {column} = ? WHERE key = ?"  # noqa: S608
+    results = [numbered(number) for number in range(2 * len(STRANGE))]
+    open_store(path).add(results)
+    changes = [
+        (value, is_hashed) for value in STRANGE for is_hashed in (False, column not in ("key", "sha256"))
+    ]
+    for (value, is_hashed), result in zip(changes, results, strict=True):
+        place = value if column != "key" else f"{value!r}{result.spec.seed}".encode()
+        execute(path, statement, place, result.key)
+        if is_hashed:
+            rewrite(path, result.key)
+    all_of(path, results)
+
+
+@pytest.mark.parametrize("column", ["key", "name", "document", "sha256"])
+def test_a_measurement_of_another_type_is_no_error(path: Path, numbered: Numbered, column: str) -> None:
+    statement = f"UPDATE measurements SET {column} = ? WHERE key = ?"  # noqa: S608
+    for i, value in enumerate(STRANGE):
+        open_store(path).add_measurement(str(i), "noise", {"scale": 1.0})
+        execute(path, statement, value, str(i))
+    all_of(path, [numbered(1)])
+
+
+NOT_OURS = (
+    r"runs\.db: its tables are not as digitlab makes them \(.*\); bring back a copy of it, or move it away"
+)
+OTHERS = r"runs\.db: is another program's database; name another place by --store"
+HOSTILE = {
+    **{
+        f"no {table}": (f"DROP TABLE {table}", NOT_OURS)
+        for table in ("runs", "predictions", "measurements", "set_aside")
+    },
+    "no about": ("DROP TABLE about", OTHERS),
+    "nothing in about": ("DELETE FROM about", OTHERS),
+    **{
+        f"schema {value}": (f"UPDATE about SET value = {value}", expected)  # noqa: S608
+        for value, expected in (
+            *(("'0'", NOT_OURS), ("'-1'", NOT_OURS), ("0", NOT_OURS), ("x'00ff'", OTHERS)),
+            *(("NULL", OTHERS), ("9e999", OTHERS), ("'one'", OTHERS), ("'1.5'", OTHERS), ("''", OTHERS)),
+            ("'99'", "was made by a newer digitlab"),
+        )
+    },
+    "a table that is no text": ("CREATE TABLE named (x)", None),
+    "a column less": ("ALTER TABLE measurements DROP COLUMN document", NOT_OURS),
+    "another column": ("ALTER TABLE runs RENAME COLUMN document TO papers", NOT_OURS),
+    "a column that is no text": ("ALTER TABLE predictions ADD COLUMN named", None),
+    "a column more": ("ALTER TABLE runs ADD COLUMN more TEXT NOT NULL DEFAULT 'x'", None),
+    "a view": (
+        "ALTER TABLE measurements RENAME TO old; CREATE VIEW measurements AS SELECT * FROM old",
+        NOT_OURS,
+    ),
+    "a rule": ("CREATE TRIGGER no BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'no'); END", NOT_OURS),
+    "a table without a key": (
+        "ALTER TABLE runs RENAME TO old; CREATE TABLE runs AS SELECT * FROM old; DROP TABLE old",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "expected"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_tables_that_are_others_are_told_with_a_remedy(
+    path: Path, numbered: Numbered, script: str, expected: str | None
+) -> None:
+    results = [numbered(number) for number in range(2)]
+    open_store(path).add(results[:1])
+    with sqlite3.connect(path) as connection:
+        connection.executescript(script)
+    connection.close()
+    path.write_bytes(path.read_bytes().replace(b"named", b"na\xff\xfed"))
+    if expected is None:
+        all_of(path, results)
+        return
+    with pytest.raises(StoreError, match=expected) as told:
+        all_of(path, results)
+    assert "store verify" not in str(told.value)
+
+
+def test_a_schema_whose_words_are_no_text_is_told(path: Path, numbered: Numbered) -> None:
+    store = full_of_runs(path, numbered)
+    store.close()
+    sound = path.read_bytes()
+    for word in (
+        b"CREATE TABLE runs",
+        b"CREATE TABLE about",
+        b"CREATE INDEX runs_by_time",
+        b"learning_rate DOUBLE",
+    ):
+        assert word in sound
+        path.write_bytes(sound.replace(word, b"\xff\xfe" + word[2:]))
+        with pytest.raises(StoreError, match=r"runs\.db: .*; .*"):
+            all_of(path, [numbered(1)])
+
+
+@pytest.mark.parametrize("value", [2**70, "\udcff"])
+def test_what_no_database_can_be_asked_is_told(path: Path, value: Any) -> None:
+    store = open_store(path)
+    with pytest.raises(StoreError, match=r"cannot be asked for that \(.*\); give another number or text"):
+        store.count(Filter(seed=value))
+
+
+@pytest.mark.parametrize("suffix", ["", "-journal"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
+@pytest.mark.parametrize("must_exist", [False, True])
+def test_what_is_no_regular_file_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, kind: str, must_exist: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store("a.db").close()
+    place = Path(f"a.db{suffix}")
+    place.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "folder":
+        place.mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        if kind == "socket":
+            server.bind(str(place))
+        expected = (
+            r"a\.db: is a folder"
+            if (kind, suffix) == ("folder", "")
+            else rf"{place}: is not a regular file; "
+        )
+        with pytest.raises(StoreError, match=expected):
+            open_store("a.db", must_exist=must_exist)
 
 
 def full_of_runs(path: Path, numbered: Numbered) -> Store:

@@ -66,12 +66,21 @@ def list_(
     for name in ("accuracy", "finished"):
         table.add_column(name, justify="right")
     for row in rows:
+        if not row.is_sound:
+            table.add_row(row.key[:SHORT_KEY], *"????", "damaged", "?", "?")
+            continue
         figures = (str(row.batch_size), f"{row.learning_rate:g}", str(row.seed))
         ending = (row.outcome, f"{row.test_accuracy:.4f}", row.finished[:19])
         table.add_row(row.key[:SHORT_KEY], row.network, *figures, *ending)
     if rows:
         stdout().print(table)
     stdout().print(f"{len(rows):,} of {count:,} runs")
+    if damaged := sum(not row.is_sound for row in rows):
+        stderr().print(
+            f"{_runs(damaged)} of these not as written; `digitlab store verify` sets damaged runs aside, to "
+            "be computed again",
+            soft_wrap=True,
+        )
 
 
 @runs_app.command()
@@ -90,8 +99,8 @@ def show(
         result = place.get([chosen]).get(chosen)
     if result is None:
         raise StoreError(
-            f"{chosen}: cannot be read: it was damaged, or computed by a digitlab of other numerics; "
-            "`digitlab store verify` sets damaged runs aside, to be computed again"
+            f"{chosen}: cannot be read: it was damaged, or written by another version of digitlab; `digitlab "
+            "store verify` says which, and sets damaged runs aside, to be computed again"
         )
     if json:
         print(result.to_json())
@@ -123,12 +132,12 @@ def export(
     write = exporter(format_, output)
     chosen = _filter(data, network, outcome, batch_size, seed)
     with opened(store, must_exist=True) as place:
-        keys = [row.key for row in place.list(chosen)]
+        keys = place.keys(chosen)
         written = write(place, keys)
     if written < len(keys):
         stderr().print(
-            f"{len(keys) - written:,} of {len(keys):,} runs are left out: they were damaged, or computed by "
-            "a digitlab of other numerics; `digitlab store verify` sets damaged runs aside",
+            f"{len(keys) - written:,} of {len(keys):,} runs are left out: they were damaged, or written by "
+            "another version of digitlab; `digitlab store verify` says which, and sets damaged runs aside",
             soft_wrap=True,
         )
 
@@ -155,7 +164,7 @@ def delete(
             [Fault("runs", keys or [], "is not clear; give either keys or options that choose runs")]
         )
     with opened(store, must_exist=True) as place:
-        found = [full_key(place, key) for key in keys] if keys else [row.key for row in place.list(chosen)]
+        found = [full_key(place, key) for key in keys] if keys else place.keys(chosen)
         question = f"Delete {_runs(len(set(found)))} from {store_path(store)}?"
         if not found or (not yes and not typer.confirm(question, err=True)):
             stdout().print("nothing deleted")

@@ -62,7 +62,7 @@ def full_key(store: "Store", prefix: str) -> str:
     from digitlab.store import Filter
 
     chosen = Filter(key_prefix=prefix)
-    found = [row.key for row in store.list(chosen, limit=3)]
+    found = store.keys(chosen, limit=3)
     if not found:
         raise StoreError(
             f"{prefix}: no run's key begins with that; `digitlab runs list` shows the runs that there are"

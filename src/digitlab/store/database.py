@@ -61,8 +61,9 @@ class Database:
             try:
                 with engine.begin() as connection:
                     return work(connection)
-            # The latter two: a number or a text that no database can hold, in a filter.
-            except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
+            # The latter two: a number or a text that no database can hold, in a filter; a text in the
+            # database that is none.
+            except (SQLAlchemyError, OverflowError, UnicodeError) as error:
                 if not self.is_busy(error) or time.monotonic() - start >= self.timeout_seconds:
                     raise self.explain(error) from None
             if not is_told:

@@ -1,6 +1,7 @@
 """What a store promises, whatever database it lies in; one suite of tests holds every store to it."""
 
 import builtins
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,6 +34,7 @@ class RunRow:
     validation_loss: nats; None without a validation split, and when it is not a number
     seconds:         of training
     finished:        UTC, ISO 8601
+    is_sound:        False: the row is not as it was written, and nothing else but its key is told
     """
 
     key: str
@@ -46,18 +48,27 @@ class RunRow:
     validation_loss: float | None
     seconds: float
     finished: str
+    is_sound: bool = True
+
+    @classmethod
+    def damaged(cls, key: str) -> "RunRow":
+        """The row of a run of which nothing but the key can be told."""
+        return cls(key, "", "", 0, math.nan, 0, "diverged", math.nan, None, math.nan, "", is_sound=False)
 
 
 @dataclass(frozen=True)
 class Verification:
     """What came of a verification.
 
-    checked:   number of runs that were read
-    set_aside: keys under which something was not as it was written; it counts as unknown from now on
+    checked:    number of runs that were read
+    set_aside:  keys under which something was not as it was written; it counts as unknown from now on
+    unreadable: keys under which something is as it was written, but not by this version of digitlab: it
+                stays, and counts as unknown
     """
 
     checked: int
     set_aside: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 class Store(Protocol):
@@ -67,8 +78,8 @@ class Store(Protocol):
     child may use its parent's. Nobody needs to take turns: who meets a store in use waits.
     Durability: what a method has written is on the disk when it returns, and whole: a process killed in the
     midst of it leaves nothing of it, and everything from before.
-    Damage: every row has a hash, and a row that does not agree with it counts as unknown everywhere, so that
-    it is computed again and then replaced.
+    Damage: every row has a hash. A row that does not agree with it counts as unknown everywhere, and so does
+    one that this version of digitlab cannot read; it is computed again and then replaced.
     Every method raises StoreError, which tells the remedy, when the place cannot be read or written.
     """
 
@@ -80,7 +91,7 @@ class Store(Protocol):
         ...
 
     def known(self, keys: Iterable[str]) -> frozenset[str]:
-        """Those of the keys whose runs are there."""
+        """Those of the keys whose runs `get` would give."""
         ...
 
     def get(self, keys: Iterable[str], *, predictions: bool = False) -> dict[str, RunResult]:
@@ -96,14 +107,15 @@ class Store(Protocol):
         ...
 
     def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
-        """Rows of the chosen runs, the newest first, at most `limit` of them.
+        """Rows of the chosen runs, the newest first, at most `limit` of them, each proved by its hash."""
+        ...
 
-        They are not proved: this is for looking, `get` is for computing with.
-        """
+    def keys(self, chosen: Filter, limit: int | None = None) -> builtins.list[str]:
+        """Keys of the chosen runs in the same order. Quick, for nothing is proved."""
         ...
 
     def count(self, chosen: Filter) -> int:
-        """How many runs are chosen."""
+        """How many runs are chosen. Quick, for nothing is proved."""
         ...
 
     def delete(self, keys: Iterable[str]) -> int:
@@ -128,7 +140,7 @@ class Store(Protocol):
     def verify(self) -> Verification:
         """Read everything and prove it; what is not as it was written is set aside, out of all others' sight.
 
-        The next run that needs it then computes it again.
+        The next run that needs it then computes it again. What this version cannot read is told and left.
         """
         ...
 

@@ -56,6 +56,12 @@ def _see_to_file(place: Path, must_exist: bool) -> None:
     try:
         if place.is_dir():
             raise StoreError(f"{place}: is a folder; name a file in it, such as {place / 'digitlab.db'}")
+        # SQLite would wait for ever at a pipe, and would read its own files beside the store likewise.
+        for file in (place, *(place.with_name(f"{place.name}-{more}") for more in ("journal", "wal", "shm"))):
+            if file.exists() and not file.is_file():
+                raise StoreError(
+                    f"{file}: is not a regular file; move it away, or name another place by --store"
+                )
         if must_exist and not place.exists():
             raise StoreError(
                 f"{place}: there is no store; it is made when runs are first kept. If there is one "

@@ -1,20 +1,29 @@
-"""RunResult -> rows and back: compressed, and proved by a hash."""
+"""RunResult -> rows and back: compressed, and proved by a hash.
+
+A hash says that a row is as it was written; whether this version of digitlab can read it is another question,
+for another version, or another program, may have written it. What cannot be read is None, never an error.
+"""
 
 import hashlib
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from digitlab.errors import SpecError
 from digitlab.result import RunResult
 from digitlab.store.interface import RunRow
+from digitlab.store.schema import runs
 
 Row = Mapping[str, Any]
 
+DOCUMENT_VERSION = 2
+"""Of what a row's document holds. 1: a RunResult's JSON; 2: this number, a line feed, a RunResult's JSON."""
+
 _LEVEL = 9
+_MOST_BYTES = 1 << 26
+"""Nothing that is kept is larger unpacked; a few hostile bytes could unpack to more than the memory."""
 
 _HASHED = (
     *("key", "data", "network", "batch_size", "learning_rate", "seed", "outcome"),
@@ -36,10 +45,10 @@ def run_row(result: RunResult) -> dict[str, Any]:
         "outcome": result.outcome,
         "test_accuracy": _figure(metrics.test_accuracy),
         "validation_loss": _figure(metrics.validation_loss),
-        "seconds": provenance.seconds,
+        "seconds": _figure(provenance.seconds),
         "finished": provenance.finished,
         "predictions_sha256": None if packed is None else hashlib.sha256(packed).hexdigest(),
-        "document": zlib.compress(result.to_json().encode(), _LEVEL),
+        "document": zlib.compress(f"{DOCUMENT_VERSION}\n{result.to_json()}".encode(), _LEVEL),
     }
     return row | {"sha256": _run_hash(row)}
 
@@ -76,29 +85,57 @@ def is_whole(row: Row) -> bool:
     return found == row["predictions_sha256"] and is_sound(row)
 
 
-def unpack(packed: bytes) -> bytes:
-    """What was packed."""
-    return zlib.decompress(packed)
+def _unpack(packed: object) -> bytes | None:
+    """What was packed; None when it was not packed here."""
+    unpacker = zlib.decompressobj()
+    try:
+        content = unpacker.decompress(_bytes(packed), _MOST_BYTES)
+    except zlib.error:
+        return None
+    return content if unpacker.eof else None
 
 
 def read_result(row: Row) -> RunResult | None:
     """The result of a sound row, with the predictions that are in it.
 
-    None when this version of digitlab cannot read it: its numerics are others, so its key is no longer that
-    of its RunSpec.
+    None when this version of digitlab cannot read it: another version wrote it, whose numerics may be others
+    too, so that its key is no longer that of its RunSpec.
     """
+    text, predictions = _unpack(row["document"]), read_predictions(row)
+    if text is None or (predictions is None and row.get("predictions") is not None):
+        return None
+    version, _, document = text.partition(b"\n")
+    if version != str(DOCUMENT_VERSION).encode():
+        document = text  # version 1, or none that can be read
     try:
-        result = RunResult.from_json(unpack(row["document"]))
+        result = RunResult.from_json(document)
     except SpecError:
         return None
+    if result.key != row["key"]:
+        return None
+    return result if predictions is None else result.model_copy(update={"predictions": predictions})
+
+
+def read_predictions(row: Row) -> bytes | None:
+    """The predictions in a sound row; None when there are none, or this version cannot read them."""
     packed = row.get("predictions")
-    return result if packed is None else result.model_copy(update={"predictions": unpack(packed)})
+    return None if packed is None else _unpack(packed)
 
 
-def read_row(values: Sequence[Any]) -> RunRow:
-    """The figures of a run for a listing, from its values in the order of RunRow's fields."""
-    row = RunRow(*values)
-    return replace(row, test_accuracy=math.nan) if row.test_accuracy is None else row
+def read_row(row: Row) -> RunRow:
+    """The figures of a run for a listing."""
+    figures = {name: row[name] for name in RunRow.__dataclass_fields__ if name != "is_sound"}
+    if not (is_sound(row) and all(_is_of_its_type(*figure) for figure in figures.items())):
+        return RunRow.damaged(str(row["key"]))
+    if figures["test_accuracy"] is None:
+        figures["test_accuracy"] = math.nan
+    return RunRow(**figures)
+
+
+def _is_of_its_type(name: str, value: object) -> bool:
+    """Whether a value is what its column holds: SQLite takes values of any type into any column."""
+    column = runs.c[name]
+    return isinstance(value, column.type.python_type) or (value is None and bool(column.nullable))
 
 
 def measurement_row(key: str, name: str, values: Mapping[str, float]) -> dict[str, str]:
@@ -118,9 +155,13 @@ def is_sound_measurement(row: Row) -> bool:
     return bool(row["sha256"] == _measurement_hash(row))
 
 
-def read_measurement(row: Row) -> dict[str, float]:
-    """The values of a sound row of measurements."""
-    return {figure: float(value) for figure, value in json.loads(row["document"]).items()}
+def read_measurement(row: Row) -> dict[str, float] | None:
+    """The values of a sound row of measurements; None when this version cannot read them."""
+    try:
+        values = json.loads(row["document"])
+        return {str(figure): float(value) for figure, value in values.items()}
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
 
 
 def row_set_aside(row: Row) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The tables, their version, and how an older version becomes this one."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import (
@@ -24,6 +25,12 @@ SCHEMA_VERSION = 1
 
 UPGRADES: Mapping[int, Callable[[Connection], None]] = {}
 """Version -> what turns a store of that version into one of the next."""
+
+NOT_OURS = (
+    "its tables are not as digitlab makes them ({cause}); bring back a copy of it, or move it away, and its "
+    "results are computed again"
+)
+_ANOTHER_PROGRAMS = "is another program's database; name another place by --store"
 
 metadata = MetaData()
 
@@ -87,12 +94,18 @@ set_aside = Table(
 def is_current(connection: Connection, place: str) -> bool:
     """Whether the tables are there, in this version.
 
-    Raises StoreError when they are of a newer version, or another program's.
+    Raises StoreError when they are of a newer version, another program's, or not all there.
     """
     names = inspect(connection).get_table_names()
-    if names and about.name not in names:
-        raise StoreError(f"{place}: is another program's database; name another place by --store")
-    return bool(names) and _version(connection, place) == SCHEMA_VERSION
+    if not names:
+        return False
+    if about.name not in names:
+        raise StoreError(f"{place}: {_ANOTHER_PROGRAMS}")
+    if _version(connection, place) != SCHEMA_VERSION:
+        return False
+    if missing := ", ".join(sorted(metadata.tables.keys() - names)):
+        raise StoreError(f"{place}: {NOT_OURS.format(cause=f'there is no table {missing}')}")
+    return True
 
 
 def prepare(connection: Connection, place: str) -> None:
@@ -110,10 +123,11 @@ def prepare(connection: Connection, place: str) -> None:
 
 def _version(connection: Connection, place: str) -> int:
     text = connection.scalar(select(about.c.value).where(about.c.name == "schema"))
-    try:
-        version = int(text or "")
-    except ValueError:
-        raise StoreError(f"{place}: is another program's database; name another place by --store") from None
+    if not re.fullmatch(r"-?[0-9]{1,9}", str(text)):
+        raise StoreError(f"{place}: {_ANOTHER_PROGRAMS}")
+    version = int(str(text))
+    if version < 1:
+        raise StoreError(f"{place}: {NOT_OURS.format(cause=f'schema {version}')}")
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{place}: was made by a newer digitlab (schema {version}, this one knows {SCHEMA_VERSION}); "

@@ -24,7 +24,7 @@ _RUNS = select(runs)
 _WHOLE_RUNS = select(runs, predictions.c.predictions).join_from(
     runs, predictions, runs.c.key == predictions.c.key, isouter=True
 )
-_LISTED = select(*(runs.c[name] for name in RunRow.__dataclass_fields__))
+_NEWEST_FIRST = (runs.c.finished.desc(), runs.c.key)
 
 
 class SqlStore:
@@ -39,7 +39,7 @@ class SqlStore:
         given = {key: (rows.run_row(run), rows.packed_predictions(run)) for key, run in first.items()}
 
         def work(connection: Connection) -> int:
-            _set_aside(connection, given)
+            _set_aside(connection, given, unreadable_too=True)
             there = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
             new = [key for key in given if key not in there]
             packed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
@@ -50,13 +50,8 @@ class SqlStore:
         return self._database.write(work) if given else 0
 
     def known(self, keys: Iterable[str]) -> frozenset[str]:
-        """Those of the keys whose runs are there."""
-        wanted = _distinct(keys)
-        return self._database.read(
-            lambda connection: frozenset(
-                row["key"] for row in _found(connection, _RUNS, runs, wanted) if rows.is_sound(row)
-            )
-        )
+        """Those of the keys whose runs `get` would give."""
+        return frozenset(self.get(keys))
 
     def get(self, keys: Iterable[str], *, predictions: bool = False) -> dict[str, RunResult]:
         """Results by key."""
@@ -68,16 +63,21 @@ class SqlStore:
     def predictions(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Predictions by key."""
         whole = self._database.read(partial(_whole_runs, keys=_distinct(keys)))
-        return {
-            row["key"]: rows.unpack(row["predictions"]) for row in whole if row["predictions"] is not None
-        }
+        found = {row["key"]: rows.read_predictions(row) for row in whole}
+        return {key: predictions for key, predictions in found.items() if predictions is not None}
 
     def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
         """Rows of the chosen runs, the newest first."""
-        query = _LISTED.where(*_conditions(chosen)).order_by(runs.c.finished.desc(), runs.c.key).limit(limit)
+        query = _RUNS.where(*_conditions(chosen)).order_by(*_NEWEST_FIRST).limit(limit)
         return self._database.read(
-            lambda connection: [rows.read_row(row) for row in connection.execute(query)]
+            lambda connection: [rows.read_row(dict(row)) for row in connection.execute(query).mappings()]
         )
+
+    def keys(self, chosen: Filter, limit: int | None = None) -> builtins.list[str]:
+        """Keys of the chosen runs, the newest first."""
+        query = select(runs.c.key).where(*_conditions(chosen)).order_by(*_NEWEST_FIRST).limit(limit)
+        found = self._database.read(lambda connection: connection.scalars(query).all())
+        return [key for key in found if isinstance(key, str)]
 
     def count(self, chosen: Filter) -> int:
         """How many runs are chosen."""
@@ -103,14 +103,15 @@ class SqlStore:
         """What was measured under a name, by key."""
         wanted, query = _distinct(keys), select(measurements).where(measurements.c.name == name)
         found = self._database.read(lambda connection: list(_found(connection, query, measurements, wanted)))
-        return {row["key"]: rows.read_measurement(row) for row in found if rows.is_sound_measurement(row)}
+        read = {row["key"]: rows.read_measurement(row) for row in found if rows.is_sound_measurement(row)}
+        return {key: values for key, values in read.items() if values is not None}
 
     def measured(self) -> frozenset[tuple[str, str]]:
         """Key and name of all that was measured."""
         found = self._database.read(
             lambda connection: list(map(dict, connection.execute(select(measurements)).mappings()))
         )
-        return frozenset((row["key"], row["name"]) for row in found if rows.is_sound_measurement(row))
+        return frozenset((row["key"], row["name"]) for row in found if _is_known_measurement(row))
 
     def verify(self) -> Verification:
         """Read everything and prove it; set aside what was changed."""
@@ -120,17 +121,19 @@ class SqlStore:
             lambda connection: connection.scalars(select(measurements.c.key)).all()
         )
         changed: set[str] = set()
+        unreadable: set[str] = set()
         # Looked at in reading transactions, so that a sound store can be verified where none may write, and
         # in chunks, so that nobody waits for long.
         for some in _chunks(_distinct([*run_keys, *measured_keys])):
-            if any(self._database.read(partial(_changed, keys=some))):
+            if suspect := self._database.read(partial(_unreadable, keys=some)):
                 changed |= self._database.write(partial(_set_aside, keys=some))
-        return Verification(len(run_keys), tuple(sorted(changed)))
+                unreadable |= suspect
+        return Verification(len(run_keys), tuple(sorted(changed)), tuple(sorted(unreadable - changed)))
 
     def merge(self, other: Store) -> int:
         """Take over what another store holds and this one does not; how many runs were new."""
         added = 0
-        for some in _chunks([row.key for row in other.list(Filter())]):
+        for some in _chunks(other.keys(Filter())):
             missing = set(some) - self.known(some)
             added += self.add(list(other.get(missing, predictions=True).values()))
         measured = other.measured()
@@ -151,7 +154,7 @@ class SqlStore:
         new = [rows.measurement_row(key, name, its_values) for key, its_values in values.items()]
 
         def work(connection: Connection) -> None:
-            _set_aside(connection, values)
+            _set_aside(connection, values, unreadable_too=True)
             self._insert(connection, measurements, new)
 
         if new:
@@ -182,19 +185,52 @@ def _whole_runs(connection: Connection, keys: Iterable[str]) -> list[Row]:
     return [row for row in _found(connection, _WHOLE_RUNS, runs, keys) if rows.is_whole(row)]
 
 
-def _changed(connection: Connection, keys: Iterable[str]) -> tuple[list[Row], list[Row]]:
-    """Rows of runs, with their predictions, and of measurements that are not as they were written."""
-    of_runs = _found(connection, _WHOLE_RUNS, runs, keys)
-    of_measurements = _found(connection, select(measurements), measurements, keys)
+def _is_known_run(row: Row) -> bool:
+    return rows.is_whole(row) and rows.read_result(row) is not None
+
+
+def _is_known_measurement(row: Row) -> bool:
+    names = (row["key"], row["name"])
     return (
-        [row for row in of_runs if not rows.is_whole(row)],
-        [row for row in of_measurements if not rows.is_sound_measurement(row)],
+        all(isinstance(name, str) for name in names)
+        and rows.is_sound_measurement(row)
+        and rows.read_measurement(row) is not None
     )
 
 
-def _set_aside(connection: Connection, keys: Iterable[str]) -> set[str]:
+def _changed(
+    connection: Connection, keys: Iterable[str], *, unreadable_too: bool = False
+) -> tuple[list[Row], list[Row]]:
+    """Rows of runs, with their predictions, and of measurements that are not as they were written.
+
+    unreadable_too: and those that this version cannot read
+    """
+    is_run = _is_known_run if unreadable_too else rows.is_whole
+    is_measurement = _is_known_measurement if unreadable_too else rows.is_sound_measurement
+    of_runs = _found(connection, _WHOLE_RUNS, runs, keys)
+    of_measurements = _found(connection, select(measurements), measurements, keys)
+    return (
+        [row for row in of_runs if not is_run(row)],
+        [row for row in of_measurements if not is_measurement(row)],
+    )
+
+
+def _unreadable(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Keys under which something was changed, cannot be read, or cannot even be found by its key."""
+    of_runs, of_measurements = _changed(connection, keys, unreadable_too=True)
+    there = {
+        row["key"]
+        for table in (runs, measurements)
+        for row in _found(connection, select(table.c.key), table, keys)
+    }
+    return {str(row["key"]) for row in (*of_runs, *of_measurements)} | {
+        str(key) for key in keys if key not in there
+    }
+
+
+def _set_aside(connection: Connection, keys: Iterable[str], *, unreadable_too: bool = False) -> set[str]:
     """Move what is not as it was written out of all others' sight; the keys of it."""
-    of_runs, of_measurements = _changed(connection, keys)
+    of_runs, of_measurements = _changed(connection, keys, unreadable_too=unreadable_too)
     changed = [*of_runs, *of_measurements]
     if changed:
         connection.execute(set_aside.insert(), [rows.row_set_aside(row) for row in changed])

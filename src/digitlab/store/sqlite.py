@@ -9,6 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from digitlab.errors import StoreError
 from digitlab.store.database import Database, OnWait
+from digitlab.store.schema import NOT_OURS
 
 _MOMENT_SECONDS = 2.0
 """So long a wait is not worth a word."""
@@ -27,6 +28,10 @@ _MEANINGS = {
     "another place by --store",
     "SQLITE_CANTOPEN": "cannot be opened or written ({cause}); see that the file is there and that it and "
     "its folder may be written, or name another place by --store",
+    # What is asked of the tables is right, so it is they that are not.
+    "SQLITE_ERROR": NOT_OURS,
+    "SQLITE_CONSTRAINT": NOT_OURS,
+    "SQLITE_MISMATCH": NOT_OURS,
 }
 
 
@@ -66,6 +71,7 @@ def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
         connection.text_factory = lambda text: text.decode(errors="replace")
         # With a rollback journal, not a write-ahead log, the store is one file, on network drives too; EXTRA
         # also waits for the folder, so that a commit outlives a power failure.
+        connection.execute("PRAGMA trusted_schema=OFF")  # its file may come from anywhere
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("PRAGMA synchronous=EXTRA")
     except BaseException:
@@ -100,7 +106,9 @@ def _explain(path: Path, timeout_seconds: float, error: Exception) -> StoreError
     for name, meaning in _MEANINGS.items():
         if _cause(error).startswith(name):
             return StoreError(f"{path}: {meaning.format(cause=cause)}")
-    return StoreError(f"{path}: cannot do that ({cause}); run `digitlab store verify`, or name another place")
+    if isinstance(error, OverflowError | UnicodeEncodeError):
+        return StoreError(f"{path}: cannot be asked for that ({cause}); give another number or text")
+    return StoreError(f"{path}: {_DAMAGED.format(cause=cause)}")
 
 
 def _examine(path: Path, connection: Connection) -> None:

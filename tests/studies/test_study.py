@@ -195,6 +195,34 @@ def test_all_faults_are_told_at_once() -> None:
     }
 
 
+def test_a_baseline_that_is_no_label() -> None:
+    levels = {"name": "kind", "levels": [{"label": "plain"}, {"label": "deep", "hidden": [9, 9]}]}
+    assert study(axes=[levels, SIZES], baseline="plain").baseline == "plain"
+    assert study(axes=[levels, SIZES], baseline="50").baseline == "50"
+    known = "there are 'plain', 'deep', '50', '100'"
+    for baseline, problem in (
+        ("plane", f"is the label of no level; did you mean 'plain'? {known}"),
+        ("x", f"is the label of no level; {known}"),
+        ("kind", f"is the label of no level; {known}"),  # an axis's name
+    ):
+        assert faults(axes=[levels, SIZES, RATES], baseline=baseline) == {"baseline": problem}
+    many = {"name": "train_size", "values": list(range(100, 200))}
+    assert faults(axes=[many], baseline="x")["baseline"].endswith("'138', '139', …")
+
+
+def test_a_baseline_that_a_scale_takes_away() -> None:
+    small = study(baseline="50", scales={"quick": {"axes": {"batch_size": {"values": [100, 200]}}}})
+    with pytest.raises(SpecError, match=r"baseline: '50' is the label of no level; there are '100', '200'"):
+        small.at("quick")
+
+
+def test_points_beside_the_steps_that_they_would_replace() -> None:
+    problem = {"points": "would take the place of evaluate_at, which is wished too; leave out one of them"}
+    assert faults(points=3, fixed={"evaluate_at": [5]}) == problem
+    levels = [{"label": "a", "evaluate_at": [5]}, {"label": "b"}]
+    assert faults(points=3, axes=[{"name": "kind", "levels": levels}]) == problem
+
+
 def test_fields_that_must_be_there() -> None:
     with pytest.raises(SpecError) as refused:
         Study.model_validate({})

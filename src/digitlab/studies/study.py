@@ -4,6 +4,7 @@ A study's axes span conditions, every combination of their levels. One axis may 
 the best of its values is found by the validation loss on some seeds, and reported on others.
 """
 
+import difflib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,9 @@ Label = Annotated[str, Field(min_length=1, max_length=60)]
 Level = dict[str, Any]
 """What a level wishes of a run, by the flat names of Wishes; with a `label`, a `group` to show it under,
 `tune`, a range of its own for the tuned axis, and `select`, which comes before the study's."""
+
+_MOST_LABELS = 40
+"""So many are named to who has misspelt one."""
 
 MOST_RUNS = 200_000
 MOST_VALUES = 1_000
@@ -205,6 +209,28 @@ class Study(Document):
         if fixed:
             refuse(f"varies {', '.join(sorted(fixed))}, which is fixed as well; leave it out of one")
         return axes
+
+    @field_validator("points")
+    @classmethod
+    def _points_replace_nothing(cls, points: int | None, info: ValidationInfo) -> int | None:
+        wished = {name for axis in info.data.get("axes", ()) for name in axis.wishes}
+        if points is not None and "evaluate_at" in wished | info.data.get("fixed", {}).keys():
+            refuse("would take the place of evaluate_at, which is wished too; leave out one of them")
+        return points
+
+    @field_validator("baseline")
+    @classmethod
+    def _baseline_is_there(cls, baseline: str | None, info: ValidationInfo) -> str | None:
+        axes = info.data.get("axes")
+        if baseline is None or axes is None:
+            return baseline
+        labels = [str(level["label"]) for axis in axes if not axis.tune for level in axis.all_levels]
+        if baseline not in labels:
+            nearest = difflib.get_close_matches(baseline, labels, n=1)
+            advice = f"did you mean {nearest[0]!r}? " if nearest else ""
+            known = ", ".join(map(repr, labels[:_MOST_LABELS])) + (", …" if labels[_MOST_LABELS:] else "")
+            refuse(f"is the label of no level; {advice}there are {known}")
+        return baseline
 
     @property
     def tuned(self) -> Axis | None:

@@ -16,10 +16,11 @@ from torch import nn
 
 from digitlab import trained
 from digitlab.datasets import Dataset
-from digitlab.datasets.dataset import InputScale
+from digitlab.datasets.dataset import InputScale, is_scale_of
 from digitlab.engine import reference
+from digitlab.engine.confusion import confusion_of
 from digitlab.errors import SpecError, WeightsError
-from digitlab.networks import initial_layers
+from digitlab.networks import Layer, initial_layers
 from digitlab.spec import DataSpec, RunSpec
 from digitlab.trained import TrainedNetwork
 
@@ -72,6 +73,9 @@ def test_predictions_are_probabilities(network: TrainedNetwork, mnist: Dataset) 
     assert probabilities.shape == (10_000, 10)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
     assert (probabilities.argmax(1) == mnist.test.labels).mean() > 0.5
+
+
+_SCALE = "the scale of the inputs in its metadata (offset "
 
 
 def header(start: bytes, length: int | None = None) -> bytes:
@@ -152,9 +156,14 @@ def test_files_of_torch_save_are_refused(tmp_path: Path) -> None:
         ({"digitlab_spec": '{"seed": -1}'}, "the RunSpec in its metadata is at fault (data: "),
         ({"digitlab_input_scale": None}, "its metadata has no scale of the inputs"),
         ({"digitlab_input_scale": "[1]"}, "its metadata has no scale of the inputs"),
-        ({"digitlab_input_scale": "[0, 1e400]"}, "the scale of the inputs in its metadata is not finite"),
-        ({"digitlab_input_scale": "[0, NaN]"}, "the scale of the inputs in its metadata is not finite"),
-        ({"digitlab_input_scale": "[0, 0]"}, "the scale of the inputs in its metadata is not finite"),
+        ({"digitlab_input_scale": "[0, 1e400]"}, _SCALE),
+        ({"digitlab_input_scale": "[0, NaN]"}, _SCALE),
+        ({"digitlab_input_scale": "[0, 0]"}, _SCALE),
+        ({"digitlab_input_scale": "[0, 1e-320]"}, _SCALE),
+        ({"digitlab_input_scale": "[0, 1e-9]"}, _SCALE),
+        ({"digitlab_input_scale": "[0, 255]"}, _SCALE),
+        ({"digitlab_input_scale": "[-1, 70]"}, _SCALE),
+        ({"digitlab_input_scale": "[1e300, 70]"}, _SCALE),
     ],
 )
 def test_metadata_that_is_at_fault_is_refused(
@@ -241,6 +250,43 @@ def test_what_are_no_images_is_refused(network: TrainedNetwork, shape: tuple[int
         network.predict(np.zeros(shape, np.uint8))
     with pytest.raises(SpecError, match="float64"):
         network.predict(np.zeros((3, 28, 28)))
+
+
+def test_a_scale_of_another_kind_is_refused() -> None:
+    for scaling, scale in (("unit", (0, 255)), ("symmetric", (127.5, 127.5)), ("standard", (33.3, 78.6))):
+        for of in ("unit", "symmetric", "standard"):
+            is_its_own = scaling == of or (of == "standard" and scaling == "symmetric")
+            assert is_scale_of(of, InputScale(*scale)) == is_its_own
+
+
+def broken(network: TrainedNetwork, number: float, layer: int = 0) -> TrainedNetwork:
+    """The network with one weight that is another number."""
+    layers = [Layer(one.weight.copy(), one.bias.copy()) for one in network.layers]
+    layers[layer].weight[3, 5] = number
+    return TrainedNetwork(network.spec, network.scale, tuple(layers))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_weights_that_are_not_finite_give_neither_accuracy_nor_probabilities(
+    network: TrainedNetwork, mnist: Dataset, tmp_path: Path, number: float, layer: int
+) -> None:
+    broken(network, number, layer).save(tmp_path / "diverged")
+    again = trained.load(tmp_path / "diverged")  # such networks exist, and can be looked at
+    with pytest.raises(
+        WeightsError, match=r"^784-12-10: its weights are not finite, so it has no accuracy; train it again"
+    ):
+        confusion_of(again, mnist)
+    with pytest.raises(WeightsError, match="its weights are not finite, so it has no probabilities"):
+        again.predict(mnist.test.images)
+
+
+def test_numbers_that_overflow_have_no_probabilities(network: TrainedNetwork, mnist: Dataset) -> None:
+    large = TrainedNetwork(
+        network.spec, network.scale, tuple(Layer(one.weight * 1e30, one.bias) for one in network.layers)
+    )
+    with pytest.raises(WeightsError, match=r"784-12-10: its numbers overflow on [\d,]+ of 10,000 images"):
+        large.predict(mnist.test.images)
 
 
 def test_no_images_have_no_predictions(network: TrainedNetwork) -> None:

@@ -25,7 +25,7 @@ class RunError(DigitlabError):
 
 
 class WeightsError(DigitlabError):
-    """A file of weights cannot be read or written."""
+    """Weights cannot be read, written, or computed with."""
 
 
 class StoreError(DigitlabError):

@@ -20,10 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from digitlab import networks
-from digitlab.datasets.dataset import InputScale
+from digitlab.datasets.dataset import InputScale, is_scale_of
 from digitlab.errors import Fault, SpecError, WeightsError
 from digitlab.networks import Layer
-from digitlab.spec import RunSpec
+from digitlab.spec import RunSpec, Scaling
 
 _PICKLE_STARTS = {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 _HEADER_LIMIT_BYTES = 1 << 20
@@ -48,11 +48,13 @@ class TrainedNetwork:
         """The probability of each class for each image, [n, classes].
 
         images: white digits on black, bytes 0 … 255, [n, 28, 28]
-        Raises SpecError when they are something else.
+        Raises SpecError when they are something else, WeightsError when the weights are not finite or
+        numbers overflow.
         """
         if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
             problem = "are no images; give bytes (uint8) of shape [n, 28, 28]"
             raise SpecError([Fault("images", f"{images.dtype} {list(images.shape)}", problem)])
+        self.check_weights("probabilities")
         network = networks.build(self.layers)
         with torch.inference_mode():
             chunks = [
@@ -61,7 +63,22 @@ class TrainedNetwork:
                 ).softmax(1)
                 for i in range(0, max(len(images), 1), _CHUNK)
             ]
-        return np.concatenate([chunk.numpy() for chunk in chunks])
+        probabilities = np.concatenate([chunk.numpy() for chunk in chunks])
+        if unknown := int(np.isnan(probabilities).any(1).sum()):
+            raise WeightsError(
+                f"{self.spec.network_name}: its numbers overflow on {unknown:,} of {len(images):,} images, "
+                "so these have no probabilities; train it again with a smaller learning rate"
+            )
+        return probabilities
+
+    def check_weights(self, what: str) -> None:
+        """Raise WeightsError when a weight is not finite, so that the network has no `what`."""
+        arrays = (array for layer in self.layers for array in (layer.weight, layer.bias))
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise WeightsError(
+                f"{self.spec.network_name}: its weights are not finite, so it has no {what}; train it again "
+                "with a smaller learning rate"
+            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as a safetensors file, whole or not at all.
@@ -124,7 +141,8 @@ def load(path: str | os.PathLike[str]) -> TrainedNetwork:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            spec, scale = _read_spec(path, metadata), _read_scale(path, metadata)
+            spec = _read_spec(path, metadata)
+            scale = _read_scale(path, metadata, spec.scaling)
             expected = {
                 name: shape
                 for i, (inputs, outputs) in enumerate(pairwise(spec.layer_sizes))
@@ -188,12 +206,13 @@ def _read_spec(path: object, metadata: dict[str, str]) -> RunSpec:
         raise _refused(path, f"the RunSpec in its metadata is at fault ({error})") from None
 
 
-def _read_scale(path: object, metadata: dict[str, str]) -> InputScale:
+def _read_scale(path: object, metadata: dict[str, str], scaling: Scaling) -> InputScale:
     try:
         offset, divisor = json.loads(metadata["digitlab_input_scale"])
         scale = InputScale(float(offset), float(divisor))
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         raise _refused(path, "its metadata has no scale of the inputs") from None
-    if not (np.isfinite([scale.offset, scale.divisor]).all() and scale.divisor > 0):
-        raise _refused(path, "the scale of the inputs in its metadata is not finite")
+    if not is_scale_of(scaling, scale):
+        found = f"offset {scale.offset:g}, divisor {scale.divisor:g}"
+        raise _refused(path, f"the scale of the inputs in its metadata ({found}) is none of {scaling!r}")
     return scale

@@ -219,6 +219,16 @@ def test_a_saved_network_is_evaluated(tmp_path: Path) -> None:
     assert confusion["class_accuracy"][3] == confusion["counts"][3][3] / 1010
 
 
+def test_a_diverged_network_is_saved_and_has_no_accuracy(tmp_path: Path) -> None:
+    file = tmp_path / "network.safetensors"
+    options = ("--hidden", "8", "--steps", "9", "--train-size", "200", "--learning-rate", "1e19")
+    assert run("train", *options, "--save", file).returncode == 0
+    for more in ((), ("--json",)):
+        done = run("evaluate", file, *more)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("error: 784-8-10: its weights are not finite, so it has no accuracy; ")
+
+
 def test_the_data_that_a_network_is_evaluated_on_are_those_it_was_trained_on(
     tmp_path: Path, empty_data_directory: Path
 ) -> None:

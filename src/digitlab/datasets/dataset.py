@@ -48,16 +48,26 @@ class InputScale:
         return scaled
 
 
+_FIXED_SCALES = {"unit": InputScale(0.0, 255.0), "symmetric": InputScale(127.5, 127.5)}
+_LEAST_DEVIATION = 1e-6
+"""Below that of a single grey pixel among all of a large data set: less would be no deviation of bytes."""
+
+
+def is_scale_of(scaling: Scaling, scale: InputScale) -> bool:
+    """Whether `input_scale` could give this scale for some images."""
+    if scaling in _FIXED_SCALES:
+        return scale == _FIXED_SCALES[scaling]
+    return 0 <= scale.offset <= 255 and _LEAST_DEVIATION <= scale.divisor <= 127.5
+
+
 def input_scale(scaling: Scaling, train_images: UInt8[np.ndarray, "n 28 28"]) -> InputScale:
     """The map that a RunSpec's `scaling` names.
 
     train_images: all training images of the data set (`standard` takes their mean and standard deviation,
                   a single one of each for all pixels)
     """
-    if scaling == "unit":
-        return InputScale(0.0, 255.0)
-    if scaling == "symmetric":
-        return InputScale(127.5, 127.5)
+    if scaling in _FIXED_SCALES:
+        return _FIXED_SCALES[scaling]
     values = np.arange(256, dtype=np.float64)
     # In pieces, for bincount makes 8-byte integers of what it counts.
     counts = sum(np.bincount(piece.ravel(), minlength=256) for piece in np.array_split(train_images, 64))

@@ -51,8 +51,10 @@ class Confusion:
 def confusion_of(network: TrainedNetwork, dataset: Dataset) -> Confusion:
     """Evaluate a network on a data set's test images.
 
-    Raises DataError when the data set has another number of classes than the network.
+    Raises DataError when the data set has another number of classes than the network, WeightsError when the
+    network's weights are not finite, as those of a run that diverged may be, or its numbers overflow.
     """
+    network.check_weights("accuracy")
     names = dataset.entry.class_names
     classes = network.spec.data.classes
     if len(names) != classes:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,13 @@ from digitlab import lab
 from digitlab.campaign import Campaign, Stage, best_moment, spec_until
 from digitlab.conclusions import findings, noise_specs, unmeasured
 from digitlab.datasets import Dataset
+from digitlab.errors import StoreError
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, Store, open_store
 from digitlab.studies import Study, built_in_names, read_study
 from digitlab.studies.expansion import MOST_EXTENSIONS, checked, spec_of
+from tests.store.conftest import rewrite, with_a_later_field
 from tests.studies.documents import RATES, SIZES, study
 from tests.test_result import PROVENANCE
 
@@ -364,6 +367,32 @@ def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Da
     assert len(counts) > 3
     assert all(a < b for a, b in itertools.pairwise(counts))
     assert counts[-1] == stage.run_count
+
+
+def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path, mnist: Dataset) -> None:
+    place = tmp_path / "runs.db"
+    store = open_store(place)
+    done = lab.run_study(tiny(), store, workers=1)
+    chosen = done.conditions[0].reports[0]
+    rewrite(place, chosen.key, with_a_later_field(chosen))
+    assert not Campaign(tiny(), store.get).stage().is_done
+    again = lab.run_study(tiny(), store, workers=1)
+    assert again.is_done
+    assert again.conditions[0].reports[0].metrics == chosen.metrics
+
+
+def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, mnist: Dataset) -> None:
+    place = tmp_path / "runs.db"
+    store = open_store(place)
+    with sqlite3.connect(place) as connection:
+        lose = "CREATE TRIGGER lose AFTER INSERT ON runs BEGIN DELETE FROM runs WHERE key = NEW.key; END"
+        connection.execute(lose)
+    connection.close()
+    expected = (
+        r"^6 of 6 runs were trained and put into the store, which does not know them; .* another --store$"
+    )
+    with pytest.raises(StoreError, match=expected):
+        lab.run_study(tiny(), store, workers=1)
 
 
 def test_the_network_of_the_best_moment_is_the_one_at_that_moment(mnist: Dataset) -> None:

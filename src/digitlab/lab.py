@@ -23,7 +23,7 @@ from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.noise_scale import noise_scale
 from digitlab.engine.progress import OnProgress, Progress, ignore
-from digitlab.errors import RunError
+from digitlab.errors import RunError, StoreError
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
 from digitlab.store import Store
@@ -195,19 +195,22 @@ def run_study(
     on_stage:      told each stage that has missing runs, before they are trained
     on_results:    told what was put into the store
     Returns the stage that was reached: done, unless the time was over.
-    Raises what `train` raises, StoreError, and RunError when a run failed, after all others are done.
+    Raises what `train` raises, StoreError, also when the store does not know what was put into it, and
+    RunError when a run failed, after all others are done.
     """
     end, campaign = time.monotonic() + seconds_limit, Campaign(study, store.get)
     stage = campaign.stage()
     while stage.missing:
         on_stage(stage)
         failures: list[Failure] = []
+        kept: set[str] = set()
         options = {"device": device, "workers": workers, "on_advance": on_advance}
         with closing(run_cohorts(stage.missing, **options)) as ended:  # type: ignore[arg-type]
             for cohort in ended:
                 results = [run for run in cohort if isinstance(run, RunResult)]
                 failures += [run for run in cohort if isinstance(run, Failure)]
                 store.add(results)
+                kept |= {result.key for result in results}
                 on_results(results)
                 if time.monotonic() > end:
                     break
@@ -219,6 +222,11 @@ def run_study(
                 "try them again"
             )
         stage = campaign.stage()
+        if lost := kept & {spec.key for spec in stage.missing}:
+            raise StoreError(
+                f"{len(lost)} of {len(kept)} runs were trained and put into the store, which does not know "
+                "them; another program may have taken them out. Run the study with another --store"
+            )
         if time.monotonic() > end:
             break
     for spec in unmeasured(study, stage, store):

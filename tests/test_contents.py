@@ -7,7 +7,7 @@ import pytest
 import digitlab as dl
 from digitlab import contents, lab
 from digitlab.errors import StoreError
-from digitlab.handout import handout_runs
+from digitlab.handout import handout_runs, measured_spread
 from digitlab.result import RunResult
 from digitlab.store import Filter, Store, open_store
 from digitlab.studies.files import parse_study
@@ -77,7 +77,12 @@ def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Pa
     mixed.add([runs[0].model_copy(update={"provenance": elsewhere}), *runs[1:]])
     told = contents.told(study, "full", mixed)
     assert told is not None
-    assert contents.report([told], [], mixed).mixture.startswith("These results come from 2 kinds of machine")
+    report = contents.report([told], [], mixed)
+    assert report.mixture.startswith("These results come from 2 kinds of machine")
+    (where,) = [table for table in report.tables if table.title == "Where the results come from"]
+    assert where.columns[:5] == ("engine", "arithmetic", "device", "processor", "numpy")
+    assert [row[3] == "another" for row in where.rows] == [False, True]
+    assert [row[-1] for row in where.rows] == [len(runs) - 1, 1]
 
 
 def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: Study, store: Store) -> None:
@@ -90,6 +95,7 @@ def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: 
     assert told is not None
     report = contents.report([told], [], place)
     (table,) = [table for table in report.tables if table.title.startswith("The exercise's networks")]
+    assert table.columns[4] == f"mean of {measured_spread(run.name)['test accuracy'].seeds} seeds"
     assert table.rows[0][:4] == (
         "linearRegression",
         "loss at epoch 14",

@@ -3,6 +3,7 @@
 import json
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from digitlab import notebook
 from digitlab.errors import SpecError
-from digitlab.result import RunResult
+from digitlab.result import Fingerprint, Provenance, RunResult
 from digitlab.spec import DataSpec, RunSpec
 
 SPEC = RunSpec(data=DataSpec(name="mnist", sha256="ab" * 32, train_images=60_000, classes=10))
@@ -153,3 +154,61 @@ def test_results_from_before_arithmetics_were_told_are_read() -> None:
     document = json.loads(result().to_json())
     del document["provenance"]["arithmetic"]
     assert RunResult.from_json(json.dumps(document)).provenance.arithmetic == "torch"
+
+
+LATER = {"compiler": "gcc 12.2.0", "c_library": "glibc 2.36", "matmul_precision": "highest"}
+
+
+def provenance(**fields: Any) -> Provenance:
+    return Provenance.model_validate({**PROVENANCE, **fields})
+
+
+def test_results_from_before_compilers_were_told_are_written_as_they_were() -> None:
+    before = result().to_json()
+    assert not any(name in before for name in LATER)
+    assert RunResult.from_json(before).to_json() == before
+    now = result(provenance={**PROVENANCE, **LATER})
+    assert json.loads(now.to_json())["provenance"] == PROVENANCE | LATER
+    assert RunResult.from_json(now.to_json()) == now
+
+
+# What two computations may differ in, and with what arithmetic it counts.
+CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "engine": ({"engine": "lockstep"}, {"torch", "compiled kernel"}),
+    "device": ({"device": "mps"}, {"torch", "compiled kernel"}),
+    "processor": ({"processor": "another"}, {"torch", "compiled kernel"}),
+    "numpy": ({"versions": VERSIONS | {"numpy": "3"}}, {"torch", "compiled kernel"}),
+    "c_library": ({"c_library": "musl"}, {"torch", "compiled kernel"}),
+    "compiler": ({"compiler": "clang"}, {"compiled kernel"}),
+    "torch": ({"versions": VERSIONS | {"torch": "3"}}, {"torch"}),
+    "matmul_precision": ({"matmul_precision": "high"}, {"torch"}),
+    "threads": ({"threads": 3}, {"torch"}),
+    "digitlab": ({"versions": VERSIONS | {"digitlab": "9"}}, set()),  # the numerics version is in the key
+    "python": ({"versions": VERSIONS | {"python": "9"}}, set()),
+    "the rest": ({"platform": "x", "host": "y", "seconds": 2, "finished": "z"}, set()),
+}
+
+
+@pytest.mark.parametrize("arithmetic", ["torch", "compiled kernel"])
+@pytest.mark.parametrize(("change", "counts"), CHANGES.values(), ids=CHANGES.keys())
+def test_a_fingerprint_holds_what_bits_depend_on(
+    arithmetic: str, change: dict[str, Any], counts: set[str]
+) -> None:
+    one = provenance(**LATER, arithmetic=arithmetic).fingerprint
+    other = provenance(**(LATER | {"arithmetic": arithmetic} | change)).fingerprint
+    assert (one != other) == bool(one.differences(other)) == (arithmetic in counts)
+
+
+def test_every_field_of_a_provenance_was_thought_of() -> None:
+    changed = {name for change, _ in CHANGES.values() for name in change} | {"arithmetic"}
+    assert Provenance.model_fields.keys() == changed
+    assert {field.name for field in fields(Fingerprint)} <= CHANGES.keys() | {"arithmetic"}
+
+
+def test_fingerprints_tell_their_differences() -> None:
+    before = provenance(arithmetic="compiled kernel", device="cuda:1").fingerprint
+    now = provenance(arithmetic="compiled kernel", device="cuda:0", compiler="gcc 12").fingerprint
+    assert before.differences(now) == ["compiler was not recorded, is gcc 12"]
+    assert provenance(c_library="glibc 2.36").fingerprint.differences(provenance().fingerprint) == [
+        "c library was glibc 2.36, is not recorded"
+    ]

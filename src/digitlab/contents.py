@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 from digitlab.analysis.findings import Cell, Exhibit, Report, StudyFindings, Table
 from digitlab.campaign import Campaign, Stage
 from digitlab.conclusions import findings
 from digitlab.handout import EPOCHS, figures_of, handout_runs, measured_spread
-from digitlab.result import RunResult
+from digitlab.result import Fingerprint, RunResult
 from digitlab.spec import NUMERICS_VERSION
 from digitlab.store import Store
 from digitlab.studies import Study
@@ -116,6 +116,7 @@ def _introduction(studies: Sequence[Told], run_count: int) -> tuple[str, ...]:
 
 def _handout_table(networks: dict[str, RunResult]) -> Table:
     rows: list[tuple[Cell, ...]] = []
+    seeds = 0
     for run in handout_runs():
         result = networks.get(make_spec(hidden=run.hidden).key)
         if result is None:
@@ -125,35 +126,41 @@ def _handout_table(networks: dict[str, RunResult]) -> Table:
         for label in (f"loss at epoch {EPOCHS - 1}", "test accuracy"):
             at = spread[label]
             rows.append((run.name, label, ours[label], theirs[label], at.mean, at.sd))
+            seeds = at.seeds
     return Table(
         title="The exercise's networks beside the handout",
-        columns=("network", "figure", "ours, seed 0", "handout", "mean of 24 seeds", "standard deviation"),
+        columns=(
+            "network",
+            "figure",
+            "ours, seed 0",
+            "handout",
+            f"mean of {seeds} seeds",
+            "standard deviation",
+        ),
         rows=tuple(rows),
     )
 
 
-def _machines(results: Iterable[RunResult]) -> Counter[tuple[str, ...]]:
-    """How many runs come from where: what the bits of a run may depend on."""
-    distinct = {result.key: result.provenance for result in results}
-    return Counter(
-        (
-            where.engine,
-            where.arithmetic,
-            where.device,
-            where.processor,
-            where.versions.torch,
-            where.versions.digitlab,
-        )
-        for where in distinct.values()
-    )
+def _machines(results: Iterable[RunResult]) -> Counter[Fingerprint]:
+    """How many runs come from where: what the bits of a run depend on."""
+    distinct = {result.key: result.provenance.fingerprint for result in results}
+    return Counter(distinct.values())
 
 
-def _provenance(machines: Counter[tuple[str, ...]], results: Iterable[RunResult]) -> Table:
+def _provenance(machines: Counter[Fingerprint], results: Iterable[RunResult]) -> Table:
     data = sorted({(result.spec.data.name, result.spec.data.sha256) for result in results})
+    rows = [astuple(where) for where, _ in machines.most_common()]
+    told = [
+        i for i, column in enumerate(zip(*rows, strict=True)) if any(value is not None for value in column)
+    ]
+    names = [field.name.replace("_", " ") for field in fields(Fingerprint)]
     return Table(
         title="Where the results come from",
-        columns=("engine", "arithmetic", "device", "processor", "torch", "digitlab", "runs"),
-        rows=tuple((*where, count) for where, count in machines.most_common()),
+        columns=(*(names[i] for i in told), "runs"),
+        rows=tuple(
+            (*(row[i] for i in told), count)
+            for row, (_, count) in zip(rows, machines.most_common(), strict=True)
+        ),
         note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}. Data: "
         + "; ".join(f"{name}, SHA-256 {digest}" for name, digest in data),
     )

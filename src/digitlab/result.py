@@ -4,6 +4,7 @@
 strings "NaN", "Infinity" and "-Infinity" in the JSON, and come back as numbers.
 """
 
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
@@ -89,24 +90,90 @@ class Versions(Part):
     numpy: str
 
 
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the bits of a result depend on besides its RunSpec; its key holds the version of the numerics.
+
+    Two computations of one RunSpec with equal fingerprints give equal bits. None: without influence, or not
+    recorded, as by versions of digitlab that did not know of it.
+
+    device:           its kind: `cpu`, `cuda`, `mps`
+    numpy:            makes the random draws
+    c_library:        computes exponentials, logarithms and cosines
+    compiler:         built the kernel, where that computed
+    torch, matmul_precision: where torch computed
+    threads:          that share in a sum, where torch computed on the CPU
+    """
+
+    engine: str
+    arithmetic: Arithmetic
+    device: str
+    processor: str
+    numpy: str
+    c_library: str | None
+    compiler: str | None
+    torch: str | None
+    matmul_precision: str | None
+    threads: int | None
+
+    def differences(self, now: "Fingerprint") -> list[str]:
+        """What is different now, in words."""
+        pairs = ((field.name, getattr(self, field.name), getattr(now, field.name)) for field in fields(self))
+        return [
+            f"{name.replace('_', ' ')} was {_in_words(before)}, is {_in_words(after)}"
+            for name, before, after in pairs
+            if before != after
+        ]
+
+
+def _in_words(value: object) -> object:
+    return "not recorded" if value is None else value
+
+
 class Provenance(_Record):
     """Where and how the result was computed: all that may differ between two computations of one run.
 
     arithmetic: what made the products and sums: torch, or the lockstep engine's compiled kernel
+    threads:    of torch
+    compiler:   that built the compiled kernel, where that computed
+    c_library:  the C library, with its version
+    matmul_precision: how exactly torch multiplies matrices of float32, in its words, where it computed
     seconds:    wall-clock time of the training, evaluation included; of a member of a cohort, its share
     finished:   UTC, ISO 8601
     """
+
+    LEFT_OUT_AT_DEFAULT = frozenset({"compiler", "c_library", "matmul_precision"})
 
     engine: str
     arithmetic: Arithmetic = "torch"
     device: str
     processor: str
     threads: int
+    compiler: str | None = None
+    c_library: str | None = None
+    matmul_precision: str | None = None
     versions: Versions
     platform: str
     host: str
     seconds: float
     finished: str
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What the bits of the result depend on."""
+        device, by_torch = self.device.partition(":")[0], self.arithmetic == "torch"
+        return Fingerprint(
+            engine=self.engine,
+            arithmetic=self.arithmetic,
+            device=device,
+            processor=self.processor,
+            numpy=self.versions.numpy,
+            c_library=self.c_library,
+            compiler=None if by_torch else self.compiler,
+            torch=self.versions.torch if by_torch else None,
+            matmul_precision=self.matmul_precision if by_torch else None,
+            threads=self.threads if by_torch and device == "cpu" else None,
+        )
 
 
 class RunResult(Document):

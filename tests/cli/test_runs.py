@@ -18,6 +18,7 @@ from digitlab.cli.main import app
 from digitlab.errors import SpecError, StoreError
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store
+from tests.store.conftest import rewrite, with_a_later_field
 
 DIGITLAB = Path(sys.executable).with_name("digitlab")
 
@@ -117,6 +118,13 @@ def test_a_damaged_run_is_told(path: Path, results: list[RunResult]) -> None:
         connection.execute("UPDATE runs SET seed = 77 WHERE key = ?", (results[0].key,))
     connection.close()
     assert "cannot be read: it was damaged" in refusal("runs", "show", results[0].key)
+    done = run("runs", "list")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith(results[0].key[:12])]
+    assert line.split() == [results[0].key[:12], "?", "?", "?", "?", "damaged", "?", "?"]
+    assert done.stdout.splitlines()[-1] == "4 of 4 runs"
+    assert done.stderr == (
+        "1 run of these not as written; `digitlab store verify` sets damaged runs aside, to be computed again\n"
+    )
     done = run("runs", "export")
     assert len(json.loads(done.stdout)) == 3
     assert done.stderr.startswith("1 of 4 runs are left out: they were damaged")
@@ -125,6 +133,22 @@ def test_a_damaged_run_is_told(path: Path, results: list[RunResult]) -> None:
     assert done.stdout == "4 runs read, 1 set aside\n"
     assert done.stderr == f"error: {results[0].key[:12]}: is not as it was written\n"
     assert output("store", "verify") == "3 runs read, 0 set aside\n"
+
+
+def test_a_run_of_another_version_is_told(path: Path, results: list[RunResult]) -> None:
+    rewrite(path, results[0].key, with_a_later_field(results[0]))
+    assert "or written by another version of digitlab" in refusal("runs", "show", results[0].key)
+    done = run("store", "verify")
+    assert (done.exit_code, done.stdout) == (0, "4 runs read, 0 set aside\n")
+    assert done.stderr.startswith(
+        f"{results[0].key[:12]}: cannot be read by this version of digitlab: another one wrote it"
+    )
+
+
+def test_a_pipe_named_as_store_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for command in (("runs", "list"), ("study", "list"), ("store", "verify"), ("study", "run", "depth")):
+        assert "is not a regular file" in refusal(*command, "--store", tmp_path / "pipe")
 
 
 def test_json_holds_the_results(path: Path, results: list[RunResult], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from digitlab import lab
 from digitlab.datasets import Dataset
 from digitlab.datasets.splits import split
 from digitlab.engine import reference
@@ -381,3 +382,19 @@ def test_a_gpu_gives_the_same_within_rounding(mnist: Dataset, mnist_spec: DataSp
     spec = small(mnist_spec, hidden=(30, 20), precision="float32", optimiser={"learning_rate": 0.1})
     ours, theirs = (reference.train(spec, mnist, device=device)[0] for device in ("cpu", gpu))
     np.testing.assert_allclose(theirs.curve.training_loss, ours.curve.training_loss, rtol=1e-4)
+
+
+def test_what_its_bits_depend_on_is_recorded(mnist: Dataset) -> None:
+    spec = lab.make_spec(steps=1, train_size=100)
+    where = reference.train(spec, mnist)[0].provenance
+    assert where.matmul_precision == torch.get_float32_matmul_precision()
+    assert where.c_library
+    assert where.compiler is None
+    assert where.fingerprint.threads == torch.get_num_threads()
+    backend: Any = torch.backends.mkldnn
+    backend.matmul.fp32_precision = "bf16"  # for one backend: torch.get_float32_matmul_precision raises now
+    try:
+        assert reference.train(spec, mnist)[0].provenance.matmul_precision == "bf16"
+    finally:
+        backend.matmul.fp32_precision = "none"
+    assert torch.get_float32_matmul_precision() == where.matmul_precision

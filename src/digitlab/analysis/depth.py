@@ -275,7 +275,7 @@ def _by_depth(families: Sequence[_Family]) -> list[Lines]:
             name="accuracy",
             title=f"Test accuracy by depth, at rate {FIXED_RATE:g} and with the rate tuned",
             caption=f"Mean of {_seeds(families[0])} with its 95 % interval{_of_group(families[0])}."
-            + (f" The handout's: one run each of {EPOCHS} epochs at rate 0.01." if beside else ""),
+            + (f" The handout's: one run each of {EPOCHS} epochs at rate {FIXED_RATE:g}." if beside else ""),
             x=Axis("hidden layers"),
             y=Axis("test accuracy", is_share=True),
             lines=(*whole, *beside),

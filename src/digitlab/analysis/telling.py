@@ -7,8 +7,9 @@ from digitlab.analysis.conditions import About, Condition, run_count, seeds_in_w
 from digitlab.analysis.findings import Estimate, Finding, Picture, Point, StudyFindings, Table
 from digitlab.analysis.intervals import mean_interval, paired_interval
 from digitlab.result import RunResult
+from digitlab.spec import SGD
 
-FIXED_RATE = 0.01
+FIXED_RATE = SGD().learning_rate
 """The exercise's, which studies report beside the tuned one."""
 MARGIN = 0.2
 """Points of accuracy within which two settings count as practically equal."""

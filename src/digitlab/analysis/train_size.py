@@ -329,7 +329,15 @@ def _table(budget: _Budget) -> Table:
         )
     return Table(
         title=f"Accuracy by training-set size, {budget.name}",
-        columns=("images", "rate", "test accuracy", "from", "to", "training accuracy", "test, rate 0.01"),
+        columns=(
+            "images",
+            "rate",
+            "test accuracy",
+            "from",
+            "to",
+            "training accuracy",
+            f"test, rate {FIXED_RATE:g}",
+        ),
         rows=tuple(rows),
         note="From and to: 95 % interval of the mean over draws.",
     )

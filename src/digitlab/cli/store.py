@@ -50,11 +50,11 @@ def _recompute(store: "Store", count: int) -> int:
     differing = 0
     for result in results:
         again, _ = lab.run(result.spec)
-        others = _other_conditions(result, again)
-        if others:
-            verdict = f"not compared: {', '.join(others)}"
-        elif _bits(result) == _bits(again):
+        others = result.provenance.fingerprint.differences(again.provenance.fingerprint)
+        if _bits(result) == _bits(again):
             verdict = "the same to the last bit"
+        elif others:
+            verdict = f"not compared: {', '.join(others)}"
         else:
             verdict, differing = "DIFFERS", differing + 1
         stdout().print(f"{result.key[:SHORT_KEY]}  {verdict}", soft_wrap=True)
@@ -64,23 +64,6 @@ def _recompute(store: "Store", count: int) -> int:
 def _bits(result: "RunResult") -> tuple[str, bytes | None]:
     """All of a result that two computations of it have in common."""
     return result.model_dump_json(exclude={"provenance"}), result.predictions
-
-
-def _other_conditions(stored: "RunResult", again: "RunResult") -> list[str]:
-    """Why two computations need not agree in every bit: what they did not have in common."""
-    both = [
-        {
-            "engine": result.provenance.engine,
-            "device": result.provenance.device,
-            "processor": result.provenance.processor,
-            "arithmetic": result.provenance.arithmetic,
-            "torch": result.provenance.versions.torch,
-            "numpy": result.provenance.versions.numpy,
-        }
-        for result in (stored, again)
-    ]
-    before, now = both
-    return [f"{name} was {before[name]}, is {now[name]}" for name in now if before[name] != now[name]]
 
 
 @store_app.command()

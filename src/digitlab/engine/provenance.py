@@ -12,15 +12,26 @@ from digitlab.version import __version__
 
 
 def provenance(
-    engine: str, device: torch.device, seconds: float, *, arithmetic: Arithmetic = "torch"
+    engine: str,
+    device: torch.device,
+    seconds: float,
+    *,
+    arithmetic: Arithmetic = "torch",
+    compiler: str | None = None,
 ) -> Provenance:
-    """The provenance of a result that this process has just computed."""
+    """The provenance of a result that this process has just computed.
+
+    compiler: that built the compiled kernel, where that computed
+    """
     return Provenance(
         engine=engine,
         arithmetic=arithmetic,
         device=str(device),
         processor=processor_name(device),
         threads=torch.get_num_threads(),
+        compiler=compiler,
+        c_library=" ".join(filter(None, platform.libc_ver())) or platform.platform(),
+        matmul_precision=_matmul_precision(device) if arithmetic == "torch" else None,
         versions=Versions(
             digitlab=__version__,
             python=platform.python_version(),
@@ -32,3 +43,11 @@ def provenance(
         seconds=seconds,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _matmul_precision(device: torch.device) -> str:
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:  # it was set for one backend, about which that function cannot speak
+        backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
+        return str(backend.matmul.fp32_precision)

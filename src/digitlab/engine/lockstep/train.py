@@ -71,6 +71,7 @@ def train_cohort(
             place,
             (time.perf_counter() - start) / len(runs),
             arithmetic="compiled kernel" if library is not None else "torch",
+            compiler=None,  # the place for what built the kernel, as soon as the kernel tells it
         )
     scale = input_scale(specs[0].scaling, dataset.train.images)
     return [

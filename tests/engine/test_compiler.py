@@ -361,3 +361,9 @@ def test_what_is_not_wanted_is_not_told(
     monkeypatch.setenv("DIGITLAB_KERNEL", "torch")
     assert kernel("float32") is None
     assert not caplog.messages
+
+
+def test_what_built_the_kernel_is_recorded_with_each_result() -> None:
+    result = lab.train(steps=1, train_size=100)
+    assert result.provenance.compiler == built_by("float32")
+    assert result.provenance.fingerprint.compiler == built_by("float32")

@@ -10,7 +10,7 @@ from digitlab.engine.device import find_device, one_thread, telling_of_memory
 from digitlab.engine.evaluate import Evaluation
 from digitlab.engine.inputs import check_data_set
 from digitlab.engine.lockstep.compiled import CompiledMembers
-from digitlab.engine.lockstep.compiler import kernel
+from digitlab.engine.lockstep.compiler import built_by, kernel
 from digitlab.engine.lockstep.members import Members, block_steps, cohort_key
 from digitlab.engine.lockstep.stacked import StackedMembers
 from digitlab.engine.progress import OnProgress, Progress, ignore
@@ -71,7 +71,7 @@ def train_cohort(
             place,
             (time.perf_counter() - start) / len(runs),
             arithmetic="compiled kernel" if library is not None else "torch",
-            compiler=None,  # the place for what built the kernel, as soon as the kernel tells it
+            compiler=built_by(specs[0].precision) if library is not None else None,
         )
     scale = input_scale(specs[0].scaling, dataset.train.images)
     return [

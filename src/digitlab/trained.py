@@ -75,7 +75,7 @@ class TrainedNetwork:
         return found[0] if given.ndim == 2 else found
 
     def probabilities(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
-        """The same for a data set's images, which are what they should be. Raises WeightsError as `predict`."""
+        """The same for images that are what they should be. Raises WeightsError as `predict` does."""
         self.check_weights("probabilities")
         network = networks.build(self.layers)
         with torch.inference_mode():

@@ -560,6 +560,8 @@ def test_a_terminal_of_ascii_is_served(tmp_path: Path) -> None:
     run("train", *FAST, "--save", file)
     done = run("evaluate", file, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, "")
+    assert "?" not in done.stdout
+    assert re.search(r"^1 +(\d+|\.) +\d+ ", done.stdout, re.MULTILINE)  # a row of the matrix
 
 
 def test_a_closed_stdout_ends_it_quietly() -> None:

@@ -243,7 +243,7 @@ def test_what_is_no_file_is_never_replaced(network: TrainedNetwork, tmp_path: Pa
     assert trained.load(tmp_path / ("x" * 250)).spec == network.spec
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (3, 784), (3, 28, 27)])
+@pytest.mark.parametrize("shape", [(28,), (3, 784), (3, 28, 27)])
 def test_what_are_no_images_is_refused(network: TrainedNetwork, shape: tuple[int, ...]) -> None:
     with pytest.raises(
         SpecError, match=r"images: 'uint8 \[.*\]' are no images; give bytes .* of shape \[n, 28, 28\]"

@@ -251,6 +251,7 @@ def test_every_command_with_a_table_has_json(tmp_path: Path, result: RunResult) 
     assert verified == {
         "checked": 1,
         "set_aside": [],
+        "unreadable": [],
         "recomputed": {result.key: "the same to the last bit"},
     }
 

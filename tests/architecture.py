@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "digitlab"
 # From the ground up. A part imports only parts of the lines above its own, or of its own package; parts of
 # one line do not know each other.
 LAYERS = [
-    ["errors", "version", "notebook", "streams"],
+    ["errors", "version", "notebook", "streams", "torch_settings"],
     ["validation", "places"],
     ["spec"],
     ["result", "datasets"],
@@ -43,7 +43,7 @@ HOMES = {
     "psutil": {"engine"},
     "safetensors": {"trained"},
 }
-TORCH = {"networks", "trained", "engine", "dispatch"}
+TORCH = {"torch_settings", "networks", "trained", "engine", "dispatch"}
 PYDANTIC = {"validation", "spec", "result", "datasets", "studies"}
 
 MODULES = sorted(SOURCE.rglob("*.py"))

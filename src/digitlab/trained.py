@@ -27,6 +27,7 @@ from digitlab.errors import Fault, SpecError, WeightsError
 from digitlab.networks import Layer
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec, Scaling
+from digitlab.torch_settings import own_settings
 
 _PICKLE_STARTS = {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 _HEADER_LIMIT_BYTES = 1 << 20
@@ -77,8 +78,8 @@ class TrainedNetwork:
     def probabilities(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
         """The same for images that are what they should be. Raises WeightsError as `predict` does."""
         self.check_weights("probabilities")
-        network = networks.build(self.layers)
-        with torch.inference_mode():
+        with own_settings(torch.device("cpu")), torch.inference_mode():
+            network = networks.build(self.layers)
             chunks = [
                 network(
                     torch.from_numpy(self.scale.apply(images[i : i + _CHUNK], self.spec.precision))

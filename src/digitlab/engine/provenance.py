@@ -18,17 +18,19 @@ def provenance(
     *,
     arithmetic: Arithmetic = "torch",
     compiler: str | None = None,
+    threads: int | None = None,
 ) -> Provenance:
     """The provenance of a result that this process has just computed.
 
     compiler: that built the compiled kernel, where that computed
+    threads:  on the CPU; by default as many as torch uses
     """
     return Provenance(
         engine=engine,
         arithmetic=arithmetic,
         device=str(device),
         processor=processor_name(device),
-        threads=torch.get_num_threads(),
+        threads=torch.get_num_threads() if threads is None else threads,
         compiler=compiler,
         c_library=" ".join(filter(None, platform.libc_ver())) or platform.platform(),
         matmul_precision=_matmul_precision(device) if arithmetic == "torch" else None,

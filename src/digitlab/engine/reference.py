@@ -1,7 +1,7 @@
 """The reference engine: one network, trained as plainly as a textbook does. The oracle of all that is faster.
 
-nn.Sequential, cross-entropy, autograd and torch.optim; data in memory, shuffled by index. Torch's threads
-stay as they are. The same RunSpec twice gives the same bits.
+nn.Sequential, cross-entropy, autograd and torch.optim; data in memory, shuffled by index. As many
+threads as torch has. The same RunSpec twice gives the same bits.
 """
 
 import math
@@ -24,6 +24,7 @@ from digitlab.engine.rates import learning_rate
 from digitlab.engine.record import Record, conclude
 from digitlab.result import RunResult
 from digitlab.spec import SGD, Adam, Optimiser, RunSpec
+from digitlab.torch_settings import training_with_torch
 from digitlab.trained import TrainedNetwork
 
 _STEPS_BETWEEN_REPORTS = 50
@@ -41,7 +42,7 @@ def train(
     check_data_set(spec, dataset)
     place = find_device(device, spec.precision)
     start = time.perf_counter()
-    with telling_of_memory():
+    with training_with_torch(place), telling_of_memory():
         inputs = run_inputs(spec, dataset, place)
         layers = networks.initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
         network = networks.build(layers, place)
@@ -49,7 +50,7 @@ def train(
         train = test = Evaluation.unknown()
         if record.is_finite():
             train, test = evaluate(network, inputs.train), evaluate(network, inputs.test)
-    where = provenance("reference", place, time.perf_counter() - start)
+        where = provenance("reference", place, time.perf_counter() - start)
     result = conclude(spec, record, train=train, test=test, provenance=where)
     return result, TrainedNetwork(spec, inputs.scale, networks.layers_of(network))
 

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from statistics import fmean
 
 from digitlab.datasets.dataset import Dataset, input_scale
-from digitlab.engine.device import find_device, one_thread, telling_of_memory
+from digitlab.engine.device import find_device, telling_of_memory
 from digitlab.engine.evaluate import Evaluation
 from digitlab.engine.inputs import check_data_set
 from digitlab.engine.lockstep.compiled import CompiledMembers
@@ -20,6 +21,7 @@ from digitlab.errors import Fault, SpecError
 from digitlab.networks import Layer
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
+from digitlab.torch_settings import training_with_torch
 from digitlab.trained import TrainedNetwork
 
 
@@ -54,7 +56,8 @@ def train_cohort(
     library = kernel(specs[0].precision) if place.type == "cpu" else None
     start = time.perf_counter()
     runs = [_Run(spec, Record()) for spec in specs]
-    with telling_of_memory(), one_thread():
+    settings = nullcontext() if library is not None else training_with_torch(place, one_thread=True)
+    with settings, telling_of_memory():
         if library is not None:
             # Members of one seed side by side: they share what is made of their examples.
             _train(CompiledMembers([run.spec for run in runs], dataset, library), runs, on_progress)
@@ -72,6 +75,7 @@ def train_cohort(
             (time.perf_counter() - start) / len(runs),
             arithmetic="compiled kernel" if library is not None else "torch",
             compiler=built_by(specs[0].precision) if library is not None else None,
+            threads=1,
         )
     scale = input_scale(specs[0].scaling, dataset.train.images)
     return [

@@ -1,19 +1,29 @@
 """The laboratory: one run and many, from RunSpecs to results."""
 
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import digitlab as dl
 from digitlab import lab
 from digitlab.datasets import Dataset
 from digitlab.dispatch.local import train_cohorts
 from digitlab.engine import reference
+from digitlab.engine.calibration import TYPICAL
+from digitlab.engine.cohort import plan
+from digitlab.engine.cost import Images
+from digitlab.engine.device import telling_of_memory
 from digitlab.engine.lockstep import train_cohort
-from digitlab.errors import DataError, WeightsError
+from digitlab.engine.progress import Progress
+from digitlab.errors import DataError, RunError, WeightsError
 from digitlab.lab import Advance, Failure
 from digitlab.result import RunResult
 from digitlab.spec import SGD, RunSpec
@@ -183,3 +193,83 @@ def test_a_folder_that_cannot_be_made_is_told_before_any_training(tmp_path: Path
         WeightsError, match=r"file: cannot be written: .*; name a file in a folder that you can"
     ):
         next(iter(lab.run_many([lab.make_spec(steps=1)], save=tmp_path / "file")))
+
+
+# --- progress, and memory that does not suffice ---
+
+
+@given(st.lists(st.tuples(st.floats(1e-9, 1e9), st.integers(1, 5)), min_size=1, max_size=20))
+def test_the_share_never_falls_and_is_1_at_the_end_and_not_before(
+    cohorts: list[tuple[float, int]],
+) -> None:
+    """Whatever rounding, and whichever `sum` of floats, make of the shares."""
+    told: list[Advance] = []
+    whole, run_count = math.fsum(seconds for seconds, _ in cohorts), sum(count for _, count in cohorts)
+    tell, share, runs = lab._Teller(told.append, run_count), 0.0, 0
+    for seconds, count in cohorts:
+        for part in (0.5, 1.0, 0.2):
+            tell(share + part * seconds / whole, runs)
+        share, runs = share + seconds / whole * (1 + 1e-12), runs + count
+        tell(share, runs)
+    shares = [at.share for at in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert max(shares[:-1]) < 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_cohort_that_is_too_large_for_memory_is_trained_in_halves(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [lab.make_spec(hidden=(8,), steps=30, train_size=500, seed=seed) for seed in range(7)]
+    expected = {key: without_provenance(result) for key, result in results_of(specs).items()}
+    tried: list[int] = []
+
+    def with_little_memory(cohort: Sequence[RunSpec], *others: Any, **options: Any) -> Any:
+        with telling_of_memory():
+            tried.append(len(cohort))
+            if len(cohort) > most:
+                options["on_progress"](Progress(20, 30, 1.0, 0.5))  # it ends in the middle
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+            return train_cohort(cohort, *others, **options)
+
+    monkeypatch.setattr(lab, "train_cohort", with_little_memory)
+    monkeypatch.setattr(lab, "find_device", lambda *_: torch.device("cuda"))
+    monkeypatch.setattr(lab, "free_memory", lambda _: 10**9)
+    told: list[Advance] = []
+    found = results_of(specs, on_advance=told.append)
+    assert {key: without_provenance(result) for key, result in found.items()} == expected
+    assert tried[0] == 7
+    assert [at.share for at in told] == sorted(at.share for at in told)
+    assert told[-1] == Advance(share=1.0, runs=7, run_count=7)
+
+
+def test_a_run_that_is_too_large_alone_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(*_: Any, **__: Any) -> Any:
+        with telling_of_memory():
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(lab, "train_cohort", without_memory)
+    specs = [lab.make_spec(steps=3, seed=seed) for seed in range(2)]
+    with pytest.raises(RunError, match="memory does not suffice for this run; use smaller layers or batches"):
+        list(lab.run_many(specs))
+
+
+def test_cohorts_are_sized_by_the_memory_of_the_device_that_they_lie_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    specs = [lab.make_spec(hidden=(100,), steps=2, train_size=500, seed=seed) for seed in range(8)]
+    (whole,) = plan(
+        specs, {specs[0].data: Images(10_000, 150.0)}, TYPICAL, workers=1, stacked=True, memory_limit=10**12
+    ).cohorts
+    sizes: list[int] = []
+
+    def noted(cohort: Sequence[RunSpec], *others: Any, **options: Any) -> Any:
+        sizes.append(len(cohort))
+        return train_cohort(cohort, dataset=others[0])
+
+    monkeypatch.setattr(lab, "train_cohort", noted)
+    monkeypatch.setattr(lab, "find_device", lambda *_: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(whole.memory_bytes * 0.7), 10**12))
+    assert len(results_of(specs)) == 8
+    assert len(sizes) > 1

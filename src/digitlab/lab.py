@@ -19,7 +19,7 @@ from digitlab.engine import reference
 from digitlab.engine.calibration import TYPICAL, calibrate
 from digitlab.engine.cohort import Cohort, Plan, plan
 from digitlab.engine.cost import Images
-from digitlab.engine.device import find_device, usable_cores
+from digitlab.engine.device import MemoryRunError, find_device, free_memory, usable_cores
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.noise_scale import noise_scale
@@ -40,6 +40,7 @@ _SECONDS_FOR_WORKERS = 6.0
 """Less work than this is done in the calling process: workers take seconds to start."""
 _SECONDS_FOR_CALIBRATION = 60.0
 """Less work than this is planned by typical costs: to measure this machine's takes seconds."""
+_MOST_BEFORE_THE_END = math.nextafter(1.0, 0.0)
 _NOISE_EXAMPLES = 10_000
 """The gradient noise scale is measured on so many of the images that a run trains on, at most."""
 
@@ -118,7 +119,8 @@ def run_cohorts(
         yield from _in_this_process(cohorts, datasets, device, engine, save, on_advance)
         return
     stacked = place is not None and place.type != "cpu"
-    rough = plan(distinct, images, TYPICAL, workers=1, stacked=stacked)
+    limit = free_memory(place) if stacked else None  # of the device: the cohorts lie there
+    rough = plan(distinct, images, TYPICAL, workers=1, memory_limit=limit, stacked=stacked)
     count = workers if workers is not None else usable_cores()
     if count == 1 or len(distinct) < 2 or stacked or rough.seconds < _SECONDS_FOR_WORKERS:
         yield from _in_this_process(rough.cohorts, datasets, device, engine, save, on_advance)
@@ -139,6 +141,19 @@ def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
     return {data: library.load(data.name) for data in dict.fromkeys(spec.data for spec in specs)}
 
 
+class _Teller:
+    """Tells how far many runs have come: never less than before, and 1 when, and only when, all have ended."""
+
+    def __init__(self, on_advance: OnAdvance, run_count: int) -> None:
+        self._on_advance, self._run_count, self._last = on_advance, run_count, 0.0
+
+    def __call__(self, share: float, runs: int) -> None:
+        # A share is a sum of estimates: rounding, or a cohort that is tried again, must not show in it.
+        is_done = runs == self._run_count
+        self._last = 1.0 if is_done else max(self._last, min(share, _MOST_BEFORE_THE_END))
+        self._on_advance(Advance(self._last, runs, self._run_count))
+
+
 def _in_this_process(
     cohorts: Sequence[Cohort],
     datasets: dict[DataSpec, Dataset],
@@ -148,24 +163,35 @@ def _in_this_process(
     on_advance: OnAdvance,
 ) -> Iterator[Sequence[RunResult]]:
     whole, before, runs = sum(cohort.seconds for cohort in cohorts), 0.0, 0
-    run_count = sum(len(cohort.specs) for cohort in cohorts)
-    for cohort in cohorts:
+    tell = _Teller(on_advance, sum(len(cohort.specs) for cohort in cohorts))
+    # The next is the last; a cohort that is too large for memory comes back as two.
+    left = [(cohort.specs, cohort.seconds / whole) for cohort in reversed(cohorts)]
+    while left:
+        specs, share = left.pop()
 
-        def on_progress(
-            at: Progress, cohort: Cohort = cohort, before: float = before, runs: int = runs
-        ) -> None:
-            share = (before + cohort.seconds * at.step / at.step_count) / whole
-            on_advance(Advance(share, runs, run_count))
+        def on_progress(at: Progress, share: float = share, before: float = before, runs: int = runs) -> None:
+            tell(before + share * at.step / at.step_count, runs)
 
-        dataset = datasets[cohort.specs[0].data]
-        if engine == "reference":
-            trained = [reference.train(cohort.specs[0], dataset, device=device, on_progress=on_progress)]
-        else:
-            trained = train_cohort(cohort.specs, dataset, device=device, on_progress=on_progress)
+        dataset, trained = datasets[specs[0].data], None
+        try:
+            if engine == "reference":
+                trained = [reference.train(specs[0], dataset, device=device, on_progress=on_progress)]
+            else:
+                trained = train_cohort(specs, dataset, device=device, on_progress=on_progress)
+        except MemoryRunError:
+            if len(specs) == 1:
+                raise
+        if trained is None:  # not in the clause above: the error would hold on to the memory
+            half = len(specs) // 2
+            left += [
+                (specs[half:], share * (1 - half / len(specs))),
+                (specs[:half], share * half / len(specs)),
+            ]
+            continue
         save_all(trained, save)
-        before += cohort.seconds
+        before += share
         runs += len(trained)
-        on_advance(Advance(before / whole, runs, run_count))
+        tell(before, runs)
         yield [result for result, _ in trained]
 
 
@@ -178,13 +204,13 @@ def _in_workers(
         for cohort in planned.cohorts
         for spec in cohort.specs
     }
-    done, runs = 0.0, 0
+    done, runs, tell = 0.0, 0, _Teller(on_advance, len(share))
     cohorts = [cohort.specs for cohort in planned.cohorts]
     with closing(train_cohorts(cohorts, workers=planned.workers, save=save)) as ended:
         for results in ended:
             done += sum(share[result.spec.key] for result in results)
             runs += len(results)
-            on_advance(Advance(done, runs, len(share)))
+            tell(done, runs)
             yield results
 
 

@@ -16,7 +16,7 @@ _is_forked = False
 def _after_fork() -> None:
     # The threads that torch computes with exist in the parent alone, and a child that needs them waits for
     # ever. So does a child that needs a lock which was held when it was forked.
-    global _turn, _is_forked  # noqa: PLW0603
+    global _turn, _is_forked
     _turn, _is_forked = threading.RLock(), True
 
 

@@ -5,10 +5,9 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from digitlab.engine.calibration import Costs
 from digitlab.engine.cost import Images, memory_bytes, work
+from digitlab.engine.device import free_memory
 from digitlab.engine.lockstep import cohort_key
 from digitlab.errors import RunError
 from digitlab.spec import DataSpec, RunSpec
@@ -17,9 +16,6 @@ MOST_SECONDS = 15.0
 """A cohort takes about so long at most: more would be lost with a worker, and wait at the end."""
 _COHORTS_A_WORKER = 6
 """So many at least, where there are enough runs, so that no worker waits long at the end."""
-_SHARE_OF_MEMORY = 0.8
-_UNKNOWN_MEMORY_BYTES = 2_000_000_000
-"""Taken to be free where the system does not say."""
 WORKER_BYTES = 350_000_000
 """What a worker takes before it trains: Python and torch."""
 
@@ -65,7 +61,7 @@ def plan(
     images:       of every data set that the specs name
     costs:        seconds a unit of work
     workers:      processes that train at the same time, at most
-    memory_limit: bytes, for all workers together; by default most of what is free
+    memory_limit: bytes, for all workers together; by default most of what is free on this machine
     stacked:      cohorts compute as on a GPU: as large as memory allows, whatever the time
     Raises RunError when a single run needs more memory than there is.
     """
@@ -107,15 +103,6 @@ def plan(
         makespan([one.seconds for one in cohorts], workers),
         sum(busiest) + workers * WORKER_BYTES,
     )
-
-
-def free_memory() -> int:
-    """Bytes that a plan may use: most of what is free on this machine."""
-    try:
-        available = psutil.virtual_memory().available
-    except OSError:  # Linux without /proc
-        available = _UNKNOWN_MEMORY_BYTES
-    return int(_SHARE_OF_MEMORY * available)
 
 
 def _parts(

@@ -1,4 +1,4 @@
-"""Devices by name: cpu, cuda, mps."""
+"""Devices by name (cpu, cuda, mps), and their memory."""
 
 import os
 import platform
@@ -43,30 +43,46 @@ def usable_cores() -> int:
     return min(physical, allowed)
 
 
+_SHARE_OF_MEMORY = 0.8
+"""How much of the memory that is free a plan uses."""
+_UNKNOWN_MEMORY_BYTES = 2_000_000_000
+"""Taken to be free where the system does not say."""
+
+
+def free_memory(device: torch.device | None = None) -> int:
+    """Bytes that a plan may use: most of what is free on the device, by default (and for the CPU) this machine."""
+    if device is None or device.type == "cpu":
+        try:
+            free = psutil.virtual_memory().available
+        except OSError:  # Linux without /proc
+            free = _UNKNOWN_MEMORY_BYTES
+    elif device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return int(_SHARE_OF_MEMORY * free)
+
+
+class MemoryRunError(RunError):
+    """Memory did not suffice. Fewer runs at once may fit."""
+
+
 @contextmanager
 def telling_of_memory() -> Iterator[None]:
     """Say in words when memory does not suffice: torch says it in several ways.
 
-    Raises RunError.
+    Raises MemoryRunError.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # The CPU's allocator raises a plain RuntimeError, which names it.
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            raise RunError("memory does not suffice for this run; use smaller layers or batches") from error
+        # The CPU's allocator raises a plain RuntimeError, which names it; so does Apple's.
+        said = "DefaultCPUAllocator" in str(error) or "MPS backend out of memory" in str(error)
+        if said or isinstance(error, MemoryError | torch.OutOfMemoryError):
+            raise MemoryRunError(
+                "memory does not suffice for this run; use smaller layers or batches"
+            ) from error
         raise
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread on the CPU: its sums depend on how many share the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def processor_name(device: torch.device) -> str:

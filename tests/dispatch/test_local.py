@@ -14,12 +14,17 @@ import pytest
 
 from digitlab import lab
 from digitlab.datasets import Dataset
+from digitlab.dispatch import local
 from digitlab.dispatch.local import Failure, train_cohorts
 from digitlab.engine.lockstep import train_cohort
+from digitlab.errors import RunError
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 
-SECONDS_TO_VANISH = 20
+SECONDS_TO_VANISH = 120
+"""Far more than any machine needs: only a fault waits for so long."""
+BY_SIGKILL = "its worker was ended by SIGKILL (by hand, or by the system for want of memory)"
+needs_maps = pytest.mark.skipif(sys.platform != "linux", reason="sees by /proc whether a worker trains")
 
 
 def small(seed: int, **wishes: object) -> RunSpec:
@@ -27,9 +32,9 @@ def small(seed: int, **wishes: object) -> RunSpec:
     return lab.make_spec(seed=seed, **fields)  # type: ignore[arg-type]
 
 
-def long(seed: int) -> RunSpec:
-    """Some seconds of work."""
-    return lab.make_spec(hidden=(100, 100), epochs=12, seed=seed)
+def endless(seed: int) -> RunSpec:
+    """Days of work, on any machine: a training that is still under way whenever a test looks at it."""
+    return lab.make_spec(hidden=(100, 100), epochs=1_000_000, evaluate_at=[1], seed=seed)
 
 
 def workers(of: int | None = None) -> list[psutil.Process]:
@@ -44,15 +49,23 @@ def workers(of: int | None = None) -> list[psutil.Process]:
     return found
 
 
-def wait_for_work(of: int | None = None) -> list[psutil.Process]:
-    """Wait until some worker has been computing for a while, in the middle of a cohort."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        busy = [process for process in workers(of) if process.cpu_times().user > 4]
-        if busy:
+def is_training(worker: psutil.Process) -> bool:
+    """Whether a worker has the images in its hands: it maps them as the last thing before it trains."""
+    try:
+        return any(
+            entry.path.startswith(os.environ["DIGITLAB_DATA"]) for entry in worker.memory_maps(grouped=True)
+        )
+    except psutil.Error:
+        return False
+
+
+def wait_for_work(of: int | None = None, count: int = 1) -> list[psutil.Process]:
+    """Wait until so many workers train; pytest's own limit of time is the only one."""
+    while True:
+        busy = [process for process in workers(of) if is_training(process)]
+        if len(busy) >= count:
             return busy
         time.sleep(0.05)
-    raise AssertionError("no worker works")
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
@@ -87,7 +100,7 @@ def test_workers_give_the_bits_that_this_process_gives(mnist: Dataset) -> None:
 
 
 def test_results_come_as_they_are_done_and_closing_ends_the_workers() -> None:
-    ended = train_cohorts([[long(0)], [small(1)], [long(2)]], workers=2)
+    ended = train_cohorts([[endless(0)], [small(1)], [endless(2)]], workers=2)
     (first,) = next(ended)
     assert isinstance(first, RunResult)
     assert first.spec == small(1)
@@ -97,60 +110,128 @@ def test_results_come_as_they_are_done_and_closing_ends_the_workers() -> None:
     assert_gone(running)
 
 
-def test_the_data_set_is_one_file_that_all_workers_map(data_directory: Path, mnist: Dataset) -> None:
-    ended = train_cohorts([[small(1)], [small(2)], [long(0)]], workers=2)
+@needs_maps
+def test_the_data_set_is_one_file_that_all_workers_map(data_directory: Path) -> None:
+    ended = train_cohorts([[small(1)], [endless(2)], [endless(0)]], workers=2)
     next(ended)
-    if sys.platform == "linux":
-        deadline = time.monotonic() + 60
-        while True:  # one of them may still be starting
-            maps = [{entry.path for entry in process.memory_maps()} for process in workers()]
-            if all(any(path.startswith(str(data_directory)) for path in paths) for paths in maps):
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        assert not any(path.startswith("/dev/shm") for paths in maps for path in paths)  # noqa: S108
+    for process in wait_for_work(count=2):
+        paths = {entry.path for entry in process.memory_maps(grouped=True)}
+        assert any(path.startswith(str(data_directory)) for path in paths)
+        assert not any(path.startswith("/dev/shm") for path in paths)  # noqa: S108
     ended.close()
 
 
-@pytest.mark.slow
+@needs_maps
 def test_a_killed_worker_loses_nothing(mnist: Dataset) -> None:
-    specs = [long(seed) for seed in range(2)]
-    killed = []
+    """What was in its cohort is tried again in halves. One half ends at once, for it diverges; together with the
+    other it could not have ended. That other one is killed twice more, and so fails."""
+    diverging = lab.make_spec(endless(1), learning_rate=1e19)
+    found: list[RunResult | Failure] = []
 
-    def kill() -> None:
-        (victim, *_) = wait_for_work()
-        victim.send_signal(signal.SIGKILL)
-        killed.append(victim)
+    def collect() -> None:
+        for results in train_cohorts([[diverging, endless(0)]], workers=1):
+            found.extend(results)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    found = only_results(ended_runs([specs, [small(5)]], workers=1))
-    killer.join()
-    assert killed
-    assert set(found) == {spec.key for spec in (*specs, small(5))}
-    ((alone, _),) = train_cohort([specs[1]], mnist)
-    assert bits(found[specs[1].key]) == bits(alone)
+    collector = threading.Thread(target=collect)
+    collector.start()
+    killed = set[int]()
+    while collector.is_alive():
+        for process in workers():
+            if process.pid not in killed and is_training(process) and (found or not killed):
+                process.send_signal(signal.SIGKILL)
+                killed.add(process.pid)
+        collector.join(0.05)
+    result, failure = found
+    assert len(killed) == 3
+    assert failure == Failure(endless(0), BY_SIGKILL)
+    assert isinstance(result, RunResult)
+    ((alone, _),) = train_cohort([diverging], mnist)
+    assert bits(result) == bits(alone)
 
 
-def test_runs_whose_workers_always_die_fail_with_the_cause() -> None:
-    over = threading.Event()
+STARTED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+BROKEN = "import sys; sys.modules['torch'] = None"
+PRINTS = "print('good morning', flush=True); import atexit; atexit.register(print, 'good night')"
 
-    def kill_all() -> None:
-        while not over.wait(0.05):
-            for process in workers():
-                process.kill()
 
-    killer = threading.Thread(target=kill_all)
-    killer.start()
-    try:
-        ended = ended_runs([[long(seed) for seed in range(3)]], workers=2)
-    finally:
-        over.set()
-        killer.join()
-    assert all(isinstance(failure, Failure) for failure in ended)
-    assert {failure.spec.seed for failure in ended} == {0, 1, 2}
-    expected = "its worker was ended by SIGKILL (by hand, or by the system for want of memory)"
-    assert {failure.cause for failure in ended if isinstance(failure, Failure)} == {expected}
+def before_workers(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """Let every worker run a script first, as the interpreter starts."""
+    (folder / "sitecustomize.py").write_text(script)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+def test_a_worker_that_prints_on_stdout_is_understood(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mnist: Dataset
+) -> None:
+    before_workers(monkeypatch, tmp_path, PRINTS)
+    (result,) = ended_runs([[small(1)]], workers=1)
+    assert isinstance(result, RunResult)
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [(STARTED, BY_SIGKILL), (BROKEN, "its worker ended with exit code 1: ModuleNotFound")],
+)
+def test_workers_that_cannot_start_end_in_an_error_after_a_few_tries(
+    script: str, cause: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "starts"
+    before_workers(monkeypatch, tmp_path, f"open({str(log)!r}, 'a').write('x')\n{script}")
+    with pytest.raises(RunError, match="worker processes cannot start: ") as told:
+        ended_runs([[small(seed) for seed in range(100)], [small(100)]], workers=2)
+    assert cause in str(told.value)
+    assert str(told.value).endswith("; use --workers 1")
+    assert len(log.read_text()) <= 6  # not a start for each of 101 runs
+    assert not workers()
+
+
+# A worker that gives a sound first reply, then this instead of results, and lives on.
+ODD_WORKER = """#!{python}
+import os, signal, sys
+from digitlab.dispatch.worker import send
+replies = os.fdopen(int(sys.argv[-1]), "wb")
+{first}
+sys.stdin.buffer.read(1)
+{then}
+replies.flush()
+signal.pause()
+"""
+READY = 'send(([], ""), replies)'
+RUBBISH = "replies.write(b'INFO: rubbish, more of it than a header is long')"
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        (RUBBISH, "it is not a reply"),
+        ("import struct; replies.write(struct.pack('>8sQ', b'digitlab', 3) + b'abc')", ""),
+        ("send(3, replies)", ""),
+        ("send((['a result'], ''), replies)", ""),
+        ("os.close(replies.detach().fileno()); signal.pause()", None),
+    ],
+)
+def test_a_worker_that_answers_rubbish_and_lives_on_is_a_failure(
+    then: str, reason: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(local, "_SECONDS_TO_END", 0.1)
+    odd = tmp_path / "python"
+    odd.write_text(ODD_WORKER.format(python=sys.executable, first=READY, then=then))
+    odd.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(odd))
+    (failure,) = ended_runs([[small(1)]], workers=1)
+    assert isinstance(failure, Failure)
+    said = "no longer answered" if reason is None else f"'s answer cannot be read ({reason}"
+    assert failure.cause.startswith(f"its worker{' ' if reason is None else ''}{said}")
+    assert not workers()
+
+
+def test_rubbish_instead_of_a_first_word_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    odd = tmp_path / "python"
+    odd.write_text(ODD_WORKER.format(python=sys.executable, first=f"{RUBBISH}; replies.flush()", then=""))
+    odd.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(odd))
+    with pytest.raises(RunError, match="cannot start: its worker's answer cannot be read .it is not a reply"):
+        ended_runs([[small(1)]], workers=1)
 
 
 def test_what_goes_wrong_in_a_worker_is_told(default_spec: RunSpec) -> None:
@@ -167,9 +248,9 @@ def test_a_worker_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     broken.write_text("#!/bin/sh\necho 'no torch here' >&2\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    (failure,) = ended_runs([[small(1)]], workers=1)
-    assert isinstance(failure, Failure)
-    assert failure.cause == "its worker ended with exit code 3: no torch here"
+    cause = "its worker ended with exit code 3: no torch here"
+    with pytest.raises(RunError, match=f"^worker processes cannot start: {cause}; use --workers 1$"):
+        ended_runs([[small(1)]], workers=1)
 
 
 # --- the whole program ---
@@ -185,16 +266,14 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.slow
+@needs_maps
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
 def test_whatever_ends_the_program_ends_its_workers(sent: signal.Signals, code: int) -> None:
-    program = start("exercise", "--no-studies", "--seeds", "40", "--workers", "2")
+    program = start("exercise", "--no-studies", "--epochs", "100000", "--workers", "2")
     try:
-        wait_for_work(program.pid)
-        running = workers(program.pid)
-        assert len(running) == 2
+        running = wait_for_work(program.pid, count=2)
         os.kill(program.pid, sent)
         _, errors = program.communicate(timeout=SECONDS_TO_VANISH)
     finally:

@@ -1,8 +1,9 @@
 """Worker processes on this machine: cohorts in, results out as they finish; little can be lost.
 
 A worker is a process of its own, started afresh (not forked), fed through pipes by a thread of this process.
-When one is lost, whether it crashed or the system killed it for want of memory, its cohort is tried again in
-halves; a run that fails alone twice is a Failure.
+When one is lost, whether it crashed or the system killed it for want of memory, or answers with anything but
+results, its cohort is tried again in halves; a run that fails alone twice is a Failure. Where no worker can
+even start, trying other halves would not help: that is an error.
 """
 
 import os
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import IO, cast
 
 import digitlab
-from digitlab.dispatch.worker import Reply
+from digitlab.dispatch.worker import receive
 from digitlab.engine.lockstep.compiler import for_workers
 from digitlab.errors import RunError
 from digitlab.result import RunResult
@@ -29,6 +30,8 @@ from digitlab.spec import RunSpec
 
 _ATTEMPTS = 2
 _SECONDS_TO_NOTICE = 0.5
+_SECONDS_TO_END = 5.0
+"""A worker that no longer answers gets so long to end by itself, and so to say why."""
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -43,6 +46,19 @@ class Failure:
 Specs = Sequence[RunSpec]
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """What came of a cohort: results; or none, and why.
+
+    began: whether the worker was ready for it
+    """
+
+    specs: Specs
+    results: Sequence[RunResult]
+    cause: str
+    began: bool
+
+
 def train_cohorts(
     cohorts: Sequence[Specs], *, workers: int, device: str = "cpu", save: Path | None = None
 ) -> Generator[Sequence[RunResult | Failure], None, None]:
@@ -52,25 +68,33 @@ def train_cohorts(
     workers: how many processes
     save:    a folder into which each worker writes the networks that it has trained
     Closing the iterator, or an exception such as Ctrl-C's, ends all workers.
+    Raises RunError when workers cannot start.
     """
     orders: queue.SimpleQueue[Specs | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[Specs, Reply]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
     for cohort in cohorts:
         orders.put(cohort)
     # Found or built once, before there are workers: they would all build it, or wait for the same compiler.
     kernels = for_workers({spec.precision for specs in cohorts for spec in specs}) if device == "cpu" else {}
-    under_way, failures = len(cohorts), Counter[str]()
+    under_way, failures, failed_starts = len(cohorts), Counter[str](), 0
     crew: list[_Worker] = []
     try:
         crew.extend(_Worker(orders, done, device, save, kernels) for _ in range(min(workers, len(cohorts))))
         while under_way:
             try:
-                specs, (results, cause) = done.get(timeout=_SECONDS_TO_NOTICE)
+                ended = done.get(timeout=_SECONDS_TO_NOTICE)
             except queue.Empty:
                 continue
-            under_way -= 1
-            if results:
-                yield results
+            specs = ended.specs
+            if not ended.began:
+                failed_starts += 1
+                if failed_starts == _ATTEMPTS * len(crew):
+                    raise RunError(f"worker processes cannot start: {ended.cause}; use --workers 1")
+                orders.put(specs)
+                continue
+            under_way, failed_starts = under_way - 1, 0
+            if ended.results:
+                yield ended.results
             elif len(specs) > 1:
                 half = len(specs) // 2
                 orders.put(specs[:half])
@@ -82,7 +106,7 @@ def train_cohorts(
                     orders.put(specs)
                     under_way += 1
                 else:
-                    yield [Failure(specs[0], cause)]
+                    yield [Failure(specs[0], ended.cause)]
     finally:
         for _ in crew:
             orders.put(None)
@@ -104,7 +128,7 @@ class _Worker:
     def __init__(
         self,
         orders: "queue.SimpleQueue[Specs | None]",
-        done: "queue.SimpleQueue[tuple[Specs, Reply]]",
+        done: "queue.SimpleQueue[_Ended]",
         device: str,
         save: Path | None,
         kernels: dict[str, str],
@@ -112,8 +136,10 @@ class _Worker:
         self._orders, self._done, self._device, self._kernels = orders, done, device, kernels
         self._save = None if save is None else str(save)
         self._errors = _file_for_last_words()
-        self._process = self._start()
-        self._is_ending = False
+        self._process: subprocess.Popen[bytes]
+        self._replies: IO[bytes]
+        self._is_ready = self._is_ending = False
+        self._start()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -128,57 +154,80 @@ class _Worker:
 
     def _serve(self) -> None:
         while not self._is_ending and (specs := self._orders.get()) is not None:
-            self._done.put((specs, self._train(specs)))
+            self._done.put(self._train(specs))
 
-    def _train(self, specs: Specs) -> Reply:
+    def _train(self, specs: Specs) -> _Ended:
+        """Whatever goes wrong is an end: the thread goes on, and nobody waits for it in vain."""
         try:
             if self._process.poll() is not None:
                 self._let_go()
-                self._process = self._start()
+                self._start()
+            if not self._is_ready:
+                receive(self._replies)
+                self._is_ready = True
             pickle.dump(
                 (self._device, [spec.canonical_json for spec in specs], self._save),
                 self._pipe(self._process.stdin),
             )
             self._pipe(self._process.stdin).flush()
-            return cast("Reply", pickle.load(self._pipe(self._process.stdout)))  # noqa: S301
+            results, cause = receive(self._replies)
+            if results and [result.spec for result in results] != list(specs):
+                raise ValueError("it is for other runs")  # noqa: TRY301
         except RunError as error:
-            return [], str(error)
-        except (OSError, EOFError, pickle.UnpicklingError):
-            return [], self._last_words()
+            results, cause = [], str(error)
+        except (OSError, EOFError):
+            results, cause = [], self._last_words()
+        except Exception as error:  # noqa: BLE001  # what is unpickled from no reply may raise anything
+            results, cause = [], f"its worker's answer cannot be read ({error})"
+            self._process.kill()
+            self._process.wait()
+        return _Ended(specs, results, cause, self._is_ready)
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> None:
         package = Path(digitlab.__file__).parent.parent
         paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | dict.fromkeys(_THREAD_SETTINGS, "1")
+        self._is_ready = False
+        source, target = os.pipe()
         try:
-            return subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603
                 # -P: what lies in the current folder must not stand in for a library.
-                [sys.executable, "-P", "-m", "digitlab.dispatch.worker"],
+                [sys.executable, "-P", "-m", "digitlab.dispatch.worker", str(target)],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=self._errors,
                 stderr=self._errors,
                 env=environment | self._kernels | {"PYTHONPATH": os.pathsep.join(paths)},
+                pass_fds=[target],
                 start_new_session=True,  # Ctrl-C in the terminal is for us alone
             )
+            self._replies = os.fdopen(source, "rb")
         except OSError as error:
+            os.close(source)
             raise RunError(
                 f"a worker process cannot be started ({error.strerror}); use --workers 1"
             ) from None
+        finally:
+            os.close(target)
 
     def _let_go(self) -> None:
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._pipe(self._process.stdin), self._replies):
             with suppress(OSError):
-                self._pipe(stream).close()
+                stream.close()
 
     @staticmethod
     def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
         return cast("IO[bytes]", stream)
 
     def _last_words(self) -> str:
-        """Why the process is gone."""
-        code = self._process.wait()
+        """Why the process is gone; where it is not, it is ended."""
+        try:
+            code = self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return "its worker no longer answered"
         if code < 0:
             name = signal.Signals(-code).name
             reason = " (by hand, or by the system for want of memory)" if name == "SIGKILL" else ""

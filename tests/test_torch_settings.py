@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -22,12 +22,12 @@ SMALL = lab.make_spec(hidden=(20,), steps=30, train_size=500, optimiser="adam", 
 
 
 @pytest.fixture(params=["kernel", "torch"])
-def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param == "torch":
         monkeypatch.setenv(SETTING, "torch")
-        kernel.cache_clear()
-        request.addfinalizer(kernel.cache_clear)
-    return str(request.param)
+    kernel.cache_clear()
+    yield
+    kernel.cache_clear()
 
 
 def trained(engine: lab.Engine, seed: int = 0) -> tuple[str, bytes | None]:
@@ -61,7 +61,7 @@ class double_by_default:  # noqa: N801
 
 @pytest.mark.parametrize("mode", [inference, no_gradients, autocast, another_device, double_by_default])
 def test_no_mode_of_torch_changes_a_training_or_a_prediction(
-    mode: Callable[[], AbstractContextManager[object]], arithmetic: str, mnist: Dataset
+    mode: Callable[[], AbstractContextManager[object]], arithmetic: None, mnist: Dataset
 ) -> None:
     spec = SMALL
     engines: list[lab.Engine] = ["reference", "lockstep"]
@@ -74,7 +74,7 @@ def test_no_mode_of_torch_changes_a_training_or_a_prediction(
 
 
 @pytest.mark.parametrize("engine", ["lockstep", "reference"])
-def test_trainings_in_several_threads_are_what_each_is_alone(engine: lab.Engine, arithmetic: str) -> None:
+def test_trainings_in_several_threads_are_what_each_is_alone(engine: lab.Engine, arithmetic: None) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -138,7 +138,7 @@ print("done")
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.parametrize("engine", ["lockstep", "reference"])
-def test_a_forked_pool_predicts_and_trains(engine: str, arithmetic: str) -> None:
+def test_a_forked_pool_predicts_and_trains(engine: str, arithmetic: None) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORKS, engine], capture_output=True, text=True, timeout=120, env=os.environ
     )

@@ -142,7 +142,7 @@ def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
 
 
 class _Teller:
-    """Tells how far many runs have come: never less than before, and 1 when, and only when, all have ended."""
+    """Tells how far many runs have come: never less than before, and 1 when all have ended, not earlier."""
 
     def __init__(self, on_advance: OnAdvance, run_count: int) -> None:
         self._on_advance, self._run_count, self._last = on_advance, run_count, 0.0

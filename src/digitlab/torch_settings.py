@@ -1,4 +1,4 @@
-"""Torch's settings while we compute with it: its user's threads, modes and forks must not change what we compute."""
+"""Torch's settings while we compute with it: what its user has set must not change what we compute."""
 
 import os
 import threading
@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 _turn = threading.RLock()
-"""Held by the training that computes with torch. How many threads torch uses is partly a setting of the process
-and partly one of the calling thread, so two trainings at the same time cannot each have their own."""
+"""Held by the training that computes with torch. How many threads torch uses is partly a setting of the
+process and partly one of the calling thread, so two trainings at the same time cannot each have their own."""
 _is_forked = False
 
 
@@ -36,7 +36,7 @@ def training_with_torch(device: torch.device, *, one_thread: bool = False) -> It
 
 @contextmanager
 def own_settings(device: torch.device, *, one_thread: bool = False) -> Iterator[None]:
-    """Torch as it is by default, whatever its user has set: with gradients, without autocast or another device.
+    """Torch as it is by default, whatever its user has set: gradients on, autocast and other devices off.
 
     one_thread: compute with one thread on the CPU, as sums depend on how many share the work; a forked
                 process always does

@@ -16,6 +16,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from digitlab import spec as spec_module
@@ -24,8 +25,11 @@ from digitlab.cli.main import main
 from digitlab.datasets.catalog import FILE_NAMES
 from digitlab.result import RunResult
 from tests.datasets.files import payloads, write_files
+from tests.dispatch.test_local import is_training, needs_maps
 
 DIGITLAB = Path(sys.executable).with_name("digitlab")
+SECONDS = 120
+"""Far more than any machine needs."""
 FAST = ("--steps", "20", "--train-size", "500", "--hidden", "10")
 
 
@@ -434,6 +438,7 @@ def test_fetch_goes_through_the_mirrors_and_tells_what_each_answered(
 # --- signals, pipes, terminals ---
 
 
+@needs_maps
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_training_with_their_code(number: signal.Signals, code: int) -> None:
     process = subprocess.Popen(
@@ -442,10 +447,11 @@ def test_signals_end_a_training_with_their_code(number: signal.Signals, code: in
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(6)
-    assert process.poll() is None
+    while not is_training(psutil.Process(process.pid)):
+        assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(number)
-    out, error = process.communicate(timeout=30)
+    out, error = process.communicate(timeout=SECONDS)
     assert process.returncode == code
     assert out == ""
     assert "Traceback" not in error
@@ -461,7 +467,7 @@ def test_sigterm_while_it_starts_ends_it_too(delay: float) -> None:
     )
     time.sleep(delay)
     process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=SECONDS)
     # So early that Python itself was still starting: the system's own answer to the signal.
     assert process.returncode in {143, -signal.SIGTERM}
     assert "Traceback" not in error
@@ -488,7 +494,7 @@ def test_signals_end_a_fetch_and_nothing_is_left(
                 ".fashion-mnist."
             ]
             process.send_signal(number)
-            _, error = process.communicate(timeout=30)
+            _, error = process.communicate(timeout=SECONDS)
     assert process.returncode == code
     assert "Traceback" not in error
     assert list((empty_data_directory / "datasets").iterdir()) == []

@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import http.server
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,12 +167,10 @@ def test_two_at_once_end_with_one_sound_copy(
     server: tuple[str, list[str]], empty_data_directory: Path
 ) -> None:
     threads = [threading.Thread(target=fetch, args=(entry(server[0], "good"),)) for _ in range(4)]
-    start = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - start < 60
     kept = {path.name: path.read_bytes() for path in cache.folder("small").iterdir()}
     assert kept == {FILE_NAMES[role]: payload for role, payload in PAYLOADS.items()}
     assert [path.name for path in cache.folder("small").parent.iterdir()] == ["small"]

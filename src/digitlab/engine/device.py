@@ -50,7 +50,7 @@ _UNKNOWN_MEMORY_BYTES = 2_000_000_000
 
 
 def free_memory(device: torch.device | None = None) -> int:
-    """Bytes that a plan may use: most of what is free on the device, by default (and for the CPU) this machine."""
+    """Bytes that a plan may use: most of what is free on the device; for the CPU, on the machine."""
     if device is None or device.type == "cpu":
         try:
             free = psutil.virtual_memory().available

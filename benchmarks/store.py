@@ -59,7 +59,7 @@ path, study, run_count = sys.argv[1], sys.argv[3], int(sys.argv[4])
 store, keys = open_store(path), open(sys.argv[2]).read().split()
 
 def command(*words):
-    from digitlab.cli.main import app
+    from digitlab.cli.app import app
     sys.argv = ["digitlab", *words, "--store", path]
     app(standalone_mode=False)
 

@@ -4,25 +4,26 @@
     result = dl.train(hidden=(100, 100), seed=3, save="digits.safetensors")
     network = dl.load("digits.safetensors")
 
-Names are imported when they are first used: importing digitlab imports neither torch nor NumPy.
+Names are imported when they are first used: importing digitlab imports neither torch nor NumPy, and hardly
+anything else, so that the command line can take its signals in hand at once.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
-from digitlab.errors import (
-    DataError,
-    DeviceError,
-    DigitlabError,
-    RunError,
-    SpecError,
-    StoreError,
-    WeightsError,
-)
 from digitlab.version import __version__
 
+TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
     from digitlab.datasets import load as load_dataset
+    from digitlab.errors import (
+        DataError,
+        DeviceError,
+        DigitlabError,
+        RunError,
+        SpecError,
+        StoreError,
+        WeightsError,
+    )
     from digitlab.lab import Failure, make_spec, run_many, train
     from digitlab.result import RunResult
     from digitlab.showing import findings_of
@@ -51,11 +52,18 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DataError": ("digitlab.errors", "DataError"),
+    "DeviceError": ("digitlab.errors", "DeviceError"),
+    "DigitlabError": ("digitlab.errors", "DigitlabError"),
     "Failure": ("digitlab.lab", "Failure"),
     "findings_of": ("digitlab.showing", "findings_of"),
+    "RunError": ("digitlab.errors", "RunError"),
     "RunResult": ("digitlab.result", "RunResult"),
     "RunSpec": ("digitlab.spec", "RunSpec"),
+    "SpecError": ("digitlab.errors", "SpecError"),
+    "StoreError": ("digitlab.errors", "StoreError"),
     "TrainedNetwork": ("digitlab.trained", "TrainedNetwork"),
+    "WeightsError": ("digitlab.errors", "WeightsError"),
     "load": ("digitlab.trained", "load"),
     "load_dataset": ("digitlab.datasets", "load"),
     "make_spec": ("digitlab.lab", "make_spec"),
@@ -64,11 +72,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'digitlab' has no attribute {name!r}")
     module, original = _HOMES[name]
-    value = getattr(importlib.import_module(module), original)
+    value: object = getattr(importlib.import_module(module), original)
     globals()[name] = value
     return value
 

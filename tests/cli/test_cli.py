@@ -353,10 +353,11 @@ def test_mistakes_end_with_a_sentence(
     # In this process: each of its own would load torch again.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["digitlab", *arguments])
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with pytest.raises(SystemExit) as ended:
         main()
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     out, error = capsys.readouterr()
     assert ended.value.code == code
     assert message in re.sub(r"\s+", " ", error)
@@ -457,20 +458,59 @@ def test_signals_end_a_training_with_their_code(number: signal.Signals, code: in
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("delay", [0.15, 0.3, 0.6, 1.0])
-def test_sigterm_while_it_starts_ends_it_too(delay: float) -> None:
+# Says when the command line has taken its signals in hand, before it loads anything.
+STARTING = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from digitlab.cli import main as it; prepare = it._prepare_streams\n"
+    "def told(): print('ready', flush=True); prepare()\n"
+    "it._prepare_streams = told; it.main()"
+)
+
+
+def starting() -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [str(DIGITLAB), "train", "--epochs", "100000", "--evaluate-at", "1"],
+        [sys.executable, "-c", STARTING, "train", "--epochs", "100000", "--evaluate-at", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(delay)
-    process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=SECONDS)
-    # So early that Python itself was still starting: the system's own answer to the signal.
-    assert process.returncode in {143, -signal.SIGTERM}
-    assert "Traceback" not in error
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_at_any_moment_of_the_start_ends_it_without_a_word(
+    number: signal.Signals, code: int
+) -> None:
+    for delay in (0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2):  # on the way to a training
+        process = starting()
+        time.sleep(delay)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=SECONDS)
+        assert (process.returncode, error.replace("Aborted.\n", "").strip()) == (code, ""), delay
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "codes"),
+    [
+        (signal.SIGTERM, signal.SIGTERM, {143}),
+        (signal.SIGINT, signal.SIGTERM, {130, 143}),  # on a busy machine both wait, and come in any order
+        (signal.SIGTERM, signal.SIGINT, {130, 143}),
+    ],
+)
+def test_more_signals_on_the_way_out_change_nothing(
+    first: signal.Signals, second: signal.Signals, codes: set[int]
+) -> None:
+    for delay in (0, 0.1, 0.4, 1.0):
+        process = starting()
+        time.sleep(delay)
+        process.send_signal(first)
+        while process.poll() is None:
+            process.send_signal(second)
+        _, error = process.communicate(timeout=SECONDS)
+        assert process.returncode in codes
+        assert "Traceback" not in error
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from digitlab import lab
-from digitlab.cli.main import app
+from digitlab.cli.app import app
 from digitlab.errors import SpecError, StoreError
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store
@@ -217,6 +217,19 @@ def test_delete_asks_and_tells(path: Path, results: list[RunResult]) -> None:
         assert "give either keys or options that choose runs" in refusal("runs", "delete", *unclear, "--yes")
 
 
+@pytest.mark.parametrize("stdin", ["<&-", "< /dev/null"])
+def test_a_question_that_nobody_answers_ends_in_a_sentence(
+    stdin: str, path: Path, results: list[RunResult]
+) -> None:
+    command = f"'{sys.executable}' -m digitlab runs delete {results[0].key} {stdin}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)  # noqa: S602
+    assert (done.returncode, done.stdout.strip()) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert "stdin: cannot be read, and there is a question: Delete 1 run from" in done.stderr
+    assert done.stderr.endswith("Give --yes to answer it beforehand.\n")
+    assert len(open_store(path).list(Filter())) == 4
+
+
 def test_merge_takes_over(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     assert output("store", "merge", path, "--store", other) == "4 of 4 runs taken over\n"
@@ -256,7 +269,7 @@ def test_recomputing_compares_only_what_was_computed_likewise(path: Path, differ
 def test_an_error_is_told_without_a_stack_trace(tmp_path: Path) -> None:
     environment = os.environ | {"DIGITLAB_STORE": str(tmp_path)}
     done = subprocess.run([DIGITLAB, "runs", "list"], capture_output=True, text=True, env=environment)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout.strip()) == (1, "")
     assert (
         done.stderr == f"error: {tmp_path}: is a folder; name a file in it, such as {tmp_path}/digitlab.db\n"
     )

@@ -230,7 +230,7 @@ def test_rubbish_instead_of_a_first_word_is_an_error(monkeypatch: pytest.MonkeyP
     odd.write_text(ODD_WORKER.format(python=sys.executable, first=f"{RUBBISH}; replies.flush()", then=""))
     odd.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(odd))
-    with pytest.raises(RunError, match="cannot start: its worker's answer cannot be read .it is not a reply"):
+    with pytest.raises(RunError, match="cannot start: its worker's answer cannot be read"):
         ended_runs([[small(1)]], workers=1)
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from digitlab.cli.terminal import clean, stderr
+from digitlab.cli.streams import clean
+from digitlab.cli.terminal import stderr
 
 _BAR, _LONGEST_BAR = 20, 40
 _NO_ESTIMATE = "no estimate yet"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from digitlab.cli.terminal import clean
+from digitlab.cli.streams import clean
 
 
 class CleanConsole(Console):

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from digitlab.cli.terminal import clean, escaped
+from digitlab.cli.streams import clean
+from digitlab.cli.terminal import escaped
 from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:

@@ -1,130 +1,108 @@
-"""The `digitlab` command: its parts, its exit codes, its last words.
+"""The `digitlab` command: its signals, its exit codes, its last words.
 
 Exit codes: 0 done (a run that diverged is a result); 1 data or run failure, or stdout was closed; 2 usage;
 130 interrupted by Ctrl-C; 143 terminated by SIGTERM.
+
+This module loads nothing that takes time: signals are taken in hand before the commands are loaded.
 """
 
 import os
 import signal
 import sys
-from contextlib import suppress
-from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
-
-import typer
-from typer.core import TyperGroup
-
-from digitlab.cli.data import data_app
-from digitlab.cli.evaluate import evaluate
-from digitlab.cli.exercise import exercise
-from digitlab.cli.report import report
-from digitlab.cli.runs import runs_app
-from digitlab.cli.store import store_app
-from digitlab.cli.streams import prepare_streams
-from digitlab.cli.study import study_app
-from digitlab.cli.terminal import clean
-from digitlab.cli.train import train
-from digitlab.errors import DigitlabError, SpecError
-from digitlab.version import __version__
+TYPE_CHECKING = False  # typing's own would have to be imported
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import NoReturn
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
-EXIT_SIGINT, EXIT_SIGTERM = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+_received = 0
+"""The first signal that asked us to end. What follows from it is not told as an error, whatever it is."""
 
 
-class _PlainGroup(TyperGroup):
-    """A list of commands in plain text: drawn with rich it would keep its reader waiting."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**{**options, "rich_markup_mode": None})  # type: ignore[arg-type]
-
-
-app = typer.Typer(
-    name="digitlab",
-    cls=_PlainGroup,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(exercise)
-app.command()(train)
-app.command()(evaluate)
-app.command()(report)
-app.add_typer(data_app, name="data", cls=_PlainGroup)
-app.add_typer(study_app, name="study", cls=_PlainGroup)
-app.add_typer(runs_app, name="runs", cls=_PlainGroup)
-app.add_typer(store_app, name="store", cls=_PlainGroup)
+def _on_signal(number: int, _frame: "FrameType | None") -> "NoReturn":
+    # The first cleans up on its way out, as an exception; a second one does not wait for it, wherever it is.
+    global _received  # noqa: PLW0603
+    _received = number
+    _listen(_leave_at_once)
+    # Raised in the midst of what cannot pass an exception on, it would be told there and then forgotten.
+    sys.unraisablehook = lambda _: _leave_at_once(number, None)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"digitlab {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def digitlab(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """A laboratory for multilayer perceptrons on handwritten digits.
-
-    Exit codes: 0 done, 1 data or run failure, 2 usage, 130 Ctrl-C, 143 SIGTERM.
-    """
-
-
-_terminated = False
-
-
-def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
-    # As an exception, so that files half written are removed on the way out.
-    global _terminated  # noqa: PLW0603
-    _terminated = True
-    sys.exit(EXIT_SIGTERM)
-
-
-def _on_sigint(_signal: int, _frame: FrameType | None) -> NoReturn:
-    # The first Ctrl-C cleans up on its way out; a second one, wherever that is, does not wait for it.
-    signal.signal(signal.SIGINT, _leave_at_once)
-    raise KeyboardInterrupt
-
-
-def _leave_at_once(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _leave_at_once(number: int, _frame: "FrameType | None") -> "NoReturn":
     if os.isatty(2):
         os.write(2, b"\x1b[?25h")  # a bar may have hidden the cursor
-    os._exit(EXIT_SIGINT)
+    os._exit(128 + (_received or number))
 
 
-def _end_after_sigint() -> NoReturn:
-    # All is cleaned up. Not by way of the interpreter's end, in which a second Ctrl-C would kill it.
-    with suppress(OSError, ValueError):
+def _listen(handler: "Callable[[int, FrameType | None], NoReturn]") -> None:
+    signal.signal(signal.SIGTERM, handler)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # whoever started us may have it ignored
+        signal.signal(signal.SIGINT, handler)
+
+
+def _end_after_signal() -> "NoReturn":
+    # All is cleaned up. Not by way of the interpreter's end, in which a second signal would kill it.
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(EXIT_SIGINT)
+    except (OSError, ValueError):
+        pass  # whoever read them has gone
+    os._exit(128 + _received)
 
 
-def _fail(message: object, code: int) -> NoReturn:
-    with suppress(OSError):  # stderr may be full or closed
+def _fail(message: object, code: int) -> "NoReturn":
+    if _received:
+        sys.exit(code)
+    from digitlab.cli.streams import clean
+
+    try:
         for line in clean(str(message)).splitlines():
             print(f"error: {line}" if not line.startswith(" ") else line, file=sys.stderr)
+    except OSError:
+        pass  # stderr is full or closed
     sys.exit(code)
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else who started us has it ignored
-        signal.signal(signal.SIGINT, _on_sigint)
+    _listen(_leave_at_once)  # as yet there is nothing to clean up
+    from digitlab.cli.streams import prepare_streams
+
     prepare_streams()
     # Torch's threads wait for each other at every step. By default they do so busily, and hold the cores that
     # another program's threads, or their own, would need. To be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        _run()
+    except BaseException:
+        # A signal's exception may arrive as another: Python wraps what is raised while a class is made, and
+        # libraries what is raised while they are loaded.
+        if not _received:
+            raise
+    if _received:
+        _end_after_signal()
+    sys.exit(0)
+
+
+def _run() -> None:
+    """Run a command; tell what went wrong in a sentence, and exit with its code."""
+    from pathlib import Path
+
+    from digitlab.errors import DigitlabError, SpecError
+
+    try:
         Path.cwd()
     except OSError:  # removed: torch's libraries would end the process
         _fail("the current folder is no longer there; change to one that is", EXIT_FAILURE)
     try:
+        from digitlab.cli.app import app
+
+        _listen(_on_signal)
         try:
             app()
         finally:
@@ -142,22 +120,9 @@ def main() -> NoReturn:
         told = error.strerror or str(error) or type(error).__name__
         _fail(told if error.filename is None else f"{error.filename}: {told}", EXIT_FAILURE)
     except ImportError as error:  # a limit on memory, a broken installation
-        if _terminated:
-            sys.exit(EXIT_SIGTERM)
         _fail(
             f"a library cannot be loaded ({error}); see that there is memory for it, or install it again", 1
         )
-    except KeyboardInterrupt:
-        _end_after_sigint()
-    except SystemExit as end:  # so typer passes a Ctrl-C on
-        if end.code == EXIT_SIGINT:
-            _end_after_sigint()
-        raise
-    except Exception:
-        if _terminated:  # Python wraps what is raised while a class is made: SIGTERM in mid-import
-            sys.exit(EXIT_SIGTERM)
-        raise
-    sys.exit(0)
 
 
 def _drop_stdout() -> None:

@@ -7,7 +7,7 @@ import typer
 
 from digitlab.cli.choices import FORMATS, OUTCOMES, data_sets, one_of
 from digitlab.cli.stores import SHORT_KEY, StoreOption, full_key, opened
-from digitlab.cli.terminal import JsonOption, clean, print_json, stderr, stdout
+from digitlab.cli.terminal import JsonOption, confirmed, print_json, stderr, stdout
 from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def delete(
     with opened(store, must_exist=True) as place:
         found = [full_key(place, key) for key in keys] if keys else place.keys(chosen)
         question = f"Delete {_runs(len(set(found)))} from {store_path(store)}?"
-        if not found or (not yes and not typer.confirm(clean(question), err=True)):
+        if not found or (not yes and not confirmed(question, "Give --yes to answer it beforehand.")):
             stdout().print("nothing deleted")
             return
         stdout().print(f"{_runs(place.delete(found))} deleted")

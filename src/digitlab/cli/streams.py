@@ -1,4 +1,4 @@
-"""Standard output and standard error, made fit to be written to.
+"""The standard streams, made fit to be used, and texts made fit for them.
 
 An encoding that lacks a character writes one like it, and an error of writing says which stream it befell.
 """
@@ -6,6 +6,7 @@ An encoding that lacks a character writes one like it, and an error of writing s
 import codecs
 import io
 import os
+import re
 import sys
 import unicodedata
 from typing import Any, BinaryIO, cast
@@ -17,13 +18,26 @@ _LIKE = {"–": "-", "—": "-", "−": "-", "±": "+-", "×": "x", "·": ".", "
 _LIKE |= dict.fromkeys("─━╸╺", "-") | dict.fromkeys("│┃", "|") | dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼", "+")
 _LIKE |= {"∞": "inf", "√": "sqrt ", "’": "'", "‘": "'", "“": '"', "”": '"', "•": "*", "→": "->"}
 
+# Control characters but tab and newline, C1 among them; marks that turn the direction of text; what no
+# encoding can write.
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def clean(text: str) -> str:
+    """A text that moves no cursor and changes no colour: each control character is shown as `\ufffd`."""
+    return CONTROL.sub("\ufffd", text)
+
 
 def prepare_streams() -> None:
-    """Make stdout and stderr fit to be written to, whatever the caller has made of them."""
+    """Make the standard streams fit to be used, whatever the caller has made of them."""
     if sys.stdout is None:  # closed
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115
     codecs.register_error(_LIKE_CHARACTERS, _like)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

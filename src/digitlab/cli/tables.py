@@ -6,7 +6,8 @@ from rich.box import SIMPLE, Box
 from rich.cells import cell_len
 from rich.table import Table
 
-from digitlab.cli.terminal import clean, stdout
+from digitlab.cli.streams import clean
+from digitlab.cli.terminal import stdout
 
 _GAP = 2
 _LONG = 24

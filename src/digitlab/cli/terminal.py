@@ -7,13 +7,15 @@ cleaned on its way out; an encoding that lacks a character shows one like it.
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from digitlab.cli.streams import CONTROL, clean
+from digitlab.errors import DigitlabError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,17 +29,6 @@ _WIDTH_OF_NO_TERMINAL = 100
 _LEAST_WIDTH = 20
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
-
-# Control characters but tab and newline, C1 among them; marks that turn the direction of text; what no
-# encoding can write.
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def clean(text: str) -> str:
-    """A text that moves no cursor and changes no colour: each control character is shown as `\ufffd`."""
-    return _CONTROL.sub("\ufffd", text)
 
 
 def print_json(document: object) -> None:
@@ -56,7 +47,7 @@ def json_numbers(value: object) -> object:
 
 def escaped(text: str) -> str:
     """A line of JSON whose control characters are escapes: the same document, and safe to look at."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @cache
@@ -116,3 +107,16 @@ def many_progress(title: str, more: Callable[[], Sequence[str]] = lambda: ()) ->
 
     with progress_bar(title) as update:
         yield show
+
+
+def confirmed(question: str, remedy: str) -> bool:
+    """Ask the user a question, on stderr.
+
+    remedy: what to do where there is nobody to ask
+    Raises DigitlabError when stdin has no answer.
+    """
+    try:
+        return typer.confirm(clean(question), err=True)
+    except typer.Abort:
+        stderr().print()  # behind the question
+        raise DigitlabError(f"stdin: cannot be read, and there is a question: {question} {remedy}") from None

@@ -2,7 +2,7 @@
 
 `python -m digitlab.dispatch.worker FD`: FD is the pipe's number. It is not standard output, to which anything
 in this process may print. One compute thread. Pickles both ways, between processes of one user that started
-one another. A worker ends when its input ends, even in the middle of a cohort: then whoever started it is gone.
+one another. It ends when its input ends, even in the middle of a cohort: then whoever started it is gone.
 """
 
 import os

@@ -1,21 +1,23 @@
-# Everything runs in .venv, which is set up once and again when its inputs change.
+# Everything runs in .venv, which is set up once and again when its inputs change. Of a Python that is named
+# (make test PYTHON=python3.13) the environment is one of its own (.venv-python3.13), unless VENV names another.
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
 
 .PHONY: exercise study test lint sanitize bench clean
 
-exercise: .venv/.run
+exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
 
-study: .venv/.run
+study: $(VENV)/.run
 	$(BIN)/digitlab study run all --scale full
 	$(BIN)/digitlab report --no-open
 
-test: .venv/.dev
+test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-lint: .venv/.dev
+lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -23,7 +25,7 @@ lint: .venv/.dev
 # The kernel, and the tests that lead it to all its places, under AddressSanitizer and
 # UndefinedBehaviorSanitizer, with a cache of their own. What Python and torch never free is not looked at.
 SANITIZED := build/sanitize
-sanitize: .venv/.dev
+sanitize: $(VENV)/.dev
 	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)
 	printf '#!/bin/sh\nexec cc -g -fsanitize=address,undefined -fno-sanitize-recover=all "$$@"\n' > $(SANITIZED)/cc
 	chmod +x $(SANITIZED)/cc
@@ -32,26 +34,26 @@ sanitize: .venv/.dev
 	  $(BIN)/python -m pytest tests/engine/test_lockstep.py \
 	  -k "(50_steps or black) and compiled or kernel or sanitizer"
 
-bench: .venv/.bench
+bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the user needs, and no more.
-.venv/.run: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "digitlab needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "digitlab needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another: make VENV=.venv PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
 # The libraries that the benchmark compares with, on top.
-.venv/.bench: .venv/.run
+$(VENV)/.bench: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 # Tests, linters and type checker on top.
-.venv/.dev: .venv/.run
+$(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -40,6 +40,10 @@ def test_work_by_hand() -> None:
     trained, evaluated = 3 * 1_000, 1_000 + 3 * 500 + 10_000
     first, later = 784 * 112, 100 * 16  # widths count in whole vectors of 16
     expected = {
+        "cohorts": 1,
+        "runs": 2,
+        "drawn images": 60_000,
+        "examples": 2 * (trained + evaluated),
         "cohort steps": 60,
         "steps": 2 * 60,
         "packed examples": trained + evaluated,
@@ -52,6 +56,15 @@ def test_work_by_hand() -> None:
     assert dict(zip(WORK, work([spec, twin], IMAGES), strict=True)) == pytest.approx(expected)
     of_adam = dict(zip(WORK, work([other], IMAGES), strict=True))
     assert of_adam["moments"] == of_adam["updates"] == expected["updates"] / 2
+
+
+def test_many_runs_that_are_hardly_trained_have_their_cost_too() -> None:
+    """What a run costs beside its steps: parameters, its draw of images, evaluation, its result."""
+    tiny = [lab.make_spec(steps=1, train_size=100, batch_size=10, seed=seed) for seed in range(2_000)]
+    of_one, of_all = (planned(tiny[:count], workers=1).seconds for count in (1, 2_000))
+    assert of_all > 1_000 * of_one / 2  # packing the test images is shared by a cohort
+    of_steps = TYPICAL[[WORK.index("cohort steps"), WORK.index("steps")]].sum() * 2_000
+    assert of_all > 100 * of_steps
 
 
 @given(st.lists(st.floats(0, 1e-3), min_size=3, max_size=3), st.integers(0, 10))

@@ -37,6 +37,10 @@ class Images:
 
 
 WORK = (
+    "cohorts",
+    "runs",
+    "drawn images",
+    "examples",
     "cohort steps",
     "steps",
     "packed examples",
@@ -49,9 +53,12 @@ WORK = (
 """The counts of `work`, by name."""
 
 
-def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "8"]:
+def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "work"]:
     """The work in a cohort, in the order of WORK.
 
+    cohorts: 1; runs: its members, each with its first parameters and its result
+    drawn images: images among which those of a seed are drawn, once for all its members
+    examples: of all members, trained on or evaluated: each has a softmax and a loss
     cohort steps: steps of the cohort; steps: the same times its members
     packed examples, packed pixels: made ready, once for all members of a seed; the pixels are those not black
     first layer, layers: multiplications and additions in the products, millions
@@ -65,12 +72,17 @@ def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "8"]:
     points = len(spec.evaluation_steps) if spec.validation_size else 0
     shared = points * spec.validation_size + images.test_size
     evaluated = spec.train_size + shared
-    packed = len({spec.seed for spec in specs}) * (trained + spec.train_size) + shared
+    seeds = len({spec.seed for spec in specs})
+    packed = seeds * (trained + spec.train_size) + shared
     share_of_pixels = images.lit_pixels / INPUT_SIZE
     parameters = spec.step_count * (first + sum(later)) / 1e6
     is_adam = not isinstance(spec.optimiser, SGD)
     return np.array(
         [
+            1,
+            members,
+            seeds * spec.data.train_images,
+            members * (trained + evaluated),
             spec.step_count,
             members * spec.step_count,
             packed,

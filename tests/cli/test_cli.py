@@ -652,6 +652,8 @@ def test_a_terminal_sees_loss_accuracy_and_time_left() -> None:
     assert re.search(r"loss \d\.\d{4}", seen)
     assert re.search(r"accuracy \d\.\d{4}", seen)
     assert re.search(r"\d:\d\d:\d\d.*left", seen)
+    assert "no estimate yet" in seen
+    assert "-:--:--" not in seen
     assert "\x1b[3" in seen  # colours
     assert "test accuracy" in seen
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -16,18 +16,15 @@ import torch
 import digitlab as dl
 from digitlab import lab
 from digitlab.datasets import Dataset
-from digitlab.engine.lockstep.compiler import SETTING, kernel
+from digitlab.engine.lockstep.compiler import SETTING
 
 SMALL = lab.make_spec(hidden=(20,), steps=30, train_size=500, optimiser="adam", learning_rate=0.01)
 
 
 @pytest.fixture(params=["kernel", "torch"])
-def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "torch":
         monkeypatch.setenv(SETTING, "torch")
-    kernel.cache_clear()
-    yield
-    kernel.cache_clear()
 
 
 def trained(engine: lab.Engine, seed: int = 0) -> tuple[str, bytes | None]:
@@ -97,7 +94,6 @@ def test_trainings_in_several_threads_are_what_each_is_alone(engine: lab.Engine,
 def test_a_training_ends_before_another_gets_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first to begin is the first to end: then the other must not be left with several threads."""
     monkeypatch.setenv(SETTING, "torch")
-    kernel.cache_clear()
     counts: list[int] = []
     begun = threading.Event()
 
@@ -106,13 +102,10 @@ def test_a_training_ends_before_another_gets_its_threads(monkeypatch: pytest.Mon
         begun.set()
 
     other = threading.Thread(target=lambda: dl.train(SMALL, steps=300, on_progress=note))
-    try:
-        other.start()
-        begun.wait()
-        dl.train(SMALL, on_progress=note)
-        other.join()
-    finally:
-        kernel.cache_clear()
+    other.start()
+    begun.wait()
+    dl.train(SMALL, on_progress=note)
+    other.join()
     assert set(counts) == {1}
 
 

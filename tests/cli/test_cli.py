@@ -574,11 +574,12 @@ def test_a_stdout_that_cannot_be_written_is_told(unbuffered: str) -> None:
 )
 def test_an_error_of_the_system_is_told_as_what_it_is(error: str, told: str) -> None:
     script = f"""
-from digitlab.cli import main
-@main.app.command()
+from digitlab.cli.app import app
+from digitlab.cli.main import main
+@app.command()
 def fail():
     raise {error}
-main.main()
+main()
 """
     done = subprocess.run([sys.executable, "-c", script, "fail"], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {told}\n")

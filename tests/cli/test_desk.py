@@ -17,7 +17,7 @@ from digitlab import spec as spec_module
 from digitlab.analysis.findings import StudyFindings
 from digitlab.cli import bar, choices, tables
 from digitlab.cli.console import CleanConsole
-from digitlab.cli.terminal import _CONTROL
+from digitlab.cli.streams import CONTROL
 from digitlab.datasets.catalog import CATALOG
 from digitlab.result import Outcome, RunResult
 from digitlab.store import open_store
@@ -64,7 +64,7 @@ def test_no_text_of_a_study_or_an_error_controls_the_terminal(tmp_path: Path) ->
     ):
         seen = _in_terminal(*arguments, NO_COLOR="1", TERM="dumb").replace("\r\n", "\n")
         # Bold and faint are ours.
-        assert not _CONTROL.search(re.sub(r"\x1b\[[0-3]?m", "", seen)), arguments
+        assert not CONTROL.search(re.sub(r"\x1b\[[0-3]?m", "", seen)), arguments
     assert "[red]" in run("study", "show", study, *store_option).stdout  # as it is, no markup
 
 
@@ -80,7 +80,7 @@ def test_no_text_of_a_foreign_store_controls_the_terminal(tmp_path: Path, result
         ("runs", "export", "--format", "csv"),
     ):
         seen = _in_terminal(*arguments, "--store", str(tmp_path / "runs.db"), NO_COLOR="1", TERM="dumb")
-        assert not _CONTROL.search(seen.replace("\r\n", "\n")), arguments
+        assert not CONTROL.search(seen.replace("\r\n", "\n")), arguments
     shown = run("runs", "show", result.key, "--json", "--store", tmp_path / "runs.db").stdout
     assert RunResult.from_json(shown).provenance.host == ESCAPE
 
@@ -91,7 +91,7 @@ def test_no_name_of_a_folder_controls_the_terminal(tmp_path: Path, empty_data_di
     for option in ((), ("--json",)):
         seen = _in_terminal("data", "list", *option, NO_COLOR="1")
         assert "[31m" in seen
-        assert not _CONTROL.search(seen.replace("\r\n", "\n"))
+        assert not CONTROL.search(seen.replace("\r\n", "\n"))
 
 
 # --- encodings, widths, logs ---

@@ -9,6 +9,7 @@ This module loads nothing that takes time: signals are taken in hand before the 
 import os
 import signal
 import sys
+
 TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -286,7 +286,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["run", "dept"], 2, "error: study: 'dept' is neither a file nor built in; there are batch-lr, "),
+        (["run", "dept"], 2, "error: study: 'dept' is neither a file nor built in; did you mean depth?"),
         (
             ["run", "no.toml"],
             2,
@@ -295,7 +295,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (
             ["show", "depth", "--scale", "slow"],
             2,
-            "error: scale: 'slow' is no scale of depth; use one of full, quick",
+            "error: scale: 'slow' is no scale of depth; use full or quick",
         ),
         (["run", "depth", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
         (["run", "all", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),

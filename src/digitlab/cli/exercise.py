@@ -117,7 +117,7 @@ def _observe(place: "Store", output: Path, workers: int | None, device: str) -> 
 
     stdout().print("\nThe observations, at quick scale; `digitlab study run all` makes them in full.\n")
     for name in built_in_names():
-        study = read(name, _SCALE)
+        study, _ = read(name, _SCALE)
         run_one(study, _SCALE, place, workers=workers, device=device, is_brief=True)
     write_report(chosen_studies([], _SCALE, place), place, output)
     stdout().print(f"report: {output.resolve()}", soft_wrap=True)

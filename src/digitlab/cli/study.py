@@ -24,7 +24,13 @@ study_app = typer.Typer(help="Run, list, show and make studies.", no_args_is_hel
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in study, or a TOML file.")]
 ScaleOption = Annotated[
-    str, typer.Option("--scale", metavar="quick|full", help="A first look, or the study.")
+    str | None,
+    typer.Option(
+        "--scale",
+        metavar="quick|full",
+        help="A first look, or the study.",
+        show_default="full where the study has it, else its first",
+    ),
 ]
 SeedsOption = Annotated[
     int | None,
@@ -37,11 +43,18 @@ SeedsOption = Annotated[
 ]
 
 
-def read(name: str, scale: str, seeds: int | None = None, hidden: str | None = None) -> "Study":
-    """The study of this name or file, at a scale, with the changes that options ask for."""
+def read(
+    name: str, scale: str | None, seeds: int | None = None, hidden: str | None = None
+) -> "tuple[Study, str]":
+    """The study of this name or file, with the changes that options ask for, at a scale; and which that is.
+
+    scale: None: the study's usual one
+    """
     from digitlab.studies import Study, read_study
 
-    study = read_study(name).at(scale)
+    whole = read_study(name)
+    at = scale or whole.usual_scale
+    study = whole.at(at)
     document = study.model_dump(by_alias=True, exclude_unset=True)
     if seeds is not None:
         document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
@@ -52,7 +65,7 @@ def read(name: str, scale: str, seeds: int | None = None, hidden: str | None = N
             **study.fixed,
             "hidden": [_width(text) for text in hidden.split(",") if hidden.strip()],
         }
-    return Study.model_validate(document)
+    return Study.model_validate(document), at
 
 
 def _width(text: str) -> int | str:
@@ -69,7 +82,7 @@ def run(
         str,
         typer.Argument(metavar="NAME|FILE|all", help="A built-in study, a TOML file, or all built-in ones."),
     ],
-    scale: ScaleOption = "full",
+    scale: ScaleOption = None,
     seeds: SeedsOption = None,
     hidden: Annotated[
         str | None, typer.Option("--hidden", metavar="N,N,…", help="Other hidden layers than the study's.")
@@ -91,13 +104,13 @@ def run(
     studies = [read(one, scale, seeds, hidden) for one in names]
     if dry_run:
         with _looked_into(store) as known:
-            for study in studies:
+            for study, _ in studies:
                 _announce(study, *_state(study, known), workers)
         return
     with opened(store) as place:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
-        for study in studies:
-            if not run_one(study, scale, place, workers=workers, device=device, end=end):
+        for study, at in studies:
+            if not run_one(study, at, place, workers=workers, device=device, end=end):
                 return
 
 
@@ -238,10 +251,10 @@ def _state(study: "Study", place: "Store | None") -> tuple[int, "Stage"]:
 
 @study_app.command()
 def status(
-    name: NameArgument, scale: ScaleOption = "full", seeds: SeedsOption = None, store: StoreOption = None
+    name: NameArgument, scale: ScaleOption = None, seeds: SeedsOption = None, store: StoreOption = None
 ) -> None:
     """Say how far a study is."""
-    study = read(name, scale, seeds)
+    study, scale = read(name, scale, seeds)
     with _looked_into(store) as place:
         planned, stage = _state(study, place)
     stdout().print(
@@ -254,13 +267,13 @@ def status(
 
 @study_app.command()
 def show(
-    name: NameArgument, scale: ScaleOption = "full", seeds: SeedsOption = None, store: StoreOption = None
+    name: NameArgument, scale: ScaleOption = None, seeds: SeedsOption = None, store: StoreOption = None
 ) -> None:
     """Show what a study found; what it varies, while it is not done."""
     from digitlab.cli.findings import print_findings
     from digitlab.conclusions import findings
 
-    study = read(name, scale, seeds)
+    study, scale = read(name, scale, seeds)
     with _looked_into(store) as place:
         planned, stage = _state(study, place)
         if place is not None and stage.is_done:

@@ -10,7 +10,7 @@ from digitlab.datasets.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRol
 from digitlab.datasets.idx import IdxFile
 from digitlab.datasets.library import IMPORTED_ENTRY, prove
 from digitlab.errors import DataError, Fault, SpecError
-from digitlab.spec import NAME_PATTERN
+from digitlab.spec import NAME_IN_WORDS, NAME_PATTERN
 
 _BESIDE: tuple[tuple[FileRole, FileRole], ...] = (
     ("train_images", "train_labels"),
@@ -29,7 +29,7 @@ def import_directory(name: str, directory: Path) -> DatasetEntry:
     Raises SpecError when the name cannot be one; DataError when a file is missing or not what it should be.
     """
     if not re.fullmatch(NAME_PATTERN, name):
-        raise SpecError([Fault("name", name, "is no name for a data set; use up to 64 of a-z, 0-9 and -")])
+        raise SpecError([Fault("name", name, f"is no name for a data set; use {NAME_IN_WORDS}")])
     known = CATALOG.get(name)
     files = {role: _find(directory, role, known) for role in FILE_NAMES}
     payloads = {role: file.read() for role, file in files.items()}

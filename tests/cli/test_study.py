@@ -274,9 +274,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
     out, _ = study("status", file, "--store", tmp_path / "runs.db", "--scale", "quick")
     assert "depth, quick: 168 runs planned" in out
     _, said = study("new", file, code=1)
-    assert (
-        said == f"error: {file}: found a file of this name, expected none; choose another name, or remove it "
-    )
+    assert said == f"error: {file}: there is a file of this name; choose another name, or remove it "
     assert file.read_text() == built_in_text("depth")
 
 
@@ -315,7 +313,11 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (["run", "SMALL", "--time-limit", "-1"], 2, "Invalid value for '--time-limit'"),
         (["run", "SMALL", "--device", "tpu"], 1, "error: device: 'tpu' is not known"),
         (["new", "mine.txt"], 2, "error: file: 'mine.txt' is no name for a study; let it end in .toml"),
-        (["new", "no/folder/mine.toml"], 1, "error: no/folder/mine.toml: No such file or directory"),
+        (
+            ["new", "no/folder/mine.toml"],
+            1,
+            "error: no/folder/mine.toml: cannot be written (No such file or directory); make",
+        ),
         (["new", "mine.toml", "--like", "mine"], 2, "error: study: 'mine' is neither a file nor built in"),
     ],
 )

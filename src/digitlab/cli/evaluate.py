@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.outputs import OutputOption, checked_output, print_json
 from digitlab.cli.terminal import stdout
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def evaluate(
         str | None, typer.Option(help="Name of a data set.", show_default="the one it was trained on")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    output: OutputOption = None,
 ) -> None:
     """Evaluate a saved network: accuracy, by class, confusions."""
     # Loaded here: --help must not wait for torch.
@@ -30,6 +32,7 @@ def evaluate(
     from digitlab.engine.confusion import confusion_of
     from digitlab.errors import DataError
 
+    checked_output(output, json=json)
     network = trained.load(file)
     trained_on = network.spec.data
     dataset = library.load(data or trained_on.name)
@@ -42,7 +45,7 @@ def evaluate(
         )
     confusion = confusion_of(network, dataset)
     if json:
-        print(confusion.to_json())
+        print_json(confusion.to_json(), output)
         return
     out = stdout()
     out.print(

@@ -1,6 +1,7 @@
 """Runs as files: JSON as it is, or a table of one flat row a run as CSV or Parquet."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from digitlab.cli.outputs import output_file
 from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:
@@ -56,8 +58,10 @@ def _opened(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
         yield sys.stdout
         return
-    with output.open("w", encoding="utf-8", newline="") as file:
+    with output_file(output) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", newline="")
         yield file
+        file.detach()  # flushed; the writer closes it
 
 
 def _results(store: "Store", keys: Sequence[str]) -> Iterator["RunResult"]:
@@ -103,7 +107,8 @@ def _parquet_exporter(output: Path | None) -> Exporter:
     def export(store: "Store", keys: Sequence[str]) -> int:
         rows, columns = _rows(_results(store, keys))
         table = pa.table({name: [row.get(name) for row in rows] for name in columns})
-        parquet.write_table(table, output)
+        with output_file(output) as file:
+            parquet.write_table(table, file)
         return len(rows)
 
     return export

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from digitlab.cli.outputs import OutputOption, checked_output, print_json
 from digitlab.cli.stores import SHORT_KEY, StoreOption, full_key, opened
 from digitlab.cli.terminal import stderr, stdout
 from digitlab.errors import Fault, SpecError, StoreError
@@ -87,6 +88,7 @@ def list_(
 def show(
     key: Annotated[str, typer.Argument(help="The key, or the digits that it begins with.")],
     json: Annotated[bool, typer.Option("--json", help="Print the RunResult as JSON.")] = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """Show one run: its RunSpec, how it ended, where it was computed."""
@@ -94,6 +96,7 @@ def show(
 
     from digitlab.cli.exports import flat
 
+    checked_output(output, json=json)
     with opened(store, must_exist=True) as place:
         chosen = full_key(place, key)
         result = place.get([chosen]).get(chosen)
@@ -103,7 +106,7 @@ def show(
             "store verify` says which, and sets damaged runs aside, to be computed again"
         )
     if json:
-        print(result.to_json())
+        print_json(result.to_json(), output)
         return
     table = Table.grid(padding=(0, 3))
     for name, value in flat(result.model_dump(exclude={"curve"})).items():

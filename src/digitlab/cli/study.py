@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlab.cli.engines import WorkersOption
+from digitlab.cli.outputs import output_file
 from digitlab.cli.stores import StoreOption, is_there, opened
 from digitlab.cli.terminal import many_progress, stderr, stdout
-from digitlab.errors import DataError, Fault, SpecError
+from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.campaign import Stage
@@ -305,9 +306,6 @@ def new(
     text = built_in_text(like)
     if file.suffix != ".toml":
         raise SpecError([Fault("file", str(file), "is no name for a study; let it end in .toml")])
-    try:
-        with file.open("x", encoding="utf-8") as target:
-            target.write(text)
-    except FileExistsError:
-        raise DataError(file, "a file of this name", "none", "choose another name, or remove it") from None
+    with output_file(file, is_new=True) as target:
+        target.write(text.encode())
     stdout().print(f"wrote {file}; run it with `digitlab study run {file}`", soft_wrap=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine
+from digitlab.cli.outputs import OutputOption, checked_output, print_json
 from digitlab.cli.terminal import stderr, stdout, training_progress
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ def train(
     json: Annotated[
         bool, typer.Option("--json", help="Print the RunResult as JSON.", rich_help_panel=RUN)
     ] = False,
+    output: OutputOption = None,
 ) -> None:
     """Train one network, by default by the exercise's recipe."""
     from digitlab import lab
@@ -229,12 +231,13 @@ def train(
     wishes = cast("Wishes", {name: value for name, value in options.items() if value is not None})
     run = lab.make_spec(lab.read_document(spec) if spec else None, **wishes)
     chosen = checked_engine(engine)
+    checked_output(output, json=json)
     if save:
         writable_target(save)
     with training_progress(run.network_name) as on_progress:
         result, network = lab.run(run, device=device, engine=chosen, on_progress=on_progress)
     if json:
-        print(result.to_json())
+        print_json(result.to_json(), output)
     else:
         _show(result)
     if save:  # last, so that the result is not lost with it

@@ -58,14 +58,6 @@ def publish(name: str) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def write(path: Path, payload: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def unwritable(name: str, error: OSError) -> DataError:
     """What to tell when a data set cannot be published."""
     reason = error.strerror or str(error)

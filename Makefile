@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: exercise study test lint sanitize bench clean
+.PHONY: exercise study test fuzz lint sanitize bench clean
 
 exercise: .venv/.run
 	$(BIN)/digitlab exercise
@@ -14,6 +14,10 @@ study: .venv/.run
 
 test: .venv/.dev
 	$(BIN)/python -m pytest
+
+# FUZZ_INPUTS=1000 for a short run.
+fuzz: .venv/.dev
+	$(BIN)/python -m tests.fuzz
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

@@ -148,7 +148,8 @@ def kind_or(usual: str) -> Callable[[object], str]:
     """What tells a tagged union's parts apart: their `kind`, or the usual one where a table leaves it out."""
 
     def kind(value: object) -> str:
-        return str(value.get("kind", usual) if isinstance(value, Mapping) else getattr(value, "kind", usual))
+        found = value.get("kind", usual) if isinstance(value, Mapping) else getattr(value, "kind", usual)
+        return found if isinstance(found, str) else shown(found)
 
     return kind
 

@@ -232,6 +232,14 @@ def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
     assert row_count(tmp_path / "runs.db") == 12
 
 
+def test_a_study_with_one_scale_runs_at_it(tmp_path: Path) -> None:
+    path = tmp_path / "quick.toml"
+    path.write_text(f"{SMALL}\n[scales.quick]\npoints = 2\n")
+    _, told = study("run", path, "--store", tmp_path / "runs.db", "--dry-run")
+    assert told.startswith(f"small: {SMALL_RUNS} runs planned")
+    assert study("status", path, "--store", tmp_path / "runs.db")[0].startswith("small, quick: ")
+
+
 def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
     text = SMALL.replace("from = 0.0625, to = 1", "from = 1e18, to = 2e18").replace("also = [0.01]\n", "")
     (tmp_path / "broken.toml").write_text(text)

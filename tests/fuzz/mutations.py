@@ -31,7 +31,7 @@ def deep(levels: int, *, of: type[list[Any]] | type[dict[Any, Any]]) -> Any:
 def odd_value(rng: Random) -> Any:
     """A value that hardly any field takes."""
     if rng.random() < 0.03:
-        return deep(rng.choice([3, 30, 60, 300]), of=dict if rng.random() < 0.5 else list)
+        return deep(rng.choice([3, 30, 60, 80]), of=dict if rng.random() < 0.5 else list)
     return copy.deepcopy(rng.choice(ODD_VALUES))
 
 

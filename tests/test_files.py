@@ -6,11 +6,15 @@ import shutil
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from digitlab import lab
+from digitlab.datasets import Dataset
 from digitlab.files import write_whole, written_whole
+from digitlab.store import open_store
 
 
 def names(folder: Path) -> list[str]:
@@ -167,3 +171,17 @@ def test_commands_on_a_full_disk_leave_the_old_file_and_say_so(
     assert "Traceback" not in done.stderr
     assert done.stdout.endswith("oldfile filler ")
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "parquet"])
+def test_an_export_to_a_full_disk_leaves_the_old_file(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, mnist: Dataset, form: str
+) -> None:
+    digitlab, path = Path(sys.executable).with_name("digitlab"), tmp_path_factory.mktemp("store") / "runs.db"
+    with closing(open_store(path)) as store:
+        for seed in range(3):
+            store.add([lab.train(steps=2, train_size=100, seed=seed)])
+    arguments = ["runs", "export", "--store", str(path), "--format", form, "--output", "file"]
+    done = on_a_full_disk(tmp_path, str(digitlab), *arguments)
+    assert done.stderr.startswith("error: file: cannot be written (No space left on device); make room there")
+    assert (done.stdout, done.returncode) == ("oldfile filler ", 1)

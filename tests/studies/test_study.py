@@ -51,6 +51,11 @@ def of_axis(**fields: Any) -> dict[str, str]:
             "lacks a label; give each level one, such as label = 'Adam'",
         ),
         (
+            {"levels": [{"label": "a", "group": 16**4_000}]},
+            "axes.0.levels.0.group",
+            "is not a text; give one in quotation marks",
+        ),
+        (
             {"levels": [{"label": "a", "select": "first"}]},
             "axes.0.levels.0.select",
             "is not known; use 'last' or 'best'",

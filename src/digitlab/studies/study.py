@@ -128,6 +128,8 @@ def _faults_of_level(level: Level) -> Iterator[tuple[tuple[str, ...], object, st
     yield from _faults_of_wishes(level, OF_A_LEVEL)
     if not isinstance(level.get("label"), str):
         yield (), level, "lacks a label; give each level one, such as label = 'Adam'"
+    if not isinstance(level.get("group", ""), str):
+        yield ("group",), level["group"], "is not a text; give one in quotation marks"
     if "tune" in level and not _is_range(level["tune"]):
         yield ("tune",), level["tune"], "is not a range; give one such as { from = 0.01, to = 1 }"
     if level.get("select", "last") not in get_args(Select):

@@ -5,7 +5,6 @@ data set's `dataset.json` beside them. Whatever is published was proved; whateve
 """
 
 import errno
-import os
 import secrets
 import shutil
 import time

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digitlab.errors import Fault, shown
+from digitlab.errors import Fault, SpecError, shown
 from digitlab.spec import RunSpec
 
 
@@ -74,3 +74,10 @@ def test_values_are_shown_as_python_writes_them() -> None:
     for value in (1, 2.5, "a'b", [1, (2,), {3}], {"b": None, "a": [True]}, b"x", ()):
         assert shown(value) == repr(value)
     assert shown("x" * 100) == f"'{'x' * 56}..."
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    faults = [Fault(f"hidden.{i}", "x", "is not a number") for i in range(2_000)]
+    lines = str(SpecError(faults)).splitlines()
+    assert (lines[0], lines[49:]) == (str(faults[0]), [str(faults[49]), "and 1,950 more faults"])
+    assert len(SpecError(faults).faults) == 2_000

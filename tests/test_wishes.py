@@ -176,6 +176,11 @@ def test_a_result_that_powershell_wrote_is_read() -> None:
         assert RunSpec.from_json(content) == spec
 
 
+def test_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(SpecError, match="is not valid JSON: .* surrogates not allowed"):
+        RunSpec.from_json('{"scaling": "\\ud800"}')
+
+
 def test_a_deep_document_is_refused(tmp_path: Path) -> None:
     for name, text in [
         ("a.json", '{"a":' * 986 + "1" + "}" * 986),

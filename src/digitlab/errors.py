@@ -96,9 +96,16 @@ class Fault:
         return f"{plain(self.field, 400)}: {shown(self.value)} {plain(self.problem, 2_000)}"
 
 
+_FAULTS_TOLD = 50
+"""Nobody reads more at once; a damaged list may have thousands."""
+
+
 class SpecError(DigitlabError):
-    """A specification with faults: all of them, one a line."""
+    """A specification with faults: all of them, one a line; of very many, the first."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
-        super().__init__("\n".join(map(str, self.faults)))
+        told = [str(fault) for fault in self.faults[:_FAULTS_TOLD]]
+        if len(self.faults) > _FAULTS_TOLD:
+            told.append(f"and {len(self.faults) - _FAULTS_TOLD:,} more faults")
+        super().__init__("\n".join(told))

@@ -177,7 +177,7 @@ def test_a_result_that_powershell_wrote_is_read() -> None:
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:
-    with pytest.raises(SpecError, match="is not valid JSON: .* surrogates not allowed"):
+    with pytest.raises(SpecError, match=r"is not valid JSON: .* surrogates not allowed"):
         RunSpec.from_json('{"scaling": "\\ud800"}')
 
 

@@ -100,11 +100,11 @@ def parse_json(text: str | bytes) -> Any:
     try:
         text = decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
         found = _not_too_deep(json.loads(text, object_pairs_hook=_object))
-        if "\\u" in text:  # an escape may be half a surrogate pair, which no text can be written with
+        if "\\u" in text:  # an escape may be half a surrogate pair, with which no text can be written
             json.dumps(found, ensure_ascii=False).encode()
-        return found
     except (ValueError, RecursionError) as error:
         raise SpecError([Fault("the text", text, f"is not valid JSON: {_reason(error)}")]) from None
+    return found
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 import digitlab as dl
 from digitlab import lab
 from digitlab.datasets import Dataset
+from digitlab.dispatch.local import train_cohorts
 from digitlab.engine import reference
 from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import DataError, WeightsError
@@ -150,3 +151,35 @@ def assert_the_reference_engine_agrees(ours: RunResult, mnist: Dataset) -> None:
         assert ours.outcome == theirs.outcome
         np.testing.assert_allclose(ours.curve.training_loss, theirs.curve.training_loss, rtol=0.01)
         assert ours.metrics.test_accuracy == pytest.approx(theirs.metrics.test_accuracy, abs=0.001)
+
+
+@pytest.mark.parametrize("engine", ["lockstep", "reference"])
+def test_many_networks_are_saved_into_a_folder(tmp_path: Path, engine: lab.Engine) -> None:
+    specs = [lab.make_spec(hidden=(width,), steps=4, train_size=100) for width in (3, 4)]
+    folder = tmp_path / "new" / "networks"
+    keys = {run.spec.key for run in lab.run_many(specs, engine=engine, save=folder)}
+    assert {path.name for path in folder.iterdir()} == {f"{key[:12]}.safetensors" for key in keys}
+    for spec in specs:
+        assert dl.load(folder / f"{spec.key[:12]}.safetensors").spec == spec
+
+
+def test_workers_save_the_same_networks(tmp_path: Path) -> None:
+    specs = [lab.make_spec(hidden=(width,), steps=4, train_size=100) for width in (3, 4, 5)]
+    list(lab.run_many(specs, save=tmp_path / "here"))
+    (tmp_path / "there").mkdir()
+    list(train_cohorts([[spec] for spec in specs], workers=2, save=tmp_path / "there"))
+    for file in (tmp_path / "here").iterdir():
+        # The order of the metadata in a file's header is anyone's guess, so not the whole file.
+        here, there = dl.load(file), dl.load(tmp_path / "there" / file.name)
+        assert here.spec == there.spec
+        for one, two in zip(here.layers, there.layers, strict=True):
+            assert (one.weight.tobytes(), one.bias.tobytes()) == (two.weight.tobytes(), two.bias.tobytes())
+    assert len(list((tmp_path / "there").iterdir())) == 3
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_any_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        WeightsError, match=r"file: cannot be written: .*; name a file in a folder that you can"
+    ):
+        next(iter(lab.run_many([lab.make_spec(steps=1)], save=tmp_path / "file")))

@@ -6,6 +6,7 @@ import pickle
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,7 +243,7 @@ def test_what_is_no_file_is_never_replaced(network: TrainedNetwork, tmp_path: Pa
     assert trained.load(tmp_path / ("x" * 250)).spec == network.spec
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (3, 784), (3, 28, 27)])
+@pytest.mark.parametrize("shape", [(28,), (3, 784), (3, 28, 27)])
 def test_what_are_no_images_is_refused(network: TrainedNetwork, shape: tuple[int, ...]) -> None:
     with pytest.raises(
         SpecError, match=r"images: 'uint8 \[.*\]' are no images; give bytes .* of shape \[n, 28, 28\]"
@@ -291,3 +292,24 @@ def test_numbers_that_overflow_have_no_probabilities(network: TrainedNetwork, mn
 
 def test_no_images_have_no_predictions(network: TrainedNetwork) -> None:
     assert network.predict(np.zeros((0, 28, 28), np.uint8)).shape == (0, 10)
+
+
+def test_predict_takes_one_image_or_a_list(network: TrainedNetwork, mnist: Dataset) -> None:
+    images = mnist.test.images[:3]
+    all_of_them = network.predict(images)
+    assert all_of_them.shape == (3, 10)
+    np.testing.assert_array_equal(network.predict(list(images)), all_of_them)
+    one = network.predict(images[1])
+    assert one.shape == (10,)
+    np.testing.assert_allclose(one, all_of_them[1], rtol=1e-5)
+    wrong: Any
+    for wrong in (images[0, 0], images[None], [images[0], images[0, :9]], [], images.astype(float)):
+        with pytest.raises(SpecError, match=r"bytes \(uint8\) of shape"):
+            network.predict(wrong)
+
+
+def test_predict_warns_when_pictures_are_mostly_white(network: TrainedNetwork, mnist: Dataset) -> None:
+    network.predict(mnist.test.images)  # and no warning, which would be an error here
+    for pictures in (255 - mnist.test.images[:5], 255 - mnist.test.images[0]):
+        with pytest.warns(UserWarning, match=r"these pictures are mostly white; .*: give 255 - images"):
+            network.predict(pictures)

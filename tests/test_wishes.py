@@ -1,7 +1,9 @@
 """From wishes and documents to RunSpecs."""
 
+import inspect
 import json
 import os
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,9 @@ def test_all_faults_are_told_the_data_sets_too() -> None:
     assert [fault.field for fault in caught.value.faults] == ["data", "optimiser.momentum", "budget", "seed"]
     assert str(caught.value).startswith("data: 'minst' is not the name of a data set; did you mean mnist?")
     unknown: Any = {"learning_rat": 3}
-    with pytest.raises(SpecError, match=r"learning_rat: 3 is for no wish; did you mean learning_rate\?"):
+    with pytest.raises(
+        SpecError, match=r"learning_rat: 3 is for an option that does not exist; did you mean learning_rate\?"
+    ):
         lab.make_spec(**unknown)
 
 
@@ -216,3 +220,45 @@ def test_numbers_that_no_spec_may_hold_are_refused_from_documents(tmp_path: Path
         "optimiser.momentum",
         "optimiser.weight_decay",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("lr", "learning_rate"),
+        ("optimizer", "optimiser"),
+        ("bs", "batch_size"),
+        ("batch", "batch_size"),
+        ("hidden_layers", "hidden"),
+        ("layers", "hidden"),
+        ("wd", "weight_decay"),
+        ("n_epochs", "epochs"),
+        ("momentun", "momentum"),
+    ],
+)
+def test_an_option_s_name_elsewhere_is_answered_with_its_name_here(name: str, ours: str) -> None:
+    wishes: Any = {name: 0.1}
+    problem = f"{name}: 0.1 is for an option that does not exist; did you mean {ours}?"
+    with pytest.raises(SpecError, match=re.escape(problem)):
+        lab.train(**wishes)
+
+
+@pytest.mark.parametrize("function", [lab.train, lab.make_spec])
+def test_signature_and_docstring_show_every_option_with_its_default(function: Any) -> None:
+    parameters = inspect.signature(function).parameters
+    assert list(parameters)[-len(Wishes.__annotations__) :] == list(Wishes.__annotations__)
+    assert "wishes" not in parameters
+    spec = lab.make_spec()
+    for name in ("scaling", "hidden", "batch_size", "seed", "precision", "evaluate_at", "last_batch"):
+        assert parameters[name].default == getattr(spec, name)
+    assert parameters["learning_rate"].default == spec.optimiser.learning_rate
+    assert parameters["epochs"].default == spec.budget.epochs
+    assert parameters["data"].default == spec.data.name
+    text = inspect.getdoc(function) or ""
+    assert re.search(r"learning_rate +0\.01; adam, adamw: 0\.001\n", text)
+    assert re.search(r"beta2 +0\.999 \(adam, adamw only\)\n", text)
+    assert re.search(r"steps +instead of epochs\n", text)
+    # What the signature says is what happens.
+    fields = {"beta1", "beta2", "epsilon", "steps", "train_size", "warmup_steps", "final_fraction"}
+    shown = {name: parameters[name].default for name in Wishes.__annotations__ if name not in fields}
+    assert lab.make_spec(**shown) == spec

@@ -1,7 +1,7 @@
 """The contents of a report: findings of the studies that are done, and what belongs to them as a whole."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from digitlab.analysis.findings import Cell, Exhibit, Report, StudyFindings, Table
@@ -59,27 +59,38 @@ def told(study: Study, scale: str, store: Store, source: str | None = None) -> T
     )
 
 
-def report(studies: Sequence[Told], exhibits: Sequence[Exhibit], store: Store) -> Report:
-    """The whole report."""
-    exercise = [make_spec(hidden=run.hidden) for run in handout_runs()]
-    networks = store.get([spec.key for spec in exercise])
-    results = [*networks.values(), *(run for one in studies for run in runs_of(one.stage))]
+def report(
+    studies: Sequence[Told],
+    exhibits: Sequence[Exhibit],
+    store: Store | None,
+    exercise: Sequence[RunResult] = (),
+) -> Report:
+    """The whole report.
+
+    store:    where the exercise's networks may be known; None where there is no store
+    exercise: runs of the exercise's networks, which come before those of the store
+    """
+    runs = {result.spec.hidden: result for result in reversed(exercise)}
+    if store is not None and not runs:
+        known = store.get([make_spec(hidden=run.hidden).key for run in handout_runs()])
+        runs = {result.spec.hidden: result for result in known.values()}
+    results = [*runs.values(), *(run for one in studies for run in runs_of(one.stage))]
     machines = _machines(results)
     data = {result.spec.data.name for result in results}
     return Report(
         title=f"Multilayer perceptrons on {' and '.join(sorted(data))}, measured",
         introduction=_introduction(studies, len({run.key for one in studies for run in runs_of(one.stage)})),
         tables=(
-            *([_handout_table(networks)] if networks else []),
+            *([_handout_table(runs)] if runs else []),
             *([_published()] if "mnist" in data else []),
             _provenance(machines, results),
         ),
         studies=tuple(one.findings for one in studies),
         exhibits=tuple(exhibits),
         commands=(
-            *(["digitlab exercise"] if networks else []),
+            *([_exercise_command(runs, has_studies=bool(studies))] if runs else []),
             *(f"digitlab study run {one.source} --scale {one.scale}" for one in studies),
-            f"digitlab report {' '.join(one.source for one in studies)}".rstrip(),
+            *([f"digitlab report {' '.join(one.source for one in studies)}"] if studies else []),
         ),
         mixture=(
             f"These results come from {len(machines)} kinds of machine or versions; see the table of where "
@@ -97,6 +108,8 @@ def runs_of(stage: Stage) -> Iterable[RunResult]:
 
 
 def _introduction(studies: Sequence[Told], run_count: int) -> tuple[str, ...]:
+    if not studies:
+        return ("The exercise's networks, trained once each, beside the handout's figures.",)
     paragraphs = [
         f"What {'one study says' if len(studies) == 1 else f'{len(studies)} studies say'} of small neural "
         f"networks, measured on {run_count:,} of them. Intervals are of 95 % confidence.",
@@ -114,19 +127,28 @@ def _introduction(studies: Sequence[Told], run_count: int) -> tuple[str, ...]:
     return tuple(paragraphs)
 
 
-def _handout_table(networks: dict[str, RunResult]) -> Table:
+def _exercise_command(runs: Mapping[tuple[int, ...], RunResult], *, has_studies: bool) -> str:
+    epochs = {len(result.curve.step) for result in runs.values()}
+    options = "".join(f" --epochs {count}" for count in epochs - {EPOCHS})
+    return f"digitlab exercise{'' if has_studies else ' --no-studies'}{options}"
+
+
+def _handout_table(runs: Mapping[tuple[int, ...], RunResult]) -> Table:
+    """runs: of the exercise's networks, by their hidden layers."""
     rows: list[tuple[Cell, ...]] = []
     seeds = 0
     for run in handout_runs():
-        result = networks.get(make_spec(hidden=run.hidden).key)
+        result = runs.get(run.hidden)
         if result is None:
             continue
         ours = figures_of(result.curve.training_loss, result.metrics.test_accuracy)
         theirs, spread = figures_of(run.training_loss, run.accuracy), measured_spread(run.name)
-        for label in (f"loss at epoch {EPOCHS - 1}", "test accuracy"):
-            at = spread[label]
-            rows.append((run.name, label, ours[label], theirs[label], at.mean, at.sd))
-            seeds = at.seeds
+        last = min(len(result.curve.training_loss), EPOCHS) - 1
+        for label in (f"loss at epoch {last}", "test accuracy"):
+            if label in ours:  # the accuracy is, after as many epochs as the handout's
+                at = spread[label]
+                rows.append((run.name, label, ours[label], theirs[label], at.mean, at.sd))
+                seeds = at.seeds
     return Table(
         title="The exercise's networks beside the handout",
         columns=(

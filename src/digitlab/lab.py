@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Unpack
 
 from digitlab.analysis.exhibits import exhibit
@@ -28,8 +29,8 @@ from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
 from digitlab.store import Store
 from digitlab.studies import Study
-from digitlab.trained import TrainedNetwork, writable_target
-from digitlab.wishes import Base, Wishes, make_spec, read_document
+from digitlab.trained import TrainedNetwork, save_all, writable_folder, writable_target
+from digitlab.wishes import Base, Wishes, make_spec, read_document, with_options
 
 __all__ = ["Advance", "Engine", "Failure", "make_spec", "read_document", "run", "run_many", "train"]
 
@@ -76,6 +77,7 @@ def run_many(
     device: str = "cpu",
     engine: Engine = "lockstep",
     workers: int | None = None,
+    save: str | os.PathLike[str] | None = None,
     on_advance: OnAdvance = lambda _: None,
 ) -> Iterator[RunResult | Failure]:
     """Train many networks; each result is told as soon as it is there, in the order in which they end.
@@ -84,10 +86,13 @@ def run_many(
     then everything happens in this one, and what goes wrong is raised.
 
     workers: processes that train at the same time; by default one a core
+    save:    a folder, made where there is none, for the trained networks: each is KEY.safetensors, KEY being
+             the first 12 digits of its run's key; `load` reads it back
     Raises what `train` raises, before the first run begins.
     """
+    folder = writable_folder(save) if save is not None else None
     options = {"device": device, "engine": engine, "workers": workers, "on_advance": on_advance}
-    with closing(run_cohorts(specs, **options)) as ended:  # type: ignore[arg-type]
+    with closing(run_cohorts(specs, save=folder, **options)) as ended:  # type: ignore[arg-type]
         for cohort in ended:
             yield from cohort
 
@@ -98,6 +103,7 @@ def run_cohorts(
     device: str = "cpu",
     engine: Engine = "lockstep",
     workers: int | None = None,
+    save: Path | None = None,
     on_advance: OnAdvance = lambda _: None,
 ) -> Generator[Sequence[RunResult | Failure], None, None]:
     """The same, cohort by cohort: what ends together is told together."""
@@ -109,17 +115,17 @@ def run_cohorts(
         place = find_device(device, precision)
     if engine == "reference":
         cohorts = [Cohort((spec,), spec.step_count * spec.batch_size, 0) for spec in distinct]
-        yield from _in_this_process(cohorts, datasets, device, engine, on_advance)
+        yield from _in_this_process(cohorts, datasets, device, engine, save, on_advance)
         return
     stacked = place is not None and place.type != "cpu"
     rough = plan(distinct, images, TYPICAL, workers=1, stacked=stacked)
     count = workers if workers is not None else usable_cores()
     if count == 1 or len(distinct) < 2 or stacked or rough.seconds < _SECONDS_FOR_WORKERS:
-        yield from _in_this_process(rough.cohorts, datasets, device, engine, on_advance)
+        yield from _in_this_process(rough.cohorts, datasets, device, engine, save, on_advance)
         return
     much = rough.seconds >= _SECONDS_FOR_CALIBRATION
     costs = calibrate(next(iter(datasets.values()))) if much else TYPICAL
-    yield from _in_workers(plan(distinct, images, costs, workers=count), on_advance)
+    yield from _in_workers(plan(distinct, images, costs, workers=count), save, on_advance)
 
 
 def estimated(specs: Sequence[RunSpec], *, workers: int) -> Plan:
@@ -138,6 +144,7 @@ def _in_this_process(
     datasets: dict[DataSpec, Dataset],
     device: str,
     engine: Engine,
+    save: Path | None,
     on_advance: OnAdvance,
 ) -> Iterator[Sequence[RunResult]]:
     whole, before, runs = sum(cohort.seconds for cohort in cohorts), 0.0, 0
@@ -155,13 +162,16 @@ def _in_this_process(
             trained = [reference.train(cohort.specs[0], dataset, device=device, on_progress=on_progress)]
         else:
             trained = train_cohort(cohort.specs, dataset, device=device, on_progress=on_progress)
+        save_all(trained, save)
         before += cohort.seconds
         runs += len(trained)
         on_advance(Advance(before / whole, runs, run_count))
         yield [result for result, _ in trained]
 
 
-def _in_workers(planned: Plan, on_advance: OnAdvance) -> Iterator[Sequence[RunResult | Failure]]:
+def _in_workers(
+    planned: Plan, save: Path | None, on_advance: OnAdvance
+) -> Iterator[Sequence[RunResult | Failure]]:
     whole = sum(cohort.seconds for cohort in planned.cohorts)
     share = {
         spec.key: cohort.seconds / len(cohort.specs) / whole
@@ -170,7 +180,7 @@ def _in_workers(planned: Plan, on_advance: OnAdvance) -> Iterator[Sequence[RunRe
     }
     done, runs = 0.0, 0
     cohorts = [cohort.specs for cohort in planned.cohorts]
-    with closing(train_cohorts(cohorts, workers=planned.workers)) as ended:
+    with closing(train_cohorts(cohorts, workers=planned.workers, save=save)) as ended:
         for results in ended:
             done += sum(share[result.spec.key] for result in results)
             runs += len(results)
@@ -254,12 +264,13 @@ def exhibit_of(spec: RunSpec, *, device: str = "cpu") -> Exhibit:
         f"batches of {spec.batch_size} at rate {rate:g}, seed {spec.seed}; test accuracy {accuracy:.4f}.",
         key=spec.key,
         class_names=dataset.entry.class_names,
-        parts={name: (network.predict(images), labels) for name, (images, labels) in parts.items()},
+        parts={name: (network.probabilities(images), labels) for name, (images, labels) in parts.items()},
         test_images=test.images,
         first_weights=network.layers[0].weight,
     )
 
 
+@with_options
 def train(
     base: Base = None,
     *,

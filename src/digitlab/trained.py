@@ -7,6 +7,8 @@ Nothing is ever unpickled.
 
 import json
 import os
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,12 +24,14 @@ from digitlab.datasets.dataset import InputScale, is_scale_of
 from digitlab.errors import Fault, SpecError, WeightsError
 from digitlab.files import write_whole
 from digitlab.networks import Layer
+from digitlab.result import RunResult
 from digitlab.spec import RunSpec, Scaling
 
 _PICKLE_STARTS = {b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 _HEADER_LIMIT_BYTES = 1 << 20
 _NOT_OURS = "use a file that `digitlab train --save FILE` wrote"
 _CHUNK = 10_000
+_MIDDLE_GREY = 127.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +47,34 @@ class TrainedNetwork:
     scale: InputScale
     layers: tuple[Layer, ...]
 
-    def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
-        """The probability of each class for each image, [n, classes].
+    def predict(
+        self, images: UInt8[np.ndarray, "*n 28 28"] | Sequence[UInt8[np.ndarray, "28 28"]]
+    ) -> Float[np.ndarray, "*n classes"]:
+        """The probability of each class for each image, [n, classes]; for one image [classes].
 
-        images: white digits on black, bytes 0 … 255, [n, 28, 28]
+        images: white digits on black, bytes 0 … 255: [n, 28, 28], a list of [28, 28], or one image [28, 28]
+        Warns when a network of MNIST is given pictures that are mostly white.
         Raises SpecError when they are something else, WeightsError when the weights are not finite or
         numbers overflow.
         """
-        if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-            problem = "are no images; give bytes (uint8) of shape [n, 28, 28]"
-            raise SpecError([Fault("images", f"{images.dtype} {list(images.shape)}", problem)])
+        try:
+            given = np.asarray(images)
+        except ValueError:  # images of several sizes
+            problem = "are images of several sizes; give each as bytes (uint8) of shape [28, 28]"
+            raise SpecError([Fault("images", f"a list of {len(images)}", problem)]) from None
+        if given.dtype != np.uint8 or given.shape not in {(28, 28), (*given.shape[:1], 28, 28)}:
+            problem = "are no images; give bytes (uint8) of shape [n, 28, 28], or [28, 28] for one image"
+            raise SpecError([Fault("images", f"{given.dtype} {list(given.shape)}", problem)])
+        if self.spec.data.name == "mnist" and given.size and given.mean() > _MIDDLE_GREY:
+            warnings.warn(
+                "these pictures are mostly white; MNIST's digits are white on black: give 255 - images",
+                stacklevel=2,
+            )
+        found = self.probabilities(given.reshape(-1, 28, 28))  # [n, classes]
+        return found[0] if given.ndim == 2 else found
+
+    def probabilities(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
+        """The same for images that are what they should be. Raises WeightsError as `predict` does."""
         self.check_weights("probabilities")
         network = networks.build(self.layers)
         with torch.inference_mode():
@@ -93,6 +115,27 @@ class TrainedNetwork:
             write_whole(target, to_safetensors(_tensors(self.layers), metadata))
         except OSError as error:
             raise _unwritable(path, error.strerror or str(error)) from None
+
+
+def save_all(
+    trained: Sequence[tuple[RunResult, TrainedNetwork]], folder: str | os.PathLike[str] | None
+) -> None:
+    """Write each network into a folder, if there is one: KEY.safetensors, with 12 digits of the key."""
+    for result, network in trained if folder is not None else ():
+        network.save(Path(folder or "") / f"{result.key[:12]}.safetensors")
+
+
+def writable_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder of this path, made where there is none.
+
+    Raises WeightsError when no files can be written into it.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from None
+    writable_target(Path(path) / "x.safetensors")
+    return Path(path).resolve()
 
 
 def writable_target(path: str | os.PathLike[str]) -> Path:

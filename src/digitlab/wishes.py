@@ -4,15 +4,28 @@ A wish is flat (`hidden=(100,), learning_rate=0.1`), as command line and noteboo
 as a file has it; both become a RunSpec, whose data set is looked up by name.
 """
 
+import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from digitlab.datasets import library
 from digitlab.errors import Fault, SpecError
 from digitlab.files import read_text
-from digitlab.spec import DataSpec, Initialisation, LastBatch, Precision, RunSpec, Scaling
+from digitlab.spec import (
+    SGD,
+    Adam,
+    AdamW,
+    Constant,
+    DataSpec,
+    Initialisation,
+    LastBatch,
+    Precision,
+    RunSpec,
+    Scaling,
+    WarmupCosine,
+)
 from digitlab.validation import Part, nearest, parse_json, parse_toml
 
 
@@ -62,11 +75,90 @@ _PARTS = {
     "steps": ("budget", "steps"),
 }
 
+_USUAL_DATA = "mnist"
 _USUAL_KINDS = {"optimiser": "sgd", "schedule": "constant"}
+
+_KINDS = {"optimiser": (SGD, Adam, AdamW), "schedule": (Constant, WarmupCosine)}
+
+# What other libraries call these options.
+_NAMES_ELSEWHERE = {
+    "lr": "learning_rate",
+    "eta": "learning_rate",
+    "optimizer": "optimiser",
+    "scheduler": "schedule",
+    "wd": "weight_decay",
+    "eps": "epsilon",
+    "betas": "beta1",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "drop_last": "last_batch",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "max_steps": "steps",
+    "layers": "hidden",
+    "hidden_layers": "hidden",
+    "hidden_sizes": "hidden",
+    "hidden_layer_sizes": "hidden",
+    "init": "initialisation",
+    "initialization": "initialisation",
+    "dtype": "precision",
+    "dataset": "data",
+    "normalization": "scaling",
+    "random_state": "seed",
+    "rng": "seed",
+}
 
 Base = RunSpec | Mapping[str, Any] | None
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+def with_options(function: Function) -> Function:
+    """A function whose signature and docstring show each of its `**wishes` with its default."""
+    signature = inspect.signature(function)
+    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    defaults = {name: _defaults(name) for name in Wishes.__annotations__}
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual, annotation=annotation)
+        for (name, annotation), (usual, _) in zip(
+            Wishes.__annotations__.items(), defaults.values(), strict=True
+        )
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    longest = max(map(len, defaults))
+    lines = [f"    {name:{longest}}  {text}" for name, (_, text) in defaults.items()]
+    listed = "\n".join(["Options and their defaults; RunSpec says what they mean:", "", *lines])
+    function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{listed}\n"
+    return function
+
+
+def _defaults(name: str) -> tuple[Any, str]:
+    """The default of a wish where nothing else is wished, and all of its defaults in words."""
+    part, inner = _PARTS.get(name, (name, ""))
+    if inner == "kind":
+        return _USUAL_KINDS[part], repr(_USUAL_KINDS[part])
+    if part in _KINDS:
+        found = {
+            kind.model_fields["kind"].default: kind.model_fields[inner].default
+            for kind in _KINDS[part]
+            if inner in kind.model_fields
+        }
+        usual = next(iter(found.values()))
+        others = [kind for kind, value in found.items() if value != usual]
+        if _USUAL_KINDS[part] not in found or (len(found) == 1 and part == "optimiser"):
+            return usual, f"{usual!r} ({', '.join(found)} only)"
+        return usual, f"{usual!r}" + (f"; {', '.join(others)}: {found[others[0]]!r}" if others else "")
+    if part == "budget":
+        value = getattr(RunSpec.model_fields["budget"].default, inner)
+        return value, repr(value) if value is not None else "instead of epochs"
+    if name == "data":
+        return _USUAL_DATA, repr(_USUAL_DATA)
+    value = RunSpec.model_fields[name].default
+    return value, repr(value) if value is not None else "all that are not held out"
+
+
+@with_options
 def make_spec(base: Base = None, **wishes: Unpack[Wishes]) -> RunSpec:
     """The RunSpec of a base and of wishes, which come before it. What neither says is the exercise's recipe.
 
@@ -102,10 +194,12 @@ def flat_name(field: str) -> tuple[str, str]:
 
 def _in_flat_names(fault: Fault, wishes: Mapping[str, Any]) -> Fault:
     """A fault of a wish that nobody can grant, with the names of those that can be granted."""
-    if fault.field not in wishes or fault.field in Wishes.__annotations__:
+    names = Wishes.__annotations__
+    if fault.field not in wishes or fault.field in names:
         return fault
-    advice = nearest(fault.field, list(Wishes.__annotations__))
-    return Fault(fault.field, fault.value, f"is for no wish; {advice}")
+    elsewhere = _NAMES_ELSEWHERE.get(fault.field.lower())
+    advice = f"did you mean {elsewhere}?" if elsewhere else nearest(fault.field, list(names))
+    return Fault(fault.field, fault.value, f"is for an option that does not exist; {advice}")
 
 
 def _mapping(value: object, name: str) -> dict[str, Any]:
@@ -120,7 +214,7 @@ def _mapping(value: object, name: str) -> dict[str, Any]:
 
 def _available(fields: Mapping[str, Any]) -> int | None:
     """How many images there are to train on, as far as the fields tell."""
-    data, held_out = fields.get("data", "mnist"), fields.get("validation_size", 0)
+    data, held_out = fields.get("data", _USUAL_DATA), fields.get("validation_size", 0)
     if isinstance(data, str) and data in library.names():
         data = library.entry(data).data_spec.model_dump()
     if isinstance(data, Mapping) and isinstance(data.get("train_images"), int) and isinstance(held_out, int):
@@ -131,13 +225,13 @@ def _available(fields: Mapping[str, Any]) -> int | None:
 def _with_data_set(fields: dict[str, Any]) -> RunSpec:
     """The RunSpec of fields whose `data` may be a name (by default mnist)."""
     faults: list[Fault] = []
-    data = fields.get("data", "mnist")
+    data = fields.get("data", _USUAL_DATA)
     if isinstance(data, str):
         try:
             data = library.entry(data).data_spec
         except SpecError as error:
             faults.extend(error.faults)
-            data = library.entry("mnist").data_spec
+            data = library.entry(_USUAL_DATA).data_spec
     try:
         spec = RunSpec.model_validate({**fields, "data": data})
     except SpecError as error:

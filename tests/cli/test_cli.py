@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from digitlab import spec as spec_module
 from digitlab.cli import train as train_command
-from digitlab.cli.main import main
+from digitlab.cli.main import app, main
 from digitlab.datasets.catalog import FILE_NAMES
 from digitlab.result import RunResult
 from tests.datasets.files import payloads, write_files
@@ -560,6 +561,8 @@ def test_a_terminal_of_ascii_is_served(tmp_path: Path) -> None:
     run("train", *FAST, "--save", file)
     done = run("evaluate", file, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, "")
+    assert "?" not in done.stdout
+    assert re.search(r"^1 +(\d+|\.) +\d+ ", done.stdout, re.MULTILINE)  # a row of the matrix
 
 
 def test_a_closed_stdout_ends_it_quietly() -> None:
@@ -670,3 +673,24 @@ def test_an_output_without_json_is_refused_before_any_work(tmp_path: Path) -> No
     assert done.returncode == 2
     assert done.stderr.startswith("error: output: '")
     assert done.stderr.endswith("is for JSON; say --json too, or leave it out\n")
+
+
+def test_every_command_that_prints_json_writes_it_into_a_file_too() -> None:
+    def commands(name: str, command: typing.Any) -> typing.Iterator[tuple[str, typing.Any]]:
+        for inner, one in getattr(command, "commands", {}).items():
+            yield from commands(f"{name} {inner}", one)
+        if not hasattr(command, "commands"):
+            yield name, command
+
+    options = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands("", typer.main.get_command(app))
+    }
+    assert len([name for name, given in options.items() if "--json" in given]) > 8
+    assert [name for name, given in options.items() if "--json" in given and "--output" not in given] == []
+
+
+def test_a_list_goes_into_a_file(tmp_path: Path) -> None:
+    said = run("data", "list", "--json").stdout
+    assert run("data", "list", "--json", "--output", tmp_path / "data.json").stdout == ""
+    assert (tmp_path / "data.json").read_text() == said

@@ -66,7 +66,10 @@ def test_list_shows_runs_and_how_many_there_are(path: Path, results: list[RunRes
     assert {line.split()[0] for line in lines[1:5]} == {result.key[:12] for result in results}
     first = next(line for line in lines if line.startswith(results[0].key[:12]))
     accuracy, finished = results[0].metrics.test_accuracy, results[0].provenance.finished[:19]
-    assert first.split()[1:] == ["784-8-10", "100", "0.01", "1", "completed", f"{accuracy:.4f}", finished]
+    assert first.split()[1:] == [
+        *("784-8-10", "100", "0.01", "1", "completed", f"{accuracy:.4f}"),
+        *finished.split("T"),
+    ]
     assert any("1e+18" in line and "diverged" in line and "nan" in line for line in lines)
     assert lines[-1] == "4 of 4 runs"
 

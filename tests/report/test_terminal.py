@@ -3,17 +3,19 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from digitlab.analysis.findings import StudyFindings
 from digitlab.cli import findings as told
+from digitlab.cli import tables
+from digitlab.cli.console import CleanConsole
 from tests.report import samples
 
 
 def printed(study: StudyFindings, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
     out = io.StringIO()
-    console = Console(file=out, width=width, highlight=False, markup=False)
-    monkeypatch.setattr(told, "stdout", lambda: console)
+    console = CleanConsole(file=out, width=width, highlight=False, markup=False)
+    for module in (told, tables):
+        monkeypatch.setattr(module, "stdout", lambda: console)
     told.print_findings(study)
     return out.getvalue()
 

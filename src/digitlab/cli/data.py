@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlab.cli.terminal import stderr, stdout
+from digitlab.cli.choices import data_sets
+from digitlab.cli.outputs import OutputOption, checked_output
+from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from digitlab.datasets.catalog import DatasetEntry
 
 data_app = typer.Typer(help="List, show, verify, fetch and import data sets.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of a data set.")]
+Name = Annotated[str, typer.Argument(autocompletion=data_sets, help="Name of a data set.")]
 
 
 def _state(name: str) -> str:
@@ -24,23 +26,25 @@ def _state(name: str) -> str:
 
 
 @data_app.command("list")
-def list_() -> None:
+def list_(json: JsonOption = False, output: OutputOption = None) -> None:
     """List the data sets."""
-    from rich.table import Table
-
+    from digitlab.cli.tables import print_table
     from digitlab.datasets import library
+    from digitlab.datasets.catalog import DatasetEntry
     from digitlab.errors import DataError
 
-    table = Table("name", "what", "state", box=None, header_style="")
-    for column in ("training", "test", "classes"):
-        table.add_column(column, justify="right")
+    checked_output(output, json=json)
+    entries: dict[str, DatasetEntry | None] = {}
     for name in library.names():
         try:
-            entry = library.entry(name)
+            entries[name] = library.entry(name)
         except DataError:
-            table.add_row(name, "", "damaged: import it again", "", "", "")
-            continue
-        table.add_row(
+            entries[name] = None
+    if json:
+        print_json([_document(entry) if entry else {"name": name} for name, entry in entries.items()], output)
+        return
+    rows = [
+        (
             name,
             entry.title,
             _state(name),
@@ -48,17 +52,38 @@ def list_() -> None:
             f"{entry.test_images:,}",
             str(len(entry.class_names)),
         )
-    stdout().print(table)
+        if entry
+        else (name, "", "damaged: import it again", "", "", "")
+        for name, entry in entries.items()
+    ]
+    print_table("lllrrr", ("name", "what", "state", "training", "test", "classes"), rows)
+
+
+def _document(entry: "DatasetEntry") -> dict[str, object]:
+    """What is known of a data set, for JSON."""
+    from digitlab.datasets import cache, library
+
+    folder = str(cache.folder(entry.name)) if library.is_cached(entry.name) else None
+    return {
+        **entry.model_dump(mode="json"),
+        "sha256": entry.sha256,
+        "is_bundled": library.is_bundled(entry.name),
+        "folder": folder,
+    }
 
 
 @data_app.command()
-def show(name: Name) -> None:
+def show(name: Name, json: JsonOption = False, output: OutputOption = None) -> None:
     """Show what is known of a data set."""
     from rich.table import Table
 
     from digitlab.datasets import cache, library
 
+    checked_output(output, json=json)
     entry = library.entry(name)
+    if json:
+        print_json(_document(entry), output)
+        return
     table = Table.grid(padding=(0, 3))
     table.add_row("name", entry.name)
     table.add_row("what", entry.title)
@@ -84,14 +109,21 @@ def show(name: Name) -> None:
 @data_app.command()
 def verify(
     name: Annotated[
-        str | None, typer.Argument(help="Name of a data set.", show_default="all on this machine")
+        str | None,
+        typer.Argument(
+            autocompletion=data_sets, help="Name of a data set.", show_default="all on this machine"
+        ),
     ] = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
 ) -> None:
     """Read every file of a data set and prove it."""
     from digitlab.datasets import library
     from digitlab.errors import DataError
 
+    checked_output(output, json=json)
     faults: list[DataError] = []
+    proved: list[dict[str, object]] = []
     for each in [name] if name else library.names():
         try:
             checks = library.verify(each)
@@ -102,10 +134,16 @@ def verify(
             remedy = f"run `digitlab data fetch {name}`"
             raise DataError(f"data set {name}", "nothing on this machine", "its files", remedy)
         for check in checks:
+            fault = str(check.fault) if check.fault else None
+            proved.append({"name": each, "path": str(check.path), "fault": fault})
+            if json:
+                continue
             stdout().print(f"{'FAULT' if check.fault else 'sound'}  {check.path}", soft_wrap=True)
         faults += [check.fault for check in checks if check.fault]
-    for fault in faults:
-        stderr().print(f"error: {fault}", soft_wrap=True)
+    if json:
+        print_json(proved, output)
+    for found in faults:
+        stderr().print(f"error: {found}", soft_wrap=True)
     if faults:
         raise typer.Exit(1)
 
@@ -145,7 +183,9 @@ def fetch(
 
 @data_app.command("import")
 def import_(
-    name: Annotated[str, typer.Argument(help="Its name: of the list, or a new one.")],
+    name: Annotated[
+        str, typer.Argument(autocompletion=data_sets, help="Its name: of the list, or a new one.")
+    ],
     path: Annotated[Path, typer.Argument(help="Directory of the four IDX files, gzip or raw.")],
 ) -> None:
     """Import a data set from a directory, and prove it."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from digitlab.cli.choices import ENGINES, one_of
 from digitlab.errors import Fault, RunError, SpecError
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ EngineOption = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="lockstep|reference",
+        metavar="|".join(ENGINES),
+        autocompletion=one_of(ENGINES),
         help="The fast one, or plain PyTorch.",
         rich_help_panel="Run",
     ),
@@ -30,13 +32,11 @@ WorkersOption = Annotated[
     ),
 ]
 
-_ENGINES = ("lockstep", "reference")
-
 
 def checked_engine(name: str) -> "Engine":
     """The engine of this name. Raises SpecError when there is none."""
-    if name not in _ENGINES:
-        raise SpecError([Fault("engine", name, f"is not known; use {' or '.join(_ENGINES)}")])
+    if name not in ENGINES:
+        raise SpecError([Fault("engine", name, f"is not known; use {' or '.join(ENGINES)}")])
     return cast("Engine", name)
 
 

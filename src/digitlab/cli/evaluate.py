@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlab.cli.outputs import OutputOption, checked_output, print_json
-from digitlab.cli.terminal import stdout
+from digitlab.cli.choices import data_sets
+from digitlab.cli.outputs import OutputOption, checked_output
+from digitlab.cli.terminal import print_json, stdout
 
 if TYPE_CHECKING:
     from digitlab.engine.confusion import Confusion
@@ -18,16 +19,18 @@ _CLASSES_IN_A_MATRIX = 12
 def evaluate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `digitlab train --save FILE` wrote.")],
     data: Annotated[
-        str | None, typer.Option(help="Name of a data set.", show_default="the one it was trained on")
+        str | None,
+        typer.Option(
+            autocompletion=data_sets, help="Name of a data set.", show_default="the one it was trained on"
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     output: OutputOption = None,
 ) -> None:
     """Evaluate a saved network: accuracy, by class, confusions."""
     # Loaded here: --help must not wait for torch.
-    from rich.table import Table
-
     from digitlab import trained
+    from digitlab.cli.tables import print_table
     from digitlab.datasets import library
     from digitlab.engine.confusion import confusion_of
     from digitlab.errors import DataError
@@ -54,15 +57,14 @@ def evaluate(
     )
     out.print(f"Number of images tested: {confusion.images:,}")
     out.print(f"Accuracy: {confusion.accuracy:.4f}\n")
-    table = Table("class", box=None, header_style="")
-    for name in ("images", "right", "accuracy"):
-        table.add_column(name, justify="right")
     counts = zip(
         confusion.class_names, confusion.class_images, confusion.class_accuracy, confusion.counts, strict=True
     )
-    for i, (name, images, accuracy, row) in enumerate(counts):
-        table.add_row(name, f"{images:,}", f"{row[i]:,}", f"{accuracy:.4f}")
-    out.print(table)
+    rows = [
+        (name, f"{images:,}", f"{row[i]:,}", f"{accuracy:.4f}")
+        for i, (name, images, accuracy, row) in enumerate(counts)
+    ]
+    print_table("lrrr", ("class", "images", "right", "accuracy"), rows)
     if len(confusion.class_names) <= _CLASSES_IN_A_MATRIX:
         _print_matrix(confusion)
     else:
@@ -70,16 +72,15 @@ def evaluate(
 
 
 def _print_matrix(confusion: "Confusion") -> None:
-    from rich.table import Table
+    from digitlab.cli.tables import print_table
 
-    table = Table("", box=None, header_style="")
-    for i in range(len(confusion.class_names)):
-        table.add_column(str(i), justify="right")
-    for i, (name, row) in enumerate(zip(confusion.class_names, confusion.counts, strict=True)):
-        head = name if name == str(i) else f"{i} {name}"
-        table.add_row(head, *(str(count) if count else "·" for count in row))
+    numbers = [str(i) for i in range(len(confusion.class_names))]
+    rows = [
+        (name if name == i else f"{i} {name}", *(str(count) if count else "·" for count in row))
+        for i, name, row in zip(numbers, confusion.class_names, confusion.counts, strict=True)
+    ]
     stdout().print("\nConfusions: a row for each true class, a column for each predicted one")
-    stdout().print(table)
+    print_table("l" + "r" * len(numbers), ("", *numbers), rows)
 
 
 def _print_most_frequent(confusion: "Confusion") -> None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.choices import DEVICES, one_of
 from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine, result_of
-from digitlab.cli.report import REPORT, OutputOption, chosen_studies, write_report
-from digitlab.cli.stores import StoreOption, is_named, opened
-from digitlab.cli.terminal import many_progress, stderr, stdout
+from digitlab.cli.report import REPORT, checked_page, chosen_studies, write_report
+from digitlab.cli.stores import is_named, opened
+from digitlab.cli.terminal import JsonOption, many_progress, print_json, stderr, stdout
 from digitlab.errors import StoreError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from digitlab.analysis.findings import StudyFindings
     from digitlab.handout import Figure, HandoutRun
     from digitlab.lab import Engine
     from digitlab.result import RunResult
@@ -35,35 +35,99 @@ def exercise(
     studies: Annotated[
         bool, typer.Option("--studies/--no-studies", help="Make the four observations too, at quick scale.")
     ] = True,
-    output: OutputOption = REPORT,
-    store: StoreOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="The report to write.",
+            show_default=f"{REPORT}; with --no-studies none",
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            metavar="FILE",
+            help="Where runs are kept.",
+            show_default="DIGITLAB_STORE, else the platform's data folder; with --no-studies nowhere",
+        ),
+    ] = None,
     engine: EngineOption = "lockstep",
     workers: WorkersOption = None,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(metavar="|".join(DEVICES), autocompletion=one_of(DEVICES), help="Where to compute.")
+    ] = "cpu",
+    json: JsonOption = False,
 ) -> None:
     """Do the exercise: train its three networks beside the handout, then observe."""
     # Loaded here: --help must not wait for torch.
     from digitlab import lab
     from digitlab.handout import compare, handout_runs
 
+    if studies and output is None:
+        output = REPORT
+    if output is not None:
+        checked_page(output)
     specs = {
         run.name: [lab.make_spec(hidden=run.hidden, epochs=epochs, seed=seed) for seed in range(seeds)]
         for run in handout_runs()
     }
-    with _place(store) if studies else nullcontext() as place:  # told before the training if it cannot be
+    # The store is opened first: what is wrong with it is told before the training.
+    with _place(store) if studies or store is not None else nullcontext() as place:
         found = _train(specs, checked_engine(engine), workers, device)
         rows: list[_Row] = []
         for run in handout_runs():
             results = [found[spec.key] for spec in specs[run.name]]
-            _print_as_handout(run.name, results[0])
             rows.append((run, results, compare(run, results)))
-        _print_comparison(rows)
+        if not json:
+            for run, results, _ in rows:
+                _print_as_handout(run.name, results[0])
+            _print_comparison(rows)
         if isinstance(place, StoreError):
             raise place
         if place is not None:
-            if engine == "lockstep":
-                place.add(list(found.values()))
-            _observe(place, output, workers, device)
+            _keep(place, list(found.values()))
+        observed = _observe(place, workers, device, is_told=not json) if studies and place else []
+        if output is not None:
+            told = chosen_studies([], _SCALE, place) if studies and place else []
+            write_report(told, place, output, exercise=[results[0] for _, results, _ in rows])
+    if json:
+        print_json(_document(rows, observed, output))
+    elif output is not None:
+        stdout().print(f"report: {output.resolve()}", soft_wrap=True)
+
+
+def _keep(place: "Store", results: "list[RunResult]") -> None:
+    """Put runs into the store, which is for those of the lockstep engine alone."""
+    if results[0].provenance.engine == "lockstep":
+        place.add(results)
+    else:
+        stderr().print("the three networks are not kept: the store is for runs of the lockstep engine")
+
+
+def _document(rows: "list[_Row]", observed: "list[StudyFindings]", output: Path | None) -> dict[str, object]:
+    """All that was found, for JSON."""
+    import json
+    from dataclasses import asdict
+
+    return {
+        "networks": [
+            {
+                "name": run.name,
+                "network": results[0].spec.network_name,
+                "parameters": results[0].spec.parameter_count,
+                "results": [json.loads(result.to_json()) for result in results],
+                "figures": [
+                    {**asdict(one), "z": one.z, "z_of_ours": one.z_of_ours, "is_inside": one.is_inside}
+                    for one in figures
+                ],
+            }
+            for run, results, figures in rows
+        ],
+        "studies": [asdict(one) for one in observed],
+        "report": str(output.resolve()) if output is not None else None,
+    }
 
 
 @contextmanager
@@ -110,17 +174,23 @@ def _train(
     return found
 
 
-def _observe(place: "Store", output: Path, workers: int | None, device: str) -> None:
-    """Run the four studies at quick scale and write the report, whose path is printed last."""
+def _observe(place: "Store", workers: int | None, device: str, *, is_told: bool) -> "list[StudyFindings]":
+    """Run the four studies at quick scale; what they found."""
+    from digitlab.cli.findings import print_findings
     from digitlab.cli.study import read, run_one
     from digitlab.studies import built_in_names
 
-    stdout().print("\nThe observations, at quick scale; `digitlab study run all` makes them in full.\n")
+    if is_told:
+        stdout().print("\nThe observations, at quick scale; `digitlab study run all` makes them in full.\n")
+    observed = []
     for name in built_in_names():
         study, _ = read(name, _SCALE)
-        run_one(study, _SCALE, place, workers=workers, device=device, is_brief=True)
-    write_report(chosen_studies([], _SCALE, place), place, output)
-    stdout().print(f"report: {output.resolve()}", soft_wrap=True)
+        found = run_one(study, _SCALE, place, workers=workers, device=device)
+        if found is not None:
+            observed.append(found)
+            if is_told:
+                print_findings(found, is_brief=True)
+    return observed
 
 
 def _print_as_handout(name: str, result: "RunResult") -> None:
@@ -141,7 +211,7 @@ def _print_comparison(rows: "list[_Row]") -> None:
     spread = rows[0][2][0].spread
     own = spread.seeds == seeds
     out = stdout()
-    out.print(_comparison_table(rows, own=own))
+    _print_table(rows, own=own)
     if seeds > 1:
         out.print(
             f"ours: mean ± standard deviation of {seeds} seeds"
@@ -160,20 +230,17 @@ def _print_comparison(rows: "list[_Row]") -> None:
     )
 
 
-def _comparison_table(rows: "list[_Row]", *, own: bool) -> "Table":
+def _print_table(rows: "list[_Row]", *, own: bool) -> None:
     """First and last loss and the accuracy of each network, ours and the handout's, and where they lie.
 
     own: whether our own seeds make the spread; where they do not, ours are judged by it too
     """
-    from rich.table import Table
+    from digitlab.cli.tables import print_table
 
     losses = [figure.label for figure in rows[0][2] if figure.label.startswith("loss")]
     labels = list(dict.fromkeys([losses[0], losses[-1], rows[0][2][-1].label]))
     # Several lines a network, so that the widest table fits a terminal of 80 columns.
-    table = Table("network", "", box=None, header_style="", pad_edge=False, collapse_padding=True)
-    for label in labels:
-        table.add_column(label, justify="right")
-    table.add_column("handout" if own else "both are")
+    cells: list[list[str]] = []
     for run, results, compared in rows:
         shown = [figure for figure in compared if figure.label in labels]
         spec = results[0].spec
@@ -184,10 +251,10 @@ def _comparison_table(rows: "list[_Row]", *, own: bool) -> "Table":
         lines.append(["z", *(f"{figure.z:+.1f}" for figure in shown)])
         lines[-1].append("inside" if all(figure.is_inside for figure in shown) else "outside")
         heads = [run.name, spec.network_name, f"{spec.parameter_count:,} params", ""]
-        for head, cells in zip(heads, lines, strict=False):
-            table.add_row(head, *cells)
-        table.add_row()
-    return table
+        cells += [[head, *line] for head, line in zip(heads, lines, strict=False)]
+        cells.append([""])
+    heads = ["network", "", *labels, "handout" if own else "both are"]
+    print_table(f"ll{'r' * len(labels)}l", heads, [[*row, *[""] * (len(heads) - len(row))] for row in cells])
 
 
 def _ours(figure: "Figure") -> str:

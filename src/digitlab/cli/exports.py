@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from digitlab.cli.outputs import output_file
+from digitlab.cli.terminal import clean, escaped
 from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[IO[str]]:
+    if output is None and sys.stdout.isatty():
+        shown = io.StringIO()
+        yield shown
+        sys.stdout.write(clean(shown.getvalue()))
+        return
     if output is None:
         yield sys.stdout
         return
@@ -73,7 +79,7 @@ def _write_json(file: IO[str], results: Iterator["RunResult"]) -> int:
     count = 0
     file.write("[")
     for count, result in enumerate(results, start=1):
-        file.write(f"{',' if count > 1 else ''}\n{result.to_json()}")
+        file.write(f"{',' if count > 1 else ''}\n{escaped(result.to_json())}")
     file.write("\n]\n")
     return count
 

@@ -4,14 +4,13 @@ Exit codes: 0 done (a run that diverged is a result); 1 data or run failure, or 
 130 interrupted by Ctrl-C; 143 terminated by SIGTERM.
 """
 
-import io
 import os
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, BinaryIO, NoReturn, cast
+from typing import Annotated, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -22,7 +21,9 @@ from digitlab.cli.exercise import exercise
 from digitlab.cli.report import report
 from digitlab.cli.runs import runs_app
 from digitlab.cli.store import store_app
+from digitlab.cli.streams import prepare_streams
 from digitlab.cli.study import study_app
+from digitlab.cli.terminal import clean
 from digitlab.cli.train import train
 from digitlab.errors import DigitlabError, SpecError
 from digitlab.version import __version__
@@ -105,51 +106,9 @@ def _end_after_sigint() -> NoReturn:
 
 def _fail(message: object, code: int) -> NoReturn:
     with suppress(OSError):  # stderr may be full or closed
-        for line in str(message).splitlines():
+        for line in clean(str(message)).splitlines():
             print(f"error: {line}" if not line.startswith(" ") else line, file=sys.stderr)
     sys.exit(code)
-
-
-def _prepare_streams() -> None:
-    """Make stdout and stderr fit to be written to, whatever the caller has made of them."""
-    if sys.stdout is None:  # closed
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an encoding without ± or …
-            is_file = isinstance(getattr(stream.buffer, "raw", stream.buffer), io.FileIO)
-            if is_file and stream is getattr(sys, f"__{name}__"):  # which keeps the file open
-                setattr(sys, name, _named(stream, name))
-
-
-class _Named(io.FileIO):
-    """A standard stream whose errors say which one it is, as those of files do."""
-
-    stream_name = ""
-
-    def write(self, data: Any) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            error.filename = self.stream_name
-            raise
-
-
-def _named(stream: io.TextIOWrapper, name: str) -> io.TextIOWrapper:
-    """The same stream, with its name in its errors."""
-    raw = _Named(stream.fileno(), "w", closefd=False)
-    raw.stream_name = name
-    is_unbuffered = isinstance(stream.buffer, io.RawIOBase)
-    return io.TextIOWrapper(
-        cast("BinaryIO", raw if is_unbuffered else io.BufferedWriter(raw)),
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
 
 
 def main() -> NoReturn:
@@ -157,7 +116,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _on_sigterm)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else who started us has it ignored
         signal.signal(signal.SIGINT, _on_sigint)
-    _prepare_streams()
+    prepare_streams()
     # Torch's threads wait for each other at every step. By default they do so busily, and hold the cores that
     # another program's threads, or their own, would need. To be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

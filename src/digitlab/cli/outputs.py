@@ -45,12 +45,3 @@ def checked_output(output: Path | None, *, json: bool) -> None:
     """Raise SpecError when a file is named and nothing is to go there: better before the work than after."""
     if output is not None and not json:
         raise SpecError([Fault("output", str(output), "is for JSON; say --json too, or leave it out")])
-
-
-def print_json(text: str, output: Path | None) -> None:
-    """A JSON text to a file, or to stdout where none is named."""
-    if output is None:
-        print(text)
-        return
-    with output_file(output) as file:
-        file.write(f"{text}\n".encode())

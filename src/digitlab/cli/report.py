@@ -1,20 +1,27 @@
 """`digitlab report`: what the studies found, as one HTML file."""
 
+import os
+import shlex
+import sys
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.choices import SCALES, one_of, studies
 from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import stderr, stdout
-from digitlab.errors import StoreError
+from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:
     from digitlab.contents import Told
+    from digitlab.result import RunResult
     from digitlab.spec import RunSpec
     from digitlab.store import Store
 
+_TEXT_BROWSERS = {"www-browser", "links", "links2", "elinks", "lynx", "w3m"}
 
 REPORT = Path("digitlab-report.html")
 OutputOption = Annotated[Path, typer.Option("--output", metavar="FILE", help="The report to write.")]
@@ -24,13 +31,19 @@ def report(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME|FILE]…", help="Studies.", show_default="all built-in ones that are done"
+            metavar="[NAME|FILE]…",
+            autocompletion=studies,
+            help="Studies.",
+            show_default="all built-in ones that are done",
         ),
     ] = None,
     scale: Annotated[
         str | None,
         typer.Option(
-            metavar="quick|full", help="Of this scale.", show_default="full where it is done, else quick"
+            metavar="|".join(SCALES),
+            autocompletion=one_of(SCALES),
+            help="Of this scale.",
+            show_default="full where it is done, else quick",
         ),
     ] = None,
     store: StoreOption = None,
@@ -41,12 +54,32 @@ def report(
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the browser.")] = True,
 ) -> None:
     """Write what the studies found into one HTML file."""
+    checked_page(output)
     with opened(store, must_exist=True) as place:
-        studies = chosen_studies(names or [], scale, place)
-        write_report(studies, place, output, figures)
+        write_report(chosen_studies(names or [], scale, place), place, output, figures)
     stdout().print(str(output.resolve()), soft_wrap=True)
-    if opens:
-        webbrowser.open(output.resolve().as_uri())
+    if opens and (browser := _browser()):
+        browser.open(output.resolve().as_uri())
+
+
+def checked_page(path: Path) -> None:
+    """Raises SpecError when a name is not that of a web page."""
+    if path.suffix.lower() not in {".html", ".htm"}:
+        problem = "is not the name of a web page; name a file that ends in .html"
+        raise SpecError([Fault("output", str(path), problem)])
+
+
+def _browser() -> webbrowser.BaseBrowser | None:
+    """The browser, if it has a window of its own: no page is to take over the terminal."""
+    is_unix = os.name == "posix" and sys.platform != "darwin"
+    if is_unix and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return None
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return None
+    program = Path(shlex.split(getattr(browser, "name", "") or "-")[0]).name
+    return None if program in _TEXT_BROWSERS else browser
 
 
 def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list[Told]":
@@ -77,8 +110,17 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
     return found
 
 
-def write_report(studies: "list[Told]", place: "Store", output: Path, figures: Path | None = None) -> None:
-    """Write the report, and the figures where they are wished."""
+def write_report(
+    studies: "list[Told]",
+    place: "Store | None",
+    output: Path,
+    figures: Path | None = None,
+    exercise: "Sequence[RunResult]" = (),
+) -> None:
+    """Write the report, and the figures where they are wished.
+
+    exercise: runs of the exercise's networks; by default those that the store knows
+    """
     from digitlab import contents
     from digitlab.report.figures import write_figures
     from digitlab.report.html import write
@@ -91,7 +133,7 @@ def write_report(studies: "list[Told]", place: "Store", output: Path, figures: P
             from digitlab.lab import exhibit_of
 
             exhibits.append(exhibit_of(shown))
-        whole = contents.report(studies, exhibits, place)
+        whole = contents.report(studies, exhibits, place, exercise)
         write(whole, output)
         if figures is not None:
             write_figures(whole, figures)

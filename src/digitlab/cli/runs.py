@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from digitlab.cli.outputs import OutputOption, checked_output, print_json
+from digitlab.cli.choices import FORMATS, OUTCOMES, data_sets, one_of
+from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.stores import SHORT_KEY, StoreOption, full_key, opened
-from digitlab.cli.terminal import stderr, stdout
+from digitlab.cli.terminal import JsonOption, clean, print_json, stderr, stdout
 from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 runs_app = typer.Typer(help="List, show, export and delete the runs in the store.", no_args_is_help=True)
 
 _LARGEST = 2**63 - 1
-_OUTCOMES = ("completed", "diverged", "collapsed")
 
-DataOption = Annotated[str | None, typer.Option("--data", help="Of this data set.")]
+DataOption = Annotated[str | None, typer.Option("--data", autocompletion=data_sets, help="Of this data set.")]
 NetworkOption = Annotated[
     str | None, typer.Option("--network", help="Of these layer sizes, as in 784-100-10.")
 ]
 OutcomeOption = Annotated[
-    str | None, typer.Option("--outcome", metavar="|".join(_OUTCOMES), help="That ended so.")
+    str | None,
+    typer.Option(
+        "--outcome", metavar="|".join(OUTCOMES), autocompletion=one_of(OUTCOMES), help="That ended so."
+    ),
 ]
 BatchOption = Annotated[
     int | None, typer.Option("--batch-size", min=1, max=_LARGEST, help="Of this batch size.")
@@ -37,8 +40,8 @@ def _filter(
 ) -> "Filter":
     from digitlab.store import Filter
 
-    if outcome is not None and outcome not in _OUTCOMES:
-        raise SpecError([Fault("outcome", outcome, f"is not known; use one of {', '.join(_OUTCOMES)}")])
+    if outcome is not None and outcome not in OUTCOMES:
+        raise SpecError([Fault("outcome", outcome, f"is not known; use one of {', '.join(OUTCOMES)}")])
     return Filter(data, network, cast("Outcome | None", outcome), batch_size, seed)
 
 
@@ -50,31 +53,34 @@ def list_(
     batch_size: BatchOption = None,
     seed: SeedOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_LARGEST, help="At most so many.")] = 20,
+    json: JsonOption = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """List runs, the newest first."""
-    from rich.table import Table
+    from dataclasses import asdict
 
+    from digitlab.cli.tables import print_table
+
+    checked_output(output, json=json)
     chosen = _filter(data, network, outcome, batch_size, seed)
     with opened(store, must_exist=True) as place:
         rows, count = place.list(chosen, limit), place.count(chosen)
-    table = Table(box=None, header_style="", pad_edge=False)
-    for name in ("key", "network"):
-        table.add_column(name)
-    for name in ("batch", "rate", "seed"):
-        table.add_column(name, justify="right")
-    table.add_column("outcome")
-    for name in ("accuracy", "finished"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        if not row.is_sound:
-            table.add_row(row.key[:SHORT_KEY], *"????", "damaged", "?", "?")
-            continue
-        figures = (str(row.batch_size), f"{row.learning_rate:g}", str(row.seed))
-        ending = (row.outcome, f"{row.test_accuracy:.4f}", row.finished[:19])
-        table.add_row(row.key[:SHORT_KEY], row.network, *figures, *ending)
-    if rows:
-        stdout().print(table)
+    if json:
+        print_json({"count": count, "runs": [asdict(row) for row in rows]}, output)
+        return
+    cells = [
+        (
+            *(row.key[:SHORT_KEY], row.network, str(row.batch_size), f"{row.learning_rate:g}", str(row.seed)),
+            *(row.outcome, f"{row.test_accuracy:.4f}", row.finished[:19].replace("T", " ")),
+        )
+        if row.is_sound
+        else (row.key[:SHORT_KEY], *"????", "damaged", "?", "?")
+        for row in rows
+    ]
+    heads = ("key", "network", "batch", "rate", "seed", "outcome", "accuracy", "finished")
+    if cells:
+        print_table("llrrrlrl", heads, cells)
     stdout().print(f"{len(rows):,} of {count:,} runs")
     if damaged := sum(not row.is_sound for row in rows):
         stderr().print(
@@ -117,7 +123,10 @@ def show(
 @runs_app.command()
 def export(
     format_: Annotated[
-        str, typer.Option("--format", metavar="json|csv|parquet", help="Of the file.")
+        str,
+        typer.Option(
+            "--format", metavar="|".join(FORMATS), autocompletion=one_of(FORMATS), help="Of the file."
+        ),
     ] = "json",
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Write to it.", show_default="stdout")
@@ -169,7 +178,7 @@ def delete(
     with opened(store, must_exist=True) as place:
         found = [full_key(place, key) for key in keys] if keys else place.keys(chosen)
         question = f"Delete {_runs(len(set(found)))} from {store_path(store)}?"
-        if not found or (not yes and not typer.confirm(question, err=True)):
+        if not found or (not yes and not typer.confirm(clean(question), err=True)):
             stdout().print("nothing deleted")
             return
         stdout().print(f"{_runs(place.delete(found))} deleted")

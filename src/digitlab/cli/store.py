@@ -1,17 +1,21 @@
 """`digitlab store`: prove what the store holds, and merge stores."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.stores import SHORT_KEY, StoreOption, opened
-from digitlab.cli.terminal import stderr, stdout
+from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from digitlab.result import RunResult
     from digitlab.store import Store
+
+_DIFFERS = "DIFFERS"
 
 store_app = typer.Typer(help="Verify the store, and merge stores.", no_args_is_help=True)
 
@@ -21,12 +25,16 @@ def verify(
     recompute: Annotated[
         int, typer.Option("--recompute", metavar="K", min=0, help="Train K runs, drawn at random, again.")
     ] = 0,
+    json: JsonOption = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """Read every run and prove it; one that was changed is set aside, to be computed again."""
+    checked_output(output, json=json)
     with opened(store, must_exist=True) as place:
         found = place.verify()
-        stdout().print(f"{found.checked:,} runs read, {len(found.set_aside):,} set aside")
+        if not json:
+            stdout().print(f"{found.checked:,} runs read, {len(found.set_aside):,} set aside")
         for key in found.set_aside:
             stderr().print(f"error: {key[:SHORT_KEY]}: is not as it was written", soft_wrap=True)
         for key in found.unreadable:
@@ -35,19 +43,32 @@ def verify(
                 "counts as unknown, and is computed again when it is needed",
                 soft_wrap=True,
             )
-        differing = _recompute(place, recompute) if recompute else 0
-    if found.set_aside or differing:
+        verdicts: dict[str, str] = {}
+        for key, verdict in _recompute(place, recompute):
+            verdicts[key] = verdict
+            if not json:
+                stdout().print(f"{key[:SHORT_KEY]}  {verdict}", soft_wrap=True)
+    if json:
+        print_json(
+            {
+                "checked": found.checked,
+                "set_aside": found.set_aside,
+                "unreadable": found.unreadable,
+                "recomputed": verdicts,
+            },
+            output,
+        )
+    if found.set_aside or _DIFFERS in verdicts.values():
         raise typer.Exit(1)
 
 
-def _recompute(store: "Store", count: int) -> int:
-    """Train some of the runs again; how many came out differently."""
+def _recompute(store: "Store", count: int) -> Iterator[tuple[str, str]]:
+    """Train some of the runs again; the key of each and how it came out."""
     from digitlab import lab
     from digitlab.store import Filter
 
-    keys = store.keys(Filter())
+    keys = store.keys(Filter()) if count else []
     results = store.get(random.sample(keys, min(count, len(keys))), predictions=True).values()
-    differing = 0
     for result in results:
         again, _ = lab.run(result.spec)
         others = result.provenance.fingerprint.differences(again.provenance.fingerprint)
@@ -56,9 +77,8 @@ def _recompute(store: "Store", count: int) -> int:
         elif others:
             verdict = f"not compared: {', '.join(others)}"
         else:
-            verdict, differing = "DIFFERS", differing + 1
-        stdout().print(f"{result.key[:SHORT_KEY]}  {verdict}", soft_wrap=True)
-    return differing
+            verdict = _DIFFERS
+        yield result.key, verdict
 
 
 def _bits(result: "RunResult") -> tuple[str, bytes | None]:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.choices import DEVICES, SCALES, STUDIES, one_of, studies, studies_or_all
 from digitlab.cli.engines import WorkersOption
-from digitlab.cli.outputs import output_file
+from digitlab.cli.outputs import OutputOption, checked_output, output_file
 from digitlab.cli.stores import StoreOption, is_there, opened
-from digitlab.cli.terminal import many_progress, stderr, stdout
+from digitlab.cli.terminal import JsonOption, json_text, many_progress, print_json, stderr, stdout
 from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
+    from digitlab.analysis.findings import StudyFindings
     from digitlab.campaign import Stage
     from digitlab.result import RunResult
     from digitlab.store import Store
@@ -23,12 +25,15 @@ if TYPE_CHECKING:
 
 study_app = typer.Typer(help="Run, list, show and make studies.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in study, or a TOML file.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME|FILE", autocompletion=studies, help="A built-in study, or a TOML file.")
+]
 ScaleOption = Annotated[
     str | None,
     typer.Option(
         "--scale",
-        metavar="quick|full",
+        metavar="|".join(SCALES),
+        autocompletion=one_of(SCALES),
         help="A first look, or the study.",
         show_default="full where the study has it, else its first",
     ),
@@ -81,7 +86,11 @@ def _width(text: str) -> int | str:
 def run(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME|FILE|all", help="A built-in study, a TOML file, or all built-in ones."),
+        typer.Argument(
+            metavar="NAME|FILE|all",
+            autocompletion=studies_or_all,
+            help="A built-in study, a TOML file, or all built-in ones.",
+        ),
     ],
     scale: ScaleOption = None,
     seeds: SeedsOption = None,
@@ -89,7 +98,9 @@ def run(
         str | None, typer.Option("--hidden", metavar="N,N,…", help="Other hidden layers than the study's.")
     ] = None,
     workers: WorkersOption = None,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(metavar="|".join(DEVICES), autocompletion=one_of(DEVICES), help="Where to compute.")
+    ] = "cpu",
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0, help="Stop after so long; the next run goes on.")
     ] = None,
@@ -97,22 +108,57 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
+    json: JsonOption = False,
+    output: OutputOption = None,
 ) -> None:
     """Run a study: train what the store lacks, and say what was found."""
+    from dataclasses import asdict
+
+    from digitlab.cli.findings import print_findings
     from digitlab.studies import built_in_names
+
+    checked_output(output, json=json)
+    told: list[str] = []
+
+    def tell(document: object) -> None:
+        told.append(json_text(document))
+        print_json(told[-1] if output is None else "\n".join(told), output)
 
     names = built_in_names() if name == "all" else (name,)
     studies = [read(one, scale, seeds, hidden) for one in names]
     if dry_run:
         with _looked_into(store) as known:
-            for study, _ in studies:
+            for study, at in studies:
                 _announce(study, *_state(study, known), workers)
+                if json:
+                    tell(_status(study, at, *_state(study, known)))
         return
     with opened(store) as place:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
         for study, at in studies:
-            if not run_one(study, at, place, workers=workers, device=device, end=end):
+            found = run_one(study, at, place, workers=workers, device=device, end=end)
+            if found is None:
                 return
+            if json:
+                tell(asdict(found))
+            else:
+                print_findings(found)
+
+
+def _status(study: "Study", scale: str, planned: int, stage: "Stage") -> dict[str, object]:
+    """How far a study is, for JSON."""
+    return {
+        "name": study.name,
+        "title": study.title,
+        "question": study.question,
+        "scale": scale,
+        "planned": planned,
+        "known": stage.known_count,
+        "missing": len(stage.missing),
+        "stage": stage.title,
+        "is_done": stage.is_done,
+        "notes": stage.notes,
+    }
 
 
 def run_one(
@@ -123,13 +169,11 @@ def run_one(
     workers: int | None,
     device: str,
     end: float = math.inf,
-    is_brief: bool = False,
-) -> bool:
-    """Run one study; whether it is done. Says what there is to do, and afterwards what was found.
+) -> "StudyFindings | None":
+    """Run one study; what was found, or None when the time was over before it was done.
 
     end: no cohort is waited for beyond this moment of `time.monotonic`
     """
-    from digitlab.cli.findings import print_findings
     from digitlab.conclusions import findings, unmeasured
 
     planned, stage = _state(study, place)
@@ -141,9 +185,8 @@ def run_one(
             f"{study.name}: the time is over; {len(stage.missing):,} runs are left of this stage "
             f"({stage.title}). Run it again to go on."
         )
-        return False
-    print_findings(findings(study, scale, stage, place), is_brief=is_brief)
-    return True
+        return None
+    return findings(study, scale, stage, place)
 
 
 def _announce(study: "Study", planned: int, stage: "Stage", workers: int | None) -> None:
@@ -181,8 +224,9 @@ class _Watch:
             if accuracy is not None and accuracy > self.best:
                 self.best = accuracy
 
-    def __str__(self) -> str:
-        return f"best {self.best:.4f}  diverged {self.diverged}  collapsed {self.collapsed}"
+    def figures(self) -> list[str]:
+        """For the bar, the most important first."""
+        return [f"best {self.best:.4f}", f"diverged {self.diverged}", f"collapsed {self.collapsed}"]
 
 
 def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str, end: float) -> "Stage":
@@ -199,7 +243,7 @@ def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str,
         if not stderr().is_terminal:  # no bar shows that it goes on
             stderr().print(f"{study.name}: {stage.title}, {len(stage.missing):,} runs")
 
-    with many_progress(study.name, lambda: str(watch)) as on_advance:
+    with many_progress(study.name, watch.figures) as on_advance:
         return lab.run_study(
             study,
             place,
@@ -213,23 +257,25 @@ def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str,
 
 
 @study_app.command("list")
-def list_(store: StoreOption = None) -> None:
+def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOption = None) -> None:
     """List the built-in studies, and how far the store knows them."""
-    from rich.table import Table
-
+    from digitlab.cli.tables import print_table
     from digitlab.studies import built_in_names, read_study
 
-    table = Table("name", "question", "scale", box=None, header_style="", pad_edge=False)
-    for column in ("runs", "known"):
-        table.add_column(column, justify="right")
+    checked_output(output, json=json)
+    rows, documents = [], []
     with _looked_into(store) as place:
         for name in built_in_names():
             whole = read_study(name)
             for i, scale in enumerate(whole.scales or ["full"]):
                 planned, stage = _state(whole.at(scale), place)
                 head = (name, whole.question) if i == 0 else ("", "")
-                table.add_row(*head, scale, f"{planned:,}", f"{stage.known_count:,}")
-    stdout().print(table)
+                rows.append((*head, scale, f"{planned:,}", f"{stage.known_count:,}"))
+                documents.append(_status(whole, scale, planned, stage))
+    if json:
+        print_json(documents, output)
+    else:
+        print_table("lllrr", ("name", "question", "scale", "runs", "known"), rows)
 
 
 @contextmanager
@@ -252,12 +298,21 @@ def _state(study: "Study", place: "Store | None") -> tuple[int, "Stage"]:
 
 @study_app.command()
 def status(
-    name: NameArgument, scale: ScaleOption = None, seeds: SeedsOption = None, store: StoreOption = None
+    name: NameArgument,
+    scale: ScaleOption = None,
+    seeds: SeedsOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    store: StoreOption = None,
 ) -> None:
     """Say how far a study is."""
+    checked_output(output, json=json)
     study, scale = read(name, scale, seeds)
     with _looked_into(store) as place:
         planned, stage = _state(study, place)
+    if json:
+        print_json(_status(study, scale, planned, stage), output)
+        return
     stdout().print(
         f"{study.name}, {scale}: {planned:,} runs planned, {stage.known_count:,} known of those that are due"
     )
@@ -268,18 +323,34 @@ def status(
 
 @study_app.command()
 def show(
-    name: NameArgument, scale: ScaleOption = None, seeds: SeedsOption = None, store: StoreOption = None
+    name: NameArgument,
+    scale: ScaleOption = None,
+    seeds: SeedsOption = None,
+    json: JsonOption = False,
+    output: OutputOption = None,
+    store: StoreOption = None,
 ) -> None:
     """Show what a study found; what it varies, while it is not done."""
+    from dataclasses import asdict
+
     from digitlab.cli.findings import print_findings
     from digitlab.conclusions import findings
 
+    checked_output(output, json=json)
     study, scale = read(name, scale, seeds)
     with _looked_into(store) as place:
         planned, stage = _state(study, place)
         if place is not None and stage.is_done:
-            print_findings(findings(study, scale, stage, place))
+            found = findings(study, scale, stage, place)
+            if json:
+                print_json(asdict(found), output)
+            else:
+                print_findings(found)
             return
+    if json:
+        document = {**_status(study, scale, planned, stage), "study": study.model_dump(mode="json")}
+        print_json(document, output)
+        return
     out = stdout()
     out.print(f"{study.title}\n{study.question}\n")
     out.print("fixed: " + ", ".join(f"{name} {value}" for name, value in study.fixed.items()))
@@ -297,7 +368,10 @@ def show(
 def new(
     file: Annotated[Path, typer.Argument(help="The file to write, such as my-study.toml.")],
     like: Annotated[
-        str, typer.Option("--like", metavar="NAME", help="The built-in study to copy.")
+        str,
+        typer.Option(
+            "--like", metavar="NAME", autocompletion=one_of(STUDIES), help="The built-in study to copy."
+        ),
     ] = "parameters",
 ) -> None:
     """Copy a built-in study into a file, to start from."""

@@ -1,20 +1,75 @@
-"""How the commands speak: results on stdout, progress and errors on stderr, bars on terminals only."""
+"""How the commands speak: results on stdout, progress and errors on stderr, bars on terminals only.
 
-from collections.abc import Callable, Iterator
+What is shown may come from anybody (a title, a folder's name, a row of somebody's store), so every text is
+cleaned on its way out; an encoding that lacks a character shows one like it.
+"""
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitlab.cli.outputs import output_file
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
     from digitlab.engine.progress import OnProgress
     from digitlab.engine.progress import Progress as RunProgress
     from digitlab.lab import Advance, OnAdvance
 
 _WIDTH_OF_NO_TERMINAL = 100
-"""A pipe or a file has no width; lines are laid out for this one."""
+"""A pipe or a file has no width; lines are laid out for this one, or for what COLUMNS says."""
+_LEAST_WIDTH = 20
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+# Control characters but tab and newline, C1 among them; marks that turn the direction of text; what no
+# encoding can write.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def clean(text: str) -> str:
+    """A text that moves no cursor and changes no colour: each control character is shown as `\ufffd`."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def print_json(document: object, output: Path | None = None) -> None:
+    """Print a document, or the JSON text of one, as one line on stdout, or write it into a file."""
+    text = json_text(document)
+    if output is None:
+        print(text)
+        return
+    with output_file(output) as file:
+        file.write(f"{text}\n".encode())
+
+
+def json_text(document: object) -> str:
+    """A document, or the JSON text of one, as one line of JSON that is safe to look at."""
+    return escaped(document if isinstance(document, str) else json.dumps(json_numbers(document)))
+
+
+def json_numbers(value: object) -> object:
+    """A document as RunResults write it: numbers that are not finite are "NaN", "Infinity", "-Infinity"."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {name: json_numbers(member) for name, member in value.items()}
+    return [json_numbers(member) for member in value] if isinstance(value, list | tuple) else value
+
+
+def escaped(text: str) -> str:
+    """A line of JSON whose control characters are escapes: the same document, and safe to look at."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @cache
@@ -31,53 +86,46 @@ def stderr() -> "Console":
 
 def _console(*, stderr: bool) -> "Console":
     # Loaded here, as all of rich is: it takes a good part of the time that --help may take.
-    from rich.console import Console
+    from digitlab.cli.console import CleanConsole
 
-    console = Console(stderr=stderr, highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = max(console.width, _WIDTH_OF_NO_TERMINAL)
+    # Colours may be forced upon a log; a bar, which redraws itself, may not.
+    forced = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
+    console = CleanConsole(
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system="standard" if forced else "auto",
+    )
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
+        console.width = _WIDTH_OF_NO_TERMINAL
+    if console.width < _LEAST_WIDTH:
+        console.width = _LEAST_WIDTH
     return console
 
 
 @contextmanager
 def training_progress(title: str) -> Iterator["OnProgress"]:
     """A bar for one run: steps, loss, accuracy, time left."""
+    from digitlab.cli.bar import progress_bar
 
     def show(at: "RunProgress") -> None:
-        figures = f"loss {at.training_loss:.4f}  accuracy {at.accuracy:.4f}"
-        bar.update(task, total=at.step_count, completed=at.step, figures=figures)
+        update(at.step, at.step_count, [f"loss {at.training_loss:.4f}", f"accuracy {at.accuracy:.4f}"])
 
-    with _bar() as bar:
-        task = bar.add_task(title, total=None, figures="")
+    with progress_bar(title) as update:
         yield show
 
 
 @contextmanager
-def many_progress(title: str, more: Callable[[], str] = str) -> Iterator["OnAdvance"]:
+def many_progress(title: str, more: Callable[[], Sequence[str]] = lambda: ()) -> Iterator["OnAdvance"]:
     """A bar for many runs: the share of the work that is done, runs, time left.
 
-    more: what else it shows
+    more: what else it shows, the most important first
     """
+    from digitlab.cli.bar import progress_bar
 
     def show(at: "Advance") -> None:
-        figures = f"{at.runs:,} of {at.run_count:,} runs  {more()}"
-        bar.update(task, total=1, completed=at.share, figures=figures)
+        update(at.share, 1, [f"{at.runs:,} of {at.run_count:,} runs", *more()])
 
-    with _bar() as bar:
-        task = bar.add_task(title, total=None, figures="")
+    with progress_bar(title) as update:
         yield show
-
-
-def _bar() -> "Progress":
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[figures]}", markup=False),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        console=stderr(),
-        transient=True,
-        disable=not stderr().is_terminal,
-    )

@@ -5,9 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from digitlab.cli.choices import (
+    DEVICES,
+    INITIALISATIONS,
+    LAST_BATCHES,
+    OPTIMISERS,
+    PRECISIONS,
+    SCALINGS,
+    SCHEDULES,
+    data_sets,
+    one_of,
+)
 from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine
-from digitlab.cli.outputs import OutputOption, checked_output, print_json
-from digitlab.cli.terminal import stderr, stdout, training_progress
+from digitlab.cli.outputs import OutputOption, checked_output
+from digitlab.cli.terminal import print_json, stderr, stdout, training_progress
 
 if TYPE_CHECKING:
     from digitlab.result import RunResult
@@ -34,12 +45,16 @@ def _numbers(text: str) -> tuple[int | str, ...]:
 
 def train(
     data: Annotated[
-        str | None, typer.Option(help="Name of a data set.", show_default="mnist", rich_help_panel=DATA)
+        str | None,
+        typer.Option(
+            help="Name of a data set.", autocompletion=data_sets, show_default="mnist", rich_help_panel=DATA
+        ),
     ] = None,
     scaling: Annotated[
         str | None,
         typer.Option(
-            metavar="unit|standard|symmetric",
+            metavar="|".join(SCALINGS),
+            autocompletion=one_of(SCALINGS),
             help="Pixels to inputs: x/255; mean 0 and sd 1; -1 to 1.",
             show_default="unit",
             rich_help_panel=DATA,
@@ -70,7 +85,8 @@ def train(
     initialisation: Annotated[
         str | None,
         typer.Option(
-            metavar="torch|he|glorot",
+            metavar="|".join(INITIALISATIONS),
+            autocompletion=one_of(INITIALISATIONS),
             help="What the parameters start from.",
             show_default="torch",
             rich_help_panel=NETWORK,
@@ -79,13 +95,18 @@ def train(
     precision: Annotated[
         str | None,
         typer.Option(
-            metavar="float32|float64", help="Of arithmetic.", show_default="float32", rich_help_panel=NETWORK
+            metavar="|".join(PRECISIONS),
+            autocompletion=one_of(PRECISIONS),
+            help="Of arithmetic.",
+            show_default="float32",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     optimiser: Annotated[
         str | None,
         typer.Option(
-            metavar="sgd|adam|adamw",
+            metavar="|".join(OPTIMISERS),
+            autocompletion=one_of(OPTIMISERS),
             help="How gradients become steps.",
             show_default="sgd",
             rich_help_panel=OPTIMISER,
@@ -127,7 +148,8 @@ def train(
     schedule: Annotated[
         str | None,
         typer.Option(
-            metavar="constant|warmup-cosine",
+            metavar="|".join(SCHEDULES),
+            autocompletion=one_of(SCHEDULES),
             help="The learning rate over time.",
             show_default="constant",
             rich_help_panel=SCHEDULE,
@@ -151,7 +173,8 @@ def train(
     last_batch: Annotated[
         str | None,
         typer.Option(
-            metavar="keep|drop",
+            metavar="|".join(LAST_BATCHES),
+            autocompletion=one_of(LAST_BATCHES),
             help="An epoch's last batch when it is shorter.",
             show_default="keep",
             rich_help_panel=BUDGET,
@@ -187,7 +210,13 @@ def train(
     engine: EngineOption = "lockstep",
     workers: WorkersOption = None,  # noqa: ARG001  # as all commands that train; one network needs one process
     device: Annotated[
-        str, typer.Option(metavar="cpu|cuda|mps", help="Where to compute.", rich_help_panel=RUN)
+        str,
+        typer.Option(
+            metavar="|".join(DEVICES),
+            autocompletion=one_of(DEVICES),
+            help="Where to compute.",
+            rich_help_panel=RUN,
+        ),
     ] = "cpu",
     save: Annotated[
         Path | None,
@@ -251,23 +280,18 @@ def _loss(value: float) -> str:
 
 def _show_curve(result: "RunResult") -> None:
     """The points of the curve; of many, some that lie evenly."""
-    from rich.table import Table
+    from digitlab.cli.tables import print_table
 
     curve = result.curve
-    table = Table(box=None, header_style="", pad_edge=False)
-    for name in (
-        "step",
-        "training loss",
-        *(("validation loss", "accuracy") if curve.validation_loss else ()),
-    ):
-        table.add_column(name, justify="right")
+    heads = ["step", "training loss", *(("validation loss", "accuracy") if curve.validation_loss else ())]
+    rows = []
     stride = -(-len(curve.step) // _POINTS_SHOWN)
     for i in range((len(curve.step) - 1) % stride, len(curve.step), stride):  # so that the last is among them
         cells = [f"{curve.step[i]:,}", _loss(curve.training_loss[i])]
         if curve.validation_loss:
             cells += [_loss(curve.validation_loss[i]), f"{curve.validation_accuracy[i]:.4f}"]
-        table.add_row(*cells)
-    stdout().print(table)
+        rows.append(cells)
+    print_table("r" * len(heads), heads, rows)
     stdout().print()
 
 

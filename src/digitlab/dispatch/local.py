@@ -44,12 +44,13 @@ Specs = Sequence[RunSpec]
 
 
 def train_cohorts(
-    cohorts: Sequence[Specs], *, workers: int, device: str = "cpu"
+    cohorts: Sequence[Specs], *, workers: int, device: str = "cpu", save: Path | None = None
 ) -> Generator[Sequence[RunResult | Failure], None, None]:
     """Train cohorts in worker processes; each is told as soon as it is done, with all that came of it.
 
     cohorts: the longest first
     workers: how many processes
+    save:    a folder into which each worker writes the networks that it has trained
     Closing the iterator, or an exception such as Ctrl-C's, ends all workers.
     """
     orders: queue.SimpleQueue[Specs | None] = queue.SimpleQueue()
@@ -61,7 +62,7 @@ def train_cohorts(
     under_way, failures = len(cohorts), Counter[str]()
     crew: list[_Worker] = []
     try:
-        crew.extend(_Worker(orders, done, device, kernels) for _ in range(min(workers, len(cohorts))))
+        crew.extend(_Worker(orders, done, device, save, kernels) for _ in range(min(workers, len(cohorts))))
         while under_way:
             try:
                 specs, (results, cause) = done.get(timeout=_SECONDS_TO_NOTICE)
@@ -105,9 +106,11 @@ class _Worker:
         orders: "queue.SimpleQueue[Specs | None]",
         done: "queue.SimpleQueue[tuple[Specs, Reply]]",
         device: str,
+        save: Path | None,
         kernels: dict[str, str],
     ) -> None:
         self._orders, self._done, self._device, self._kernels = orders, done, device, kernels
+        self._save = None if save is None else str(save)
         self._errors = _file_for_last_words()
         self._process = self._start()
         self._is_ending = False
@@ -133,7 +136,8 @@ class _Worker:
                 self._let_go()
                 self._process = self._start()
             pickle.dump(
-                (self._device, [spec.canonical_json for spec in specs]), self._pipe(self._process.stdin)
+                (self._device, [spec.canonical_json for spec in specs], self._save),
+                self._pipe(self._process.stdin),
             )
             self._pipe(self._process.stdin).flush()
             return cast("Reply", pickle.load(self._pipe(self._process.stdout)))  # noqa: S301

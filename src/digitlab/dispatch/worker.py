@@ -18,9 +18,10 @@ from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import DigitlabError
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
+from digitlab.trained import save_all
 
-Order = tuple[str, list[str]]
-"""Device, and the specs of a cohort as JSON."""
+Order = tuple[str, list[str], str | None]
+"""Device, the specs of a cohort as JSON, and a folder for the networks' weights."""
 Reply = tuple[list[RunResult], str]
 """Results; or none, and why."""
 
@@ -47,13 +48,15 @@ def _read(source: BinaryIO, orders: "queue.SimpleQueue[Order]") -> None:
 
 
 def _reply(order: Order, datasets: dict[str, Dataset]) -> Reply:
-    device, texts = order
+    device, texts, folder = order
     specs = [RunSpec.from_json(text) for text in texts]
     name = specs[0].data.name
     try:
         if name not in datasets:
             datasets[name] = library.load(name)  # a map of the one file that all processes share
-        return [result for result, _ in train_cohort(specs, datasets[name], device=device)], ""
+        trained = train_cohort(specs, datasets[name], device=device)
+        save_all(trained, folder)
+        return [result for result, _ in trained], ""
     except DigitlabError as error:
         return [], str(error)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is this cohort's failure and is told

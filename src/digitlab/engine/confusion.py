@@ -64,7 +64,7 @@ def confusion_of(network: TrainedNetwork, dataset: Dataset) -> Confusion:
             f"{classes}, as the network has",
             f"use a data set with {classes} classes, such as {network.spec.data.name}",
         )
-    predicted = network.predict(dataset.test.images).argmax(1)  # [n]
+    predicted = network.probabilities(dataset.test.images).argmax(1)  # [n]
     pairs = dataset.test.labels.astype(np.int64) * classes + predicted  # [n]
     counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
     return Confusion(dataset.entry.name, names, tuple(tuple(map(int, row)) for row in counts))

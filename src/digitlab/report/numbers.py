@@ -14,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def clean(text: str) -> str:
-    """A text without control characters, which neither XML nor a terminal bears."""
+    """A text without control characters, which XML does not bear."""
     return _CONTROL.sub("\ufffd", text)
 
 

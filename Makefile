@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: exercise study test lint sanitize bench clean
+.PHONY: exercise study test fuzz lint sanitize bench clean
 
 exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
@@ -16,6 +16,10 @@ study: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# FUZZ_INPUTS=1000 for a short run.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

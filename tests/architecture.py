@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "digitlab"
 # one line do not know each other.
 LAYERS = [
     ["errors", "version", "notebook", "streams", "torch_settings"],
+    ["files"],
     ["validation", "places"],
     ["spec"],
     ["result", "datasets"],

@@ -153,7 +153,7 @@ def test_files_of_torch_save_are_refused(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"digitlab_spec": None}, "its metadata has no RunSpec"),
-        ({"digitlab_spec": "{"}, "the RunSpec in its metadata is at fault (the text: '{' is no sound JSON"),
+        ({"digitlab_spec": "{"}, "the RunSpec in its metadata is at fault (the text: '{' is not valid JSON"),
         ({"digitlab_spec": '{"seed": -1}'}, "the RunSpec in its metadata is at fault (data: "),
         ({"digitlab_input_scale": None}, "its metadata has no scale of the inputs"),
         ({"digitlab_input_scale": "[1]"}, "its metadata has no scale of the inputs"),

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import typing
 from pathlib import Path
@@ -103,9 +104,7 @@ def test_all_faults_are_told_the_data_sets_too() -> None:
     with pytest.raises(SpecError) as caught:
         lab.make_spec(**wishes)
     assert [fault.field for fault in caught.value.faults] == ["data", "optimiser.momentum", "budget", "seed"]
-    assert str(caught.value).startswith(
-        "data: 'minst' is not the name of a data set; use mnist, fashion-mnist, or add"
-    )
+    assert str(caught.value).startswith("data: 'minst' is not the name of a data set; did you mean mnist?")
     unknown: Any = {"learning_rat": 3}
     with pytest.raises(
         SpecError, match=r"learning_rat: 3 is for an option that does not exist; did you mean learning_rate\?"
@@ -138,15 +137,15 @@ def test_a_result_is_a_document_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.toml", b"hidden = [", "is no sound TOML: "),
-        ("a.toml", b"seed = 1\nseed = 2", "is no sound TOML: Cannot overwrite a value"),
-        ("a.toml", b"\xff\xfe", "is not a text in UTF-8; name a TOML or JSON file"),
-        ("a.json", b"{", "is no sound JSON: "),
-        ("a.json", b'{"seed": 1, "seed": 2}', "is no sound JSON: the key 'seed' stands there twice"),
+        ("a.toml", b"hidden = [", "is not valid TOML: "),
+        ("a.toml", b"seed = 1\nseed = 2", "is not valid TOML: Cannot overwrite a value"),
+        ("a.toml", b"\xff\xff", "is not a text in UTF-8 or UTF-16; name a TOML or JSON file"),
+        ("a.json", b"{", "is not valid JSON: "),
+        ("a.json", b'{"seed": 1, "seed": 2}', "is not valid JSON: the key 'seed' stands there twice"),
         ("a.json", b"[1]", "holds no table of fields"),
-        ("a.json", b"[" * 100_000, "is no sound JSON: "),
-        ("a.json", b'{"seed": ' + b"9" * 5_000 + b"}", "is no sound JSON: "),
-        ("a.toml", b"seed = " + b"9" * 5_000, "is no sound TOML: "),
+        ("a.json", b"[" * 100_000, "is not valid JSON: "),
+        ("a.json", b'{"seed": ' + b"9" * 5_000 + b"}", "is not valid JSON: "),
+        ("a.toml", b"seed = " + b"9" * 5_000, "is not valid TOML: "),
     ],
 )
 def test_documents_that_cannot_be_understood_are_refused(
@@ -157,6 +156,50 @@ def test_documents_that_cannot_be_understood_are_refused(
         lab.read_document(tmp_path / name)
     assert str(caught.value).startswith("spec: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le with mark", "utf-32"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.toml", "hidden = [7]\r\n"), ("a.json", '{"hidden": [7]}\r\n')]
+)
+def test_documents_with_a_byte_order_mark_are_read(
+    tmp_path: Path, name: str, text: str, encoding: str
+) -> None:
+    if encoding == "utf-16-le with mark":
+        content = b"\xff\xfe" + text.encode("utf-16-le")  # as PowerShell's > writes it
+    else:
+        content = text.encode(encoding)
+    (tmp_path / name).write_bytes(content)
+    assert lab.read_document(tmp_path / name) == {"hidden": [7]}
+
+
+def test_a_result_that_powershell_wrote_is_read() -> None:
+    text = json.dumps({"hidden": [7], "data": lab.make_spec().data.model_dump()})
+    spec = RunSpec.from_json(text)
+    for content in (text.encode("utf-16"), text.encode("utf-8-sig"), f"\ufeff{text}"):
+        assert RunSpec.from_json(content) == spec
+
+
+def test_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"is not valid JSON: .* surrogates not allowed"):
+        RunSpec.from_json('{"scaling": "\\ud800"}')
+
+
+def test_a_deep_document_is_refused(tmp_path: Path) -> None:
+    for name, text in [
+        ("a.json", '{"a":' * 986 + "1" + "}" * 986),
+        ("a.json", '{"hidden": ' + "[" * 986 + "]" * 986 + "}"),
+        ("a.toml", f"{'a.' * 3_000}b = 1"),
+    ]:
+        (tmp_path / name).write_text(text)
+        with pytest.raises(SpecError, match=r"its tables and lists are more than 50 levels deep; mend"):
+            lab.make_spec(lab.read_document(tmp_path / name))
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "spec.toml")
+    with pytest.raises(SpecError, match=r"is no regular file, but a pipe or a device; name a TOML or JSON"):
+        lab.read_document(tmp_path / "spec.toml")
 
 
 def test_documents_that_are_not_there_are_refused(tmp_path: Path) -> None:

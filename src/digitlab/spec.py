@@ -18,7 +18,17 @@ from pydantic import (
     model_validator,
 )
 
-from digitlab.validation import Document, Fraction, NonNegative, Part, PlainInt, Positive, kind_or, refuse
+from digitlab.validation import (
+    Document,
+    Fraction,
+    NonNegative,
+    Part,
+    PlainInt,
+    Positive,
+    in_form,
+    kind_or,
+    refuse,
+)
 
 NUMERICS_VERSION = 1
 """Part of every key. Raised when a change of code changes what a RunSpec computes."""
@@ -35,9 +45,11 @@ Initialisation = Literal["torch", "he", "glorot"]
 LastBatch = Literal["keep", "drop"]
 Precision = Literal["float32", "float64"]
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
+NAME_PATTERN = r"[a-z0-9][a-z0-9-]{0,63}"
 """Names of data sets: they are names of folders too."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+NAME_IN_WORDS = "up to 64 of a-z, 0-9 and -, no - first"
+Name = Annotated[str, in_form(NAME_PATTERN, NAME_IN_WORDS)]
+Digest = Annotated[str, in_form(r"[0-9a-f]{64}", "64 of 0-9 and a-f, the SHA-256 in hexadecimal digits")]
 
 Count = Annotated[PlainInt, Field(ge=1)]
 Width = Annotated[PlainInt, Field(ge=1, le=65_536)]
@@ -51,7 +63,7 @@ class DataSpec(Part):
     classes:      number of classes
     """
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    name: Name
     sha256: Digest
     train_images: Count
     classes: Annotated[PlainInt, Field(ge=2, le=256)]
@@ -179,7 +191,7 @@ class RunSpec(Document):
     scaling: Scaling = "unit"
     validation_size: Annotated[PlainInt, Field(ge=0)] = 0
     train_size: Annotated[Count, Field(validate_default=True)] = None  # type: ignore[assignment]
-    hidden: Annotated[tuple[Width, ...], Field(strict=False, max_length=64)] = ()
+    hidden: Annotated[tuple[Width, ...], Field(strict=False, max_length=64, examples=[[100, 100]])] = ()
     initialisation: Initialisation = "torch"
     optimiser: Optimiser = SGD()
     batch_size: Annotated[Count, Field(validate_default=True)] = 100

@@ -7,10 +7,8 @@ Nothing is ever unpickled.
 
 import json
 import os
-import secrets
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +22,7 @@ from safetensors.numpy import save as to_safetensors
 from digitlab import networks
 from digitlab.datasets.dataset import InputScale, is_scale_of
 from digitlab.errors import Fault, SpecError, WeightsError
+from digitlab.files import write_whole
 from digitlab.networks import Layer
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec, Scaling
@@ -113,15 +112,10 @@ class TrainedNetwork:
             "digitlab_input_scale": json.dumps([self.scale.offset, self.scale.divisor]),
         }
         target = writable_target(path)
-        partial = target.with_name(f".digitlab.partial-{secrets.token_hex(8)}")
         try:
-            partial.write_bytes(to_safetensors(_tensors(self.layers), metadata))
-            partial.replace(target)
+            write_whole(target, to_safetensors(_tensors(self.layers), metadata))
         except OSError as error:
             raise _unwritable(path, error.strerror or str(error)) from None
-        finally:
-            with suppress(OSError):
-                partial.unlink()
 
 
 def save_all(

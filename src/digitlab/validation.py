@@ -7,10 +7,13 @@ each fault into the words of the person who has to mend it.
 import difflib
 import json
 import numbers
-from collections.abc import Callable, Mapping
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,9 +25,13 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from digitlab.errors import Fault, SpecError
+from digitlab.errors import Fault, SpecError, shown
+from digitlab.files import decoded
+
+_MOST_LEVELS = 50
+"""Tables in tables: no document of ours has ten, and what walks through one may walk recursively."""
 
 
 class Part(BaseModel):
@@ -86,21 +93,56 @@ Fraction = Annotated[PlainFloat, Field(ge=0, lt=1)]
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value in a JSON text in which no object has a key twice.
+    """The value in a JSON text in which no object has a key twice; a byte-order mark may stand before it.
 
     Raises SpecError when the text is no such JSON.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        text = decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+        found = _not_too_deep(json.loads(text, object_pairs_hook=_object))
+        if "\\u" in text:  # an escape may be half a surrogate pair, with which no text can be written
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise SpecError([Fault("the text", text, f"is no sound JSON: {error}")]) from None
+        raise SpecError([Fault("the text", text, f"is not valid JSON: {_reason(error)}")]) from None
+    return found
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The table in a TOML text; a byte-order mark may stand before it.
+
+    Raises SpecError when the text is no TOML.
+    """
+    try:
+        found: dict[str, Any] = _not_too_deep(tomllib.loads(text.removeprefix("\ufeff")))
+    except (ValueError, RecursionError) as error:
+        raise SpecError([Fault("the text", text, f"is not valid TOML: {_reason(error)}")]) from None
+    return found
+
+
+def _not_too_deep(value: Any) -> Any:
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    raise RecursionError
+
+
+def _reason(error: ValueError | RecursionError) -> str:
+    too_deep = isinstance(error, RecursionError)
+    return f"its tables and lists are more than {_MOST_LEVELS} levels deep" if too_deep else str(error)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for name, member in pairs:
         if name in value:
-            raise ValueError(f"the key {name!r} stands there twice")
+            raise ValueError(f"the key {shown(name)} stands there twice")
         value[name] = member
     return value
 
@@ -109,7 +151,8 @@ def kind_or(usual: str) -> Callable[[object], str]:
     """What tells a tagged union's parts apart: their `kind`, or the usual one where a table leaves it out."""
 
     def kind(value: object) -> str:
-        return str(value.get("kind", usual) if isinstance(value, Mapping) else getattr(value, "kind", usual))
+        found = value.get("kind", usual) if isinstance(value, Mapping) else getattr(value, "kind", usual)
+        return found if isinstance(found, str) else shown(found)
 
     return kind
 
@@ -118,6 +161,39 @@ def refuse(problem: str) -> NoReturn:
     """Report a fault from inside a validator; `problem` completes the sentence that the value begins."""
     # Pydantic fills {placeholders} from the context, so the sentence travels there and may hold braces.
     raise PydanticCustomError("digitlab", "{problem}", {"problem": problem})
+
+
+def refuse_inside(faults: Iterable[tuple[tuple[int | str, ...], object, str]]) -> None:
+    """Report faults of what lies inside the value that a validator looks at; of none, do nothing.
+
+    faults: for each, the place inside the value, what is there, and the problem
+    """
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("digitlab", "{problem}", {"problem": problem}), loc=place, input=value
+        )
+        for place, value, problem in faults
+    ]
+    if details:
+        raise ValidationError.from_exception_data("faults", details)
+
+
+def in_form(pattern: str, words: str) -> AfterValidator:
+    """A check of a text's form, which is told in words: "up to 64 of a-z, 0-9 and -"."""
+    form = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            refuse(f"does not have its form; use {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+def nearest(name: object, names: Sequence[str], instead: str = "") -> str:
+    """The advice for a name that is not known: the nearest one that is; where none is near, `instead`."""
+    similar = difflib.get_close_matches(str(name)[:100], names, n=1)
+    return f"did you mean {similar[0]}?" if similar else instead or f"there are {', '.join(names)}"
 
 
 _PROBLEMS = {
@@ -133,9 +209,11 @@ _PROBLEMS = {
     "less_than_equal": "is too large; it must be at most {le}",
     "literal_error": "is not known; use {expected}",
     "union_tag_invalid": "is not known; use one of {expected_tags}",
-    "string_type": "is not a text",
-    "string_pattern_mismatch": "does not have the form {pattern}",
-    "tuple_type": "is not a list; give one such as [100, 100]",
+    "string_type": "is not a text; give one in quotation marks",
+    "string_too_short": "is too short; give at least {min_length} characters",
+    "string_too_long": "is too long; give at most {max_length} characters",
+    "string_unicode": "is not a text; it has half a surrogate pair",
+    "tuple_type": "is not a list; give one such as {example}",
     "dict_type": "is not a table of fields",
     "too_long": "has too many entries; at most {max_length} are possible",
     "too_short": "has too few entries; at least {min_length} are needed",
@@ -156,7 +234,14 @@ def _tagged_fields(model: type[Part]) -> frozenset[str]:
 
 
 def _field_names(model: type[Part], place: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields at a place in the model, such as (), ("budget",) or ("optimiser", "sgd")."""
+    """Names of the fields at a place in the model, as a document writes them."""
+    return sorted(
+        {field.alias or name for part in _parts_at(model, place) for name, field in part.model_fields.items()}
+    )
+
+
+def _parts_at(model: type[Part], place: tuple[int | str, ...]) -> list[type[Part]]:
+    """The parts that may stand at a place in the model: (), ("budget",) or ("optimiser", "sgd")."""
     parts: list[Any] = [model]
     for step in place:
         if isinstance(step, int):  # one of several, all of one kind
@@ -172,7 +257,7 @@ def _field_names(model: type[Part], place: tuple[int | str, ...]) -> list[str]:
             if step in part.model_fields
             for choice in _choices(part.model_fields[str(step)].annotation)
         ]
-    return sorted({name for part in parts for name in part.model_fields})
+    return parts
 
 
 def _choices(annotation: Any) -> list[type[Part]]:
@@ -193,9 +278,17 @@ def _unknown_field(model: type[Part], place: tuple[int | str, ...]) -> str:
     if kinds:
         return f"is for another kind of {above[0]}; choose {' or '.join(kinds)}, or leave it out"
     names = _field_names(model, tuple(above))
-    similar = difflib.get_close_matches(str(name), names, n=1)
-    advice = f"did you mean {similar[0]}?" if similar else f"leave it out; there are {', '.join(names)}"
+    advice = nearest(name, names, f"leave it out; there are {', '.join(names)}")
     return f"is for a field that does not exist here; {advice}"
+
+
+def _example(model: type[Part], place: tuple[int | str, ...]) -> str:
+    """What a list at this place may look like: the field's own example, if it has one."""
+    *above, name = place
+    for part in _parts_at(model, tuple(above)):
+        if name in part.model_fields and (examples := part.model_fields[str(name)].examples):
+            return str(examples[0])
+    return "[1, 2]"
 
 
 def _fault(detail: ErrorDetails, model: type[Part], tagged: frozenset[str]) -> Fault:
@@ -210,7 +303,8 @@ def _fault(detail: ErrorDetails, model: type[Part], tagged: frozenset[str]) -> F
     else:
         # A type of fault that pydantic adds one day is still told, in pydantic's words.
         template = _PROBLEMS.get(detail["type"], detail["msg"].replace("{", "{{").replace("}", "}}"))
-        problem = template.format(**detail.get("ctx", {}))
+        example = _example(model, place) if detail["type"] == "tuple_type" and place else "[1, 2]"
+        problem = template.format(**{"example": example, **detail.get("ctx", {})})
     return Fault(".".join(map(str, path)) or "the document", value, problem)
 
 

@@ -4,16 +4,15 @@ A wish is flat (`hidden=(100,), learning_rate=0.1`), as command line and noteboo
 as a file has it; both become a RunSpec, whose data set is looked up by name.
 """
 
-import difflib
 import inspect
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from digitlab.datasets import library
 from digitlab.errors import Fault, SpecError
+from digitlab.files import read_text
 from digitlab.spec import (
     SGD,
     Adam,
@@ -27,7 +26,7 @@ from digitlab.spec import (
     Scaling,
     WarmupCosine,
 )
-from digitlab.validation import Part, parse_json
+from digitlab.validation import Part, nearest, parse_json, parse_toml
 
 
 class Wishes(TypedDict, total=False):
@@ -186,14 +185,20 @@ def make_spec(base: Base = None, **wishes: Unpack[Wishes]) -> RunSpec:
         raise SpecError([_in_flat_names(fault, wishes) for fault in error.faults]) from None
 
 
+def flat_name(field: str) -> tuple[str, str]:
+    """The wish that a RunSpec's field belongs to, and the place inside its value: `hidden.1` -> hidden, 1."""
+    first, _, inside = field.partition(".")
+    wish = next((wish for wish, place in _PARTS.items() if ".".join(place) == field), None)
+    return (wish, "") if wish is not None else (first, inside)
+
+
 def _in_flat_names(fault: Fault, wishes: Mapping[str, Any]) -> Fault:
     """A fault of a wish that nobody can grant, with the names of those that can be granted."""
     names = Wishes.__annotations__
     if fault.field not in wishes or fault.field in names:
         return fault
     elsewhere = _NAMES_ELSEWHERE.get(fault.field.lower())
-    similar = [elsewhere] if elsewhere else difflib.get_close_matches(fault.field, names, n=1)
-    advice = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(names)}"
+    advice = f"did you mean {elsewhere}?" if elsewhere else nearest(fault.field, list(names))
     return Fault(fault.field, fault.value, f"is for an option that does not exist; {advice}")
 
 
@@ -245,18 +250,11 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     def refuse(problem: str) -> SpecError:
         return SpecError([Fault("spec", str(path), problem)])
 
+    text = read_text(path, "spec", "name a TOML or JSON file")
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise refuse(f"cannot be read ({error.strerror}); name a TOML or JSON file") from None
-    except UnicodeDecodeError:
-        raise refuse("is not a text in UTF-8; name a TOML or JSON file") from None
-    try:
-        document = parse_json(text) if Path(path).suffix.lower() == ".json" else tomllib.loads(text)
+        document = parse_json(text) if Path(path).suffix.lower() == ".json" else parse_toml(text)
     except SpecError as error:
         raise refuse(f"{error.faults[0].problem}; mend the file") from None
-    except (ValueError, RecursionError) as error:
-        raise refuse(f"is no sound TOML: {error}; mend the file") from None
     if not isinstance(document, dict):
         raise refuse("holds no table of fields; see the page on RunSpec files")
     return (

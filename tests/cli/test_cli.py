@@ -18,10 +18,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import typer
 
 from digitlab import spec as spec_module
 from digitlab.cli import train as train_command
-from digitlab.cli.main import main
+from digitlab.cli.main import app, main
 from digitlab.datasets.catalog import FILE_NAMES
 from digitlab.result import RunResult
 from tests.datasets.files import payloads, write_files
@@ -286,7 +287,7 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
         (
             ["train", "--data", "minst"],
             2,
-            "error: data: 'minst' is not the name of a data set; use mnist, fashion",
+            "error: data: 'minst' is not the name of a data set; did you mean mnist?",
         ),
         (["train", "--train-size", "70000"], 2, "use at most 60000, or 50000 with a validation split"),
         (["train", "--evaluate-at", "5,3"], 2, "is not in order; give steps that rise"),
@@ -314,7 +315,7 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
         (
             ["data", "show", "minst"],
             2,
-            "error: data: 'minst' is not the name of a data set; use mnist, fashion",
+            "error: data: 'minst' is not the name of a data set; did you mean mnist?",
         ),
         (["train", "--hidden", "1" * 5_000], 2, "error: hidden.0: '111"),
         (
@@ -702,3 +703,43 @@ def test_the_exercise_with_five_seeds_compares_with_its_own_spread() -> None:
     assert "ours: mean ± standard deviation of 5 seeds" in text
     assert "mean of these 5 seeds" in text
     assert len(re.findall(r"ours +\d\.\d{4} ± 0\.\d{4}", done.stdout)) == 3
+
+
+def test_output_writes_the_json_into_a_file(tmp_path: Path) -> None:
+    file, confusions, weights = tmp_path / "result.json", tmp_path / "confusions.json", tmp_path / "weights"
+    done = run("train", *FAST, "--save", weights, "--json", "--output", file)
+    assert (done.stdout, done.returncode) == ("", 0)
+    result = RunResult.from_json(file.read_bytes())
+    assert run("evaluate", weights, "--json", "--output", confusions).stdout == ""
+    assert json.loads(confusions.read_text())["class_names"]
+    file.write_bytes(file.read_text().encode("utf-16"))  # as PowerShell's > writes it
+    again = RunResult.from_json(run("train", "--spec", file, "--json").stdout)
+    assert again.curve == result.curve
+
+
+def test_an_output_without_json_is_refused_before_any_work(tmp_path: Path) -> None:
+    done = run("train", "--output", tmp_path / "x.json")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: output: '")
+    assert done.stderr.endswith("is for JSON; say --json too, or leave it out\n")
+
+
+def test_every_command_that_prints_json_writes_it_into_a_file_too() -> None:
+    def commands(name: str, command: typing.Any) -> typing.Iterator[tuple[str, typing.Any]]:
+        for inner, one in getattr(command, "commands", {}).items():
+            yield from commands(f"{name} {inner}", one)
+        if not hasattr(command, "commands"):
+            yield name, command
+
+    options = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands("", typer.main.get_command(app))
+    }
+    assert len([name for name, given in options.items() if "--json" in given]) > 8
+    assert [name for name, given in options.items() if "--json" in given and "--output" not in given] == []
+
+
+def test_a_list_goes_into_a_file(tmp_path: Path) -> None:
+    said = run("data", "list", "--json").stdout
+    assert run("data", "list", "--json", "--output", tmp_path / "data.json").stdout == ""
+    assert (tmp_path / "data.json").read_text() == said

@@ -232,6 +232,14 @@ def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
     assert row_count(tmp_path / "runs.db") == 12
 
 
+def test_a_study_with_one_scale_runs_at_it(tmp_path: Path) -> None:
+    path = tmp_path / "quick.toml"
+    path.write_text(f"{SMALL}\n[scales.quick]\npoints = 2\n")
+    _, told = study("run", path, "--store", tmp_path / "runs.db", "--dry-run")
+    assert told.startswith(f"small: {SMALL_RUNS} runs planned")
+    assert study("status", path, "--store", tmp_path / "runs.db")[0].startswith("small, quick: ")
+
+
 def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
     text = SMALL.replace("from = 0.0625, to = 1", "from = 1e18, to = 2e18").replace("also = [0.01]\n", "")
     (tmp_path / "broken.toml").write_text(text)
@@ -274,9 +282,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
     out, _ = study("status", file, "--store", tmp_path / "runs.db", "--scale", "quick")
     assert "depth, quick: 168 runs planned" in out
     _, said = study("new", file, code=1)
-    assert (
-        said == f"error: {file}: found a file of this name, expected none; choose another name, or remove it "
-    )
+    assert said == f"error: {file}: there is a file of this name; choose another name, or remove it "
     assert file.read_text() == built_in_text("depth")
 
 
@@ -286,7 +292,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["run", "dept"], 2, "error: study: 'dept' is neither a file nor built in; there are batch-lr, "),
+        (["run", "dept"], 2, "error: study: 'dept' is neither a file nor built in; did you mean depth?"),
         (
             ["run", "no.toml"],
             2,
@@ -295,7 +301,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (
             ["show", "depth", "--scale", "slow"],
             2,
-            "error: scale: 'slow' is no scale of depth; use one of full, quick",
+            "error: scale: 'slow' is no scale of depth; use full or quick",
         ),
         (["run", "depth", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
         (["run", "all", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
@@ -315,7 +321,11 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (["run", "SMALL", "--time-limit", "-1"], 2, "Invalid value for '--time-limit'"),
         (["run", "SMALL", "--device", "tpu"], 1, "error: device: 'tpu' is not known"),
         (["new", "mine.txt"], 2, "error: file: 'mine.txt' is no name for a study; let it end in .toml"),
-        (["new", "no/folder/mine.toml"], 1, "error: no/folder/mine.toml: No such file or directory"),
+        (
+            ["new", "no/folder/mine.toml"],
+            1,
+            "error: no/folder/mine.toml: cannot be written (No such file or directory); make",
+        ),
         (["new", "mine.toml", "--like", "mine"], 2, "error: study: 'mine' is neither a file nor built in"),
     ],
 )

@@ -1,11 +1,13 @@
 """Importing: known names must be what they claim, new names are checked and recorded."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from digitlab.datasets import cache, load, names
+from digitlab.datasets import cache, library, load, names
 from digitlab.datasets.catalog import FileRole
 from digitlab.datasets.importing import import_directory
 from digitlab.errors import DataError, SpecError
@@ -57,7 +59,8 @@ def test_what_is_imported_later_changed_on_disk_is_seen(tmp_path: Path, empty_da
 
 def test_a_known_name_must_be_what_it_claims(tmp_path: Path, empty_data_directory: Path) -> None:
     with pytest.raises(
-        DataError, match=r"found 40 images, expected 60,000; get the file again from where you had it"
+        DataError,
+        match=r"found 40 images, expected 60,000; if it is not fashion-mnist, import it under a name of its own",
     ):
         import_directory("fashion-mnist", write_files(tmp_path / "source", payloads()))
     assert names() == ["mnist", "fashion-mnist"]
@@ -88,6 +91,93 @@ def test_a_new_name_needs_sound_files(
 def test_one_class_is_no_classification(tmp_path: Path, empty_data_directory: Path) -> None:
     with pytest.raises(DataError, match="found the label 0 alone, expected at least two classes"):
         import_directory("mine", write_files(tmp_path / "source", payloads(classes=1)))
+
+
+@pytest.mark.parametrize("broken", [b"\x1f\x8b\x08 torn", b"", b"<html>"])
+def test_a_broken_file_hides_no_sound_one_beside_it(
+    tmp_path: Path, empty_data_directory: Path, broken: bytes
+) -> None:
+    source = write_files(tmp_path / "source", payloads(), packed=False)
+    for path in list(source.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(broken)
+    assert import_directory("mine", source).train_images == 40
+    (source / "train-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: found .*; get the file again from"):
+        import_directory("mine", source)
+
+
+@pytest.mark.parametrize("layout", [".", "raw", "MNIST/raw"])
+def test_the_folders_above_the_files_find_them(
+    tmp_path: Path, empty_data_directory: Path, layout: str
+) -> None:
+    write_files(tmp_path / "source" / layout, payloads(), packed=False)
+    assert import_directory("mine", tmp_path / "source").train_images == 40
+
+
+def test_of_several_data_sets_in_a_folder_the_one_of_this_name_is_taken(
+    tmp_path: Path, empty_data_directory: Path
+) -> None:
+    write_files(tmp_path / "source" / "MNIST" / "raw", payloads(train=40))
+    write_files(tmp_path / "source" / "KMNIST" / "raw", payloads(train=50))
+    assert import_directory("kmnist", tmp_path / "source").train_images == 50
+    with pytest.raises(
+        DataError,
+        match=r"found several data sets \(KMNIST/raw, MNIST/raw\), expected one; name the folder of",
+    ):
+        import_directory("mine", tmp_path / "source")
+
+
+def test_the_remedy_for_a_sound_file_of_another_kind_fits_it(
+    tmp_path: Path, empty_data_directory: Path
+) -> None:
+    def refusal(name: str, **changed: bytes) -> str:
+        files: Any = payloads() | changed
+        with pytest.raises(DataError) as refused:
+            import_directory(name, write_files(tmp_path / "source", files))
+        return refused.value.remedy
+
+    its_own = "if it is not mnist, import it under a name of its own, by `digitlab data import NAME PATH`"
+    assert refusal("mnist").startswith(its_own)
+    assert refusal("mnist", train_images=image_bytes(60_000)).startswith(its_own)
+    assert refusal("mine", train_images=label_bytes(40)) == (
+        "it holds labels: give each file the name of what it holds"
+    )
+    assert refusal("mine", test_labels=image_bytes(20)) == (
+        "it holds images: give each file the name of what it holds"
+    )
+    assert refusal("mine", train_images=image_bytes(40, rows=32, columns=32)) == (
+        "digitlab takes images of 28 x 28 pixels alone; scale them to that before you import them"
+    )
+    assert refusal("mine", train_labels=label_bytes(39)) == (
+        "take the images and their labels from one data set"
+    )
+    assert refusal("mine", train_images=b"<html>") == "get the file again from where you had it"
+
+
+def test_files_of_a_data_set_of_the_catalogue_are_known_under_another_name(
+    tmp_path: Path, empty_data_directory: Path
+) -> None:
+    bundled = Path(library.__file__).parent / "bundled" / "mnist"
+    with pytest.raises(DataError) as refused:
+        import_directory("fashion-mnist", bundled)
+    assert refused.value.remedy == "it is a file of mnist: import it by `digitlab data import mnist PATH`"
+    swapped = tmp_path / "swapped"
+    shutil.copytree(bundled, swapped)
+    for role in ("images-idx3", "labels-idx1"):
+        (swapped / f"t10k-{role}-ubyte.gz").replace(swapped / f"train-{role}-ubyte.gz")
+    with pytest.raises(DataError) as refused:
+        import_directory("mnist", swapped)
+    assert refused.value.remedy == "it is another file of mnist: give each file the name of what it holds"
+
+
+def test_a_folder_of_another_format_is_told(tmp_path: Path, empty_data_directory: Path) -> None:
+    (tmp_path / "mnist.npz").touch()
+    with pytest.raises(
+        DataError, match=r"mnist\.npz is not in the IDX format; get the data set as IDX files, or save it"
+    ):
+        import_directory("mine", tmp_path)
+    with pytest.raises(DataError, match=r"expected the four IDX files; name the folder that holds them"):
+        import_directory("mine", tmp_path / "none")
 
 
 @pytest.mark.parametrize("missing", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])

@@ -1,11 +1,13 @@
 """Study files: every fault with its line; the built-in studies as good examples; the page's own example."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from digitlab.errors import SpecError
+from digitlab.files import TEXT_LIMIT_BYTES
 from digitlab.spec import RunSpec
 from digitlab.studies import built_in_names, built_in_text, read_study
 from digitlab.studies.expansion import FIRST_REPORT_SEED, checked, spec_of
@@ -68,6 +70,7 @@ def refusal(text: str) -> str:
         ("axes.0.values", 11),
         ("axes.0.levels", 9),
         ("axes.1", 13),
+        ("axes", 9),
         ("axes.1.values.1", 15),
         ("axes.1.tune", 19),
         ("scales.quick.points", 24),
@@ -109,13 +112,13 @@ def test_lines_of_dotted_and_quoted_keys() -> None:
         (
             "values = [50]\n",
             "values = 50\n",
-            "line 28: scales.quick.axes.batch_size.values: 50 is not a list; give one such as [100, 100]",
+            "line 28: scales.quick.axes.batch_size.values: 50 is not a list; give one such as [50, 100]",
         ),
         (
             "axes.batch_size]\nvalues",
             "axes.batch_sise]\nvalues",
-            "line 27: scales.quick.axes.batch_sise: {'values': [50]} is for no axis of the study; there are "
-            "batch_size, hidden",
+            "line 27: scales.quick.axes.batch_sise: {'values': [50]} is for no axis of the study; did you "
+            "mean batch_size?",
         ),
         (
             "[scales.quick.axes.batch_size]\nvalues = [50]",
@@ -137,9 +140,9 @@ def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
 
 
 def test_several_faults_are_told_a_line_each() -> None:
-    told = refusal(TEXT.replace("hidden = [10]", "layers = 3").replace("tune = false", "extend = 3"))
+    told = refusal(TEXT.replace("hidden = [10]", "hiden = 3").replace("tune = false", "extend = 3"))
     assert told.splitlines() == [
-        "mine.toml, line 5: fixed: {'layers': 3} wishes layers, which is no wish; see the page on studies",
+        "mine.toml, line 6: fixed.hiden: 3 is for no wish; did you mean hidden?",
         "mine.toml, line 19: axes.1.extend: 3 is not a truth value; give true or false",
     ]
 
@@ -151,13 +154,113 @@ def test_what_is_no_toml_is_told_with_its_line() -> None:
         (TEXT.replace('"What if?"', '"What'), "line 3, column"),
     ]:
         assert re.fullmatch(
-            rf"study: 'mine.toml' is no sound TOML: .*\(at {place} \d+\); mend the file", refusal(broken)
+            rf"study: 'mine.toml' is not valid TOML: .*\(at {place} \d+\); mend the file", refusal(broken)
         )
-    assert "is no sound TOML" in refusal("x = " + "[" * 100_000)
-    assert "is no sound TOML" in refusal("x = " + "1" * 5_000)
+    assert "is not valid TOML" in refusal("x = " + "[" * 100_000)
+    assert "is not valid TOML" in refusal("x = " + "1" * 5_000)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("epochs = 1", 'epochs = "two"', "line 6: fixed.epochs: 'two' is not a whole number; "),
+        ("epochs = 1", "epochs = 1\nmomentum = 2", "line 7: fixed.momentum: 2 is too large; "),
+        ("epochs = 1", 'epochs = 1\noptimiser = "sdg"', "line 7: fixed.optimiser: 'sdg' is not known; "),
+        ("values = [50, 100]", "values = [50, 0]", "line 11: axes.0.values.1: 0 is too small; "),
+        ("values = [50, 100]", "values = [50, 1.5]", "line 11: axes.0.values.1: 1.5 is not a whole number; "),
+        (
+            "[100],",
+            "[100, 'wide'],",
+            "line 15: axes.1.values.0.1: 'wide' is not a whole number; give one such as 100",
+        ),
+        (
+            'name = "batch_size"\nvalues = [50, 100]',
+            'name = "batch_size"\nlevels = [{ label = "a" }, { label = "b", momentum = "high" }]',
+            "line 11: axes.0.levels.1.momentum: 'high' is not a number; ",
+        ),
+        (
+            'name = "batch_size"\nvalues = [50, 100]',
+            'name = "batch_size"\nlevels = [{ label = "a" }, { label = "b", momentun = 0.9 }]',
+            "line 11: axes.0.levels.1.momentun: 0.9 is for no wish; did you mean momentum?",
+        ),
+        ("points = 3", "fixed = { epochs = 0 }", "line 24: scales.quick.fixed.epochs: 0 is too small; "),
+        (
+            "values = [50]\n",
+            "values = [50, -1]\n",
+            "line 28: scales.quick.axes.batch_size.values.1: -1 is too small; ",
+        ),
+        (
+            "[scales.quick.axes.batch_size]",
+            "[scales.quick.axes.5]",
+            "line 27: scales.quick.axes.5: {'values': [50]} is for no axis of the study; there are batch_size, ",
+        ),
+    ],
+)
+def test_a_fault_of_a_wish_is_told_as_the_file_writes_it(old: str, new: str, fault: str) -> None:
+    text = TEXT.replace("[fixed]\nhidden = [10]", "[fixed]\nepochs = 1")
+    assert old in text
+    assert f"mine.toml, {fault}" in refusal(text.replace(old, new))
+
+
+def test_what_a_list_may_look_like_fits_its_field() -> None:
+    rate = '[[axes]]\nname = "learning_rate"\nrange = { from = 0.1, to = 1 }\ntune = true\nalso = 0.01\n'
+    text = TEXT.replace("[fixed]\nhidden = [10]", "[fixed]\nepochs = 1")
+    assert "axes.2.also: 0.01 is not a list; give one such as [0.01]" in refusal(text + rate)
+    assert "axes.1.values: 3 is not a list; give one such as [50, 100]" in refusal(
+        text.replace("values = [\n    [100],\n    [50]\n]", "values = 3")
+    )
+    assert "axes: 3 is not a list; give one such as [[axes]]" in refusal("axes = 3\n")
 
 
 # --- files and names ---
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("hidden = [10]", f"epochs = 0x{'f' * 4_000}", "line 6: fixed.epochs: 0xfff"),
+        ("values = [50, 100]", f"values = [0x{'f' * 4_000}]", "line 11: axes.0.values.0: 0xfff"),
+        ("points = 3", f"points = 0x{'f' * 4_000}", "line 24: scales.quick.points: 0xfff"),
+        (
+            "hidden = [10]",
+            f"{'a.' * 3_000}b = 1",
+            "is not valid TOML: its tables and lists are more than 50 levels",
+        ),
+        ("hidden = [10]", f"epochs = {'[' * 60}{']' * 60}", "are more than 50 levels deep; mend the file"),
+    ],
+    ids=["a fixed number", "a value", "a scale", "a dotted key", "lists in lists"],
+)
+def test_a_hostile_file_is_refused_in_a_short_sentence(old: str, new: str, told: str) -> None:
+    refused = refusal(TEXT.replace(old, new).replace("hidden = [10]", "epochs = 1"))
+    assert told in refused
+    assert max(map(len, refused.splitlines())) < 400
+
+
+def test_marks_of_other_encodings_are_read_past(tmp_path: Path) -> None:
+    text = TEXT.replace("hidden = [10]", "epochs = 1").replace("Mine", "Größe")
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        (tmp_path / "mine.toml").write_bytes(text.replace("\n", "\r\n").encode(encoding))
+        assert read_study(tmp_path / "mine.toml").title == "Größe"
+
+
+def test_a_pipe_a_device_and_a_file_without_end_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    with (tmp_path / "large.toml").open("wb") as large:
+        large.truncate(TEXT_LIMIT_BYTES + 1)
+    for path, problem in [
+        (tmp_path / "pipe.toml", "is no regular file, but a pipe or a device; name a TOML file"),
+        (Path("/dev/zero"), "is no regular file, but a pipe or a device; name a TOML file"),
+        (tmp_path / "large.toml", "is longer than 16 MB; name a TOML file"),
+        (Path("a\0/b.toml"), "cannot be the name of a file; name a TOML file"),
+    ]:
+        with pytest.raises(SpecError, match=problem):
+            read_study(path)
+
+
+def test_a_study_of_one_scale_runs_at_it_unless_told() -> None:
+    text = TEXT.replace("hidden = [10]", "epochs = 1").replace("[scales.full]\n", "")
+    assert parse_study(text, "mine.toml").usual_scale == "quick"
+    assert parse_study(TEXT.replace("hidden = [10]", "epochs = 1"), "mine.toml").usual_scale == "full"
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -165,7 +268,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert read_study(tmp_path / "mine.toml").name == "mine"
     (tmp_path / "latin.toml").write_bytes("name = 'é'".encode("latin-1"))
     for path, problem in [
-        (tmp_path / "latin.toml", "is not a text in UTF-8; name a TOML file"),
+        (
+            tmp_path / "latin.toml",
+            "is not a text in UTF-8 or UTF-16; name a TOML file, or make one with `digitlab study new`",
+        ),
         (
             tmp_path / "none.toml",
             "cannot be read (No such file or directory); name a TOML file, or make one with `digitlab study new`",
@@ -181,9 +287,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_not_built_in() -> None:
-    expected = (
-        "study: 'batchlr' is neither a file nor built in; there are batch-lr, train-size, depth, parameters"
-    )
+    expected = "study: 'batchlr' is neither a file nor built in; did you mean batch-lr?"
     for read in (read_study, built_in_text):
         with pytest.raises(SpecError) as refused:
             read("batchlr")

@@ -31,34 +31,39 @@ def of_axis(**fields: Any) -> dict[str, str]:
     ("axis", "field", "problem"),
     [
         (
-            {"levels": [{"label": "a", "layers": 3, "depth": 2}]},
-            "axes.0.levels",
-            "wishes depth, layers, which is no wish; see the page on studies",
+            {"levels": [{"label": "a"}, {"label": "b", "hiden": 3}]},
+            "axes.0.levels.1.hiden",
+            "is for no wish; did you mean hidden?",
         ),
         (
             {"levels": [{"label": "a", "seed": 3}]},
-            "axes.0.levels",
-            "wishes seed, which is no wish; see the page on studies",
+            "axes.0.levels.0.seed",
+            "is for no wish: `seeds` says how often a study repeats; leave it out",
         ),
         (
             {"levels": [{"label": "a"}, {"hidden": [3]}]},
-            "axes.0.levels",
+            "axes.0.levels.1",
             "lacks a label; give each level one, such as label = 'Adam'",
         ),
         (
             {"levels": [{"label": 3}]},
-            "axes.0.levels",
+            "axes.0.levels.0",
             "lacks a label; give each level one, such as label = 'Adam'",
         ),
         (
+            {"levels": [{"label": "a", "group": 16**4_000}]},
+            "axes.0.levels.0.group",
+            "is not a text; give one in quotation marks",
+        ),
+        (
             {"levels": [{"label": "a", "select": "first"}]},
-            "axes.0.levels",
-            "selects neither the last nor the best; say select = 'last' or select = 'best'",
+            "axes.0.levels.0.select",
+            "is not known; use 'last' or 'best'",
         ),
         (
             {"levels": [{"label": "a", "tune": {"from": 1, "until": 2}}]},
-            "axes.0.levels",
-            "tunes over what is no range; give one such as tune = { from = 0.01, to = 1 }",
+            "axes.0.levels.0.tune",
+            "is not a range; give one such as { from = 0.01, to = 1 }",
         ),
         (
             {"levels": [{"label": "a"}], "values": ["unit"]},
@@ -121,7 +126,7 @@ def of_axis(**fields: Any) -> dict[str, str]:
         (
             {"name": "Rate", "values": [1]},
             "axes.0.name",
-            "does not have the form ^[a-z][a-z0-9_-]{0,40}$",
+            "does not have its form; use up to 41 of a-z, 0-9, _ and -, a letter first",
         ),
     ],
 )
@@ -167,9 +172,12 @@ def test_an_axis_that_is_fixed_too(name: str) -> None:
 
 
 def test_a_fixed_wish_that_is_none() -> None:
-    for name in ("layers", "seed"):
-        problem = f"wishes {name}, which is no wish; see the page on studies"
-        assert faults(fixed={name: 1}) == {"fixed": problem}
+    problem = "is for no wish: `seeds` says how often a study repeats; leave it out"
+    assert faults(fixed={"seed": 1, "momentun": 0.9}) == {
+        "fixed.seed": problem,
+        "fixed.momentun": "is for no wish; did you mean momentum?",
+    }
+    assert faults(fixed={"zzz": 1})["fixed.zzz"].startswith("is for no wish; there are batch_size, beta1, ")
 
 
 def test_unknown_fields_are_told_with_what_may_be_meant() -> None:
@@ -235,7 +243,7 @@ def test_fields_that_must_be_there() -> None:
 
 def test_an_unknown_scale() -> None:
     scaled = study(scales={"full": {}, "quick": {"points": 3}})
-    with pytest.raises(SpecError, match=r"^scale: 'slow' is no scale of mine; use one of full, quick$"):
+    with pytest.raises(SpecError, match=r"^scale: 'slow' is no scale of mine; use full or quick$"):
         scaled.at("slow")
 
 
@@ -271,10 +279,10 @@ def test_a_scale_changes_what_it_names_and_keeps_the_rest() -> None:
     [
         (
             {"batchsize": {"values": [1]}},
-            "axes.batchsize: {'values': [1]} is for no axis of the study; there are batch_size, learning_rate",
+            "axes.batchsize: {'values': [1]} is for no axis of the study; did you mean batch_size?",
         ),
-        ({"batch_size": [1]}, "axes.batch_size: [1] is no table; give one such as { values = [1, 2] }"),
-        ([SIZES], f"axes: {[SIZES]!r} is no table; change an axis by a table of its name"),
+        ({"batch_size": [1]}, "axes.batch_size: [1] is not a table; give one such as { values = [1, 2] }"),
+        ([SIZES], f"axes: {[SIZES]!r} is not a table; change an axis by a table of its name"),
     ],
 )
 def test_a_scale_changes_only_axes_that_are_there(axes: Any, fault: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlab.cli.choices import data_sets
+from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ def _state(name: str) -> str:
 
 
 @data_app.command("list")
-def list_(json: JsonOption = False) -> None:
+def list_(json: JsonOption = False, output: OutputOption = None) -> None:
     """List the data sets."""
     from digitlab.cli.tables import print_table
     from digitlab.datasets import library
     from digitlab.datasets.catalog import DatasetEntry
     from digitlab.errors import DataError
 
+    checked_output(output, json=json)
     entries: dict[str, DatasetEntry | None] = {}
     for name in library.names():
         try:
@@ -39,7 +41,7 @@ def list_(json: JsonOption = False) -> None:
         except DataError:
             entries[name] = None
     if json:
-        print_json([_document(entry) if entry else {"name": name} for name, entry in entries.items()])
+        print_json([_document(entry) if entry else {"name": name} for name, entry in entries.items()], output)
         return
     rows = [
         (
@@ -71,15 +73,16 @@ def _document(entry: "DatasetEntry") -> dict[str, object]:
 
 
 @data_app.command()
-def show(name: Name, json: JsonOption = False) -> None:
+def show(name: Name, json: JsonOption = False, output: OutputOption = None) -> None:
     """Show what is known of a data set."""
     from rich.table import Table
 
     from digitlab.datasets import cache, library
 
+    checked_output(output, json=json)
     entry = library.entry(name)
     if json:
-        print_json(_document(entry))
+        print_json(_document(entry), output)
         return
     table = Table.grid(padding=(0, 3))
     table.add_row("name", entry.name)
@@ -112,11 +115,13 @@ def verify(
         ),
     ] = None,
     json: JsonOption = False,
+    output: OutputOption = None,
 ) -> None:
     """Read every file of a data set and prove it."""
     from digitlab.datasets import library
     from digitlab.errors import DataError
 
+    checked_output(output, json=json)
     faults: list[DataError] = []
     proved: list[dict[str, object]] = []
     for each in [name] if name else library.names():
@@ -136,7 +141,7 @@ def verify(
             stdout().print(f"{'FAULT' if check.fault else 'sound'}  {check.path}", soft_wrap=True)
         faults += [check.fault for check in checks if check.fault]
     if json:
-        print_json(proved)
+        print_json(proved, output)
     for found in faults:
         stderr().print(f"error: {found}", soft_wrap=True)
     if faults:

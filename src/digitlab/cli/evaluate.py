@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlab.cli.choices import data_sets
+from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import print_json, stdout
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def evaluate(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    output: OutputOption = None,
 ) -> None:
     """Evaluate a saved network: accuracy, by class, confusions."""
     # Loaded here: --help must not wait for torch.
@@ -33,6 +35,7 @@ def evaluate(
     from digitlab.engine.confusion import confusion_of
     from digitlab.errors import DataError
 
+    checked_output(output, json=json)
     network = trained.load(file)
     trained_on = network.spec.data
     dataset = library.load(data or trained_on.name)
@@ -45,7 +48,7 @@ def evaluate(
         )
     confusion = confusion_of(network, dataset)
     if json:
-        print_json(confusion.to_json())
+        print_json(confusion.to_json(), output)
         return
     out = stdout()
     out.print(

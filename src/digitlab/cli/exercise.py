@@ -184,7 +184,8 @@ def _observe(place: "Store", workers: int | None, device: str, *, is_told: bool)
         stdout().print("\nThe observations, at quick scale; `digitlab study run all` makes them in full.\n")
     observed = []
     for name in built_in_names():
-        found = run_one(read(name, _SCALE), _SCALE, place, workers=workers, device=device)
+        study, _ = read(name, _SCALE)
+        found = run_one(study, _SCALE, place, workers=workers, device=device)
         if found is not None:
             observed.append(found)
             if is_told:

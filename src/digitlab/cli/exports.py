@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from digitlab.cli.outputs import output_file
 from digitlab.cli.streams import clean
 from digitlab.cli.terminal import escaped
 from digitlab.errors import Fault, SpecError, StoreError
@@ -64,8 +65,10 @@ def _opened(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
         yield sys.stdout
         return
-    with output.open("w", encoding="utf-8", newline="") as file:
+    with output_file(output) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", newline="")
         yield file
+        file.detach()  # flushed; the writer closes it
 
 
 def _results(store: "Store", keys: Sequence[str]) -> Iterator["RunResult"]:
@@ -111,7 +114,8 @@ def _parquet_exporter(output: Path | None) -> Exporter:
     def export(store: "Store", keys: Sequence[str]) -> int:
         rows, columns = _rows(_results(store, keys))
         table = pa.table({name: [row.get(name) for row in rows] for name in columns})
-        parquet.write_table(table, output)
+        with output_file(output) as file:
+            parquet.write_table(table, file)
         return len(rows)
 
     return export

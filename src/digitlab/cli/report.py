@@ -93,7 +93,8 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
     found: list[Told] = []
     for name in names or built_in_names():
         whole = read_study(name)
-        scales = [scale] if scale else [one for one in ("full", "quick") if one in whole.scales] or ["full"]
+        usual = [whole.usual_scale, *(one for one in whole.scales if one != whole.usual_scale)]
+        scales = [scale] if scale else usual
         done = next((one for one in (told(whole.at(at), at, place, name) for at in scales) if one), None)
         if done:
             found.append(done)

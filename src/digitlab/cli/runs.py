@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from digitlab.cli.choices import FORMATS, OUTCOMES, data_sets, one_of
+from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.stores import SHORT_KEY, StoreOption, full_key, opened
 from digitlab.cli.terminal import JsonOption, confirmed, print_json, stderr, stdout
 from digitlab.errors import Fault, SpecError, StoreError
@@ -53,6 +54,7 @@ def list_(
     seed: SeedOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_LARGEST, help="At most so many.")] = 20,
     json: JsonOption = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """List runs, the newest first."""
@@ -60,11 +62,12 @@ def list_(
 
     from digitlab.cli.tables import print_table
 
+    checked_output(output, json=json)
     chosen = _filter(data, network, outcome, batch_size, seed)
     with opened(store, must_exist=True) as place:
         rows, count = place.list(chosen, limit), place.count(chosen)
     if json:
-        print_json({"count": count, "runs": [asdict(row) for row in rows]})
+        print_json({"count": count, "runs": [asdict(row) for row in rows]}, output)
         return
     cells = [
         (
@@ -91,6 +94,7 @@ def list_(
 def show(
     key: Annotated[str, typer.Argument(help="The key, or the digits that it begins with.")],
     json: Annotated[bool, typer.Option("--json", help="Print the RunResult as JSON.")] = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """Show one run: its RunSpec, how it ended, where it was computed."""
@@ -98,6 +102,7 @@ def show(
 
     from digitlab.cli.exports import flat
 
+    checked_output(output, json=json)
     with opened(store, must_exist=True) as place:
         chosen = full_key(place, key)
         result = place.get([chosen]).get(chosen)
@@ -107,7 +112,7 @@ def show(
             "store verify` says which, and sets damaged runs aside, to be computed again"
         )
     if json:
-        print_json(result.to_json())
+        print_json(result.to_json(), output)
         return
     table = Table.grid(padding=(0, 3))
     for name, value in flat(result.model_dump(exclude={"curve"})).items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.stores import SHORT_KEY, StoreOption, opened
 from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
 
@@ -25,9 +26,11 @@ def verify(
         int, typer.Option("--recompute", metavar="K", min=0, help="Train K runs, drawn at random, again.")
     ] = 0,
     json: JsonOption = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """Read every run and prove it; one that was changed is set aside, to be computed again."""
+    checked_output(output, json=json)
     with opened(store, must_exist=True) as place:
         found = place.verify()
         if not json:
@@ -52,7 +55,8 @@ def verify(
                 "set_aside": found.set_aside,
                 "unreadable": found.unreadable,
                 "recomputed": verdicts,
-            }
+            },
+            output,
         )
     if found.set_aside or _DIFFERS in verdicts.values():
         raise typer.Exit(1)

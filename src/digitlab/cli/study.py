@@ -11,9 +11,10 @@ import typer
 
 from digitlab.cli.choices import DEVICES, SCALES, STUDIES, one_of, studies, studies_or_all
 from digitlab.cli.engines import WorkersOption
+from digitlab.cli.outputs import OutputOption, checked_output, output_file
 from digitlab.cli.stores import StoreOption, is_there, opened
-from digitlab.cli.terminal import JsonOption, many_progress, print_json, stderr, stdout
-from digitlab.errors import DataError, Fault, SpecError
+from digitlab.cli.terminal import JsonOption, json_text, many_progress, print_json, stderr, stdout
+from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.analysis.findings import StudyFindings
@@ -28,9 +29,13 @@ NameArgument = Annotated[
     str, typer.Argument(metavar="NAME|FILE", autocompletion=studies, help="A built-in study, or a TOML file.")
 ]
 ScaleOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--scale", metavar="|".join(SCALES), autocompletion=one_of(SCALES), help="A first look, or the study."
+        "--scale",
+        metavar="|".join(SCALES),
+        autocompletion=one_of(SCALES),
+        help="A first look, or the study.",
+        show_default="full where the study has it, else its first",
     ),
 ]
 SeedsOption = Annotated[
@@ -44,11 +49,18 @@ SeedsOption = Annotated[
 ]
 
 
-def read(name: str, scale: str, seeds: int | None = None, hidden: str | None = None) -> "Study":
-    """The study of this name or file, at a scale, with the changes that options ask for."""
+def read(
+    name: str, scale: str | None, seeds: int | None = None, hidden: str | None = None
+) -> "tuple[Study, str]":
+    """The study of this name or file, with the changes that options ask for, at a scale; and which that is.
+
+    scale: None: the study's usual one
+    """
     from digitlab.studies import Study, read_study
 
-    study = read_study(name).at(scale)
+    whole = read_study(name)
+    at = scale or whole.usual_scale
+    study = whole.at(at)
     document = study.model_dump(by_alias=True, exclude_unset=True)
     if seeds is not None:
         document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
@@ -59,7 +71,7 @@ def read(name: str, scale: str, seeds: int | None = None, hidden: str | None = N
             **study.fixed,
             "hidden": [_width(text) for text in hidden.split(",") if hidden.strip()],
         }
-    return Study.model_validate(document)
+    return Study.model_validate(document), at
 
 
 def _width(text: str) -> int | str:
@@ -80,7 +92,7 @@ def run(
             help="A built-in study, a TOML file, or all built-in ones.",
         ),
     ],
-    scale: ScaleOption = "full",
+    scale: ScaleOption = None,
     seeds: SeedsOption = None,
     hidden: Annotated[
         str | None, typer.Option("--hidden", metavar="N,N,…", help="Other hidden layers than the study's.")
@@ -97,37 +109,40 @@ def run(
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
     json: JsonOption = False,
+    output: OutputOption = None,
 ) -> None:
     """Run a study: train what the store lacks, and say what was found."""
+    from dataclasses import asdict
+
+    from digitlab.cli.findings import print_findings
     from digitlab.studies import built_in_names
+
+    checked_output(output, json=json)
+    told: list[str] = []
+
+    def tell(document: object) -> None:
+        told.append(json_text(document))
+        print_json(told[-1] if output is None else "\n".join(told), output)
 
     names = built_in_names() if name == "all" else (name,)
     studies = [read(one, scale, seeds, hidden) for one in names]
     if dry_run:
         with _looked_into(store) as known:
-            for study in studies:
+            for study, at in studies:
                 _announce(study, *_state(study, known), workers)
                 if json:
-                    print_json(_status(study, scale, *_state(study, known)))
+                    tell(_status(study, at, *_state(study, known)))
         return
     with opened(store) as place:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
-        for study in studies:
-            found = run_one(study, scale, place, workers=workers, device=device, end=end)
+        for study, at in studies:
+            found = run_one(study, at, place, workers=workers, device=device, end=end)
             if found is None:
                 return
-            _print(found, json=json)
-
-
-def _print(found: "StudyFindings", *, json: bool) -> None:
-    from dataclasses import asdict
-
-    from digitlab.cli.findings import print_findings
-
-    if json:
-        print_json(asdict(found))
-    else:
-        print_findings(found)
+            if json:
+                tell(asdict(found))
+            else:
+                print_findings(found)
 
 
 def _status(study: "Study", scale: str, planned: int, stage: "Stage") -> dict[str, object]:
@@ -242,11 +257,12 @@ def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str,
 
 
 @study_app.command("list")
-def list_(json: JsonOption = False, store: StoreOption = None) -> None:
+def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOption = None) -> None:
     """List the built-in studies, and how far the store knows them."""
     from digitlab.cli.tables import print_table
     from digitlab.studies import built_in_names, read_study
 
+    checked_output(output, json=json)
     rows, documents = [], []
     with _looked_into(store) as place:
         for name in built_in_names():
@@ -257,7 +273,7 @@ def list_(json: JsonOption = False, store: StoreOption = None) -> None:
                 rows.append((*head, scale, f"{planned:,}", f"{stage.known_count:,}"))
                 documents.append(_status(whole, scale, planned, stage))
     if json:
-        print_json(documents)
+        print_json(documents, output)
     else:
         print_table("lllrr", ("name", "question", "scale", "runs", "known"), rows)
 
@@ -283,17 +299,19 @@ def _state(study: "Study", place: "Store | None") -> tuple[int, "Stage"]:
 @study_app.command()
 def status(
     name: NameArgument,
-    scale: ScaleOption = "full",
+    scale: ScaleOption = None,
     seeds: SeedsOption = None,
     json: JsonOption = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """Say how far a study is."""
-    study = read(name, scale, seeds)
+    checked_output(output, json=json)
+    study, scale = read(name, scale, seeds)
     with _looked_into(store) as place:
         planned, stage = _state(study, place)
     if json:
-        print_json(_status(study, scale, planned, stage))
+        print_json(_status(study, scale, planned, stage), output)
         return
     stdout().print(
         f"{study.name}, {scale}: {planned:,} runs planned, {stage.known_count:,} known of those that are due"
@@ -306,22 +324,32 @@ def status(
 @study_app.command()
 def show(
     name: NameArgument,
-    scale: ScaleOption = "full",
+    scale: ScaleOption = None,
     seeds: SeedsOption = None,
     json: JsonOption = False,
+    output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
     """Show what a study found; what it varies, while it is not done."""
+    from dataclasses import asdict
+
+    from digitlab.cli.findings import print_findings
     from digitlab.conclusions import findings
 
-    study = read(name, scale, seeds)
+    checked_output(output, json=json)
+    study, scale = read(name, scale, seeds)
     with _looked_into(store) as place:
         planned, stage = _state(study, place)
         if place is not None and stage.is_done:
-            _print(findings(study, scale, stage, place), json=json)
+            found = findings(study, scale, stage, place)
+            if json:
+                print_json(asdict(found), output)
+            else:
+                print_findings(found)
             return
     if json:
-        print_json({**_status(study, scale, planned, stage), "study": study.model_dump(mode="json")})
+        document = {**_status(study, scale, planned, stage), "study": study.model_dump(mode="json")}
+        print_json(document, output)
         return
     out = stdout()
     out.print(f"{study.title}\n{study.question}\n")
@@ -352,9 +380,6 @@ def new(
     text = built_in_text(like)
     if file.suffix != ".toml":
         raise SpecError([Fault("file", str(file), "is no name for a study; let it end in .toml")])
-    try:
-        with file.open("x", encoding="utf-8") as target:
-            target.write(text)
-    except FileExistsError:
-        raise DataError(file, "a file of this name", "none", "choose another name, or remove it") from None
+    with output_file(file, is_new=True) as target:
+        target.write(text.encode())
     stdout().print(f"wrote {file}; run it with `digitlab study run {file}`", soft_wrap=True)

@@ -10,10 +10,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.outputs import output_file
 from digitlab.cli.streams import CONTROL, clean
 from digitlab.errors import DigitlabError
 
@@ -31,9 +33,19 @@ _LEAST_WIDTH = 20
 JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
-def print_json(document: object) -> None:
-    """Print a document, or the JSON text of one, as one line on stdout."""
-    print(escaped(document if isinstance(document, str) else json.dumps(json_numbers(document))))
+def print_json(document: object, output: Path | None = None) -> None:
+    """Print a document, or the JSON text of one, as one line on stdout, or write it into a file."""
+    text = json_text(document)
+    if output is None:
+        print(text)
+        return
+    with output_file(output) as file:
+        file.write(f"{text}\n".encode())
+
+
+def json_text(document: object) -> str:
+    """A document, or the JSON text of one, as one line of JSON that is safe to look at."""
+    return escaped(document if isinstance(document, str) else json.dumps(json_numbers(document)))
 
 
 def json_numbers(value: object) -> object:

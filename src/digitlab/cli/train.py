@@ -17,6 +17,7 @@ from digitlab.cli.choices import (
     one_of,
 )
 from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine
+from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import print_json, stderr, stdout, training_progress
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ def train(
     json: Annotated[
         bool, typer.Option("--json", help="Print the RunResult as JSON.", rich_help_panel=RUN)
     ] = False,
+    output: OutputOption = None,
 ) -> None:
     """Train one network, by default by the exercise's recipe."""
     from digitlab import lab
@@ -258,12 +260,13 @@ def train(
     wishes = cast("Wishes", {name: value for name, value in options.items() if value is not None})
     run = lab.make_spec(lab.read_document(spec) if spec else None, **wishes)
     chosen = checked_engine(engine)
+    checked_output(output, json=json)
     if save:
         writable_target(save)
     with training_progress(run.network_name) as on_progress:
         result, network = lab.run(run, device=device, engine=chosen, on_progress=on_progress)
     if json:
-        print_json(result.to_json())
+        print_json(result.to_json(), output)
     else:
         _show(result)
     if save:  # last, so that the result is not lost with it

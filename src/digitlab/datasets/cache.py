@@ -5,7 +5,6 @@ data set's `dataset.json` beside them. Whatever is published was proved; whateve
 """
 
 import errno
-import os
 import secrets
 import shutil
 import time
@@ -56,14 +55,6 @@ def publish(name: str) -> Iterator[Path]:
         _replace(stage, target)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def write(path: Path, payload: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def unwritable(name: str, error: OSError) -> DataError:

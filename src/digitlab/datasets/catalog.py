@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from digitlab.datasets.idx import Kind
-from digitlab.spec import NAME_PATTERN, Count, DataSpec, Digest
-from digitlab.validation import Document, refuse
+from digitlab.spec import Count, DataSpec, Digest, Name
+from digitlab.validation import Document, in_form, refuse
 
 FileRole = Literal["train_images", "train_labels", "test_images", "test_labels"]
 FILE_NAMES: dict[FileRole, str] = {
@@ -24,7 +24,7 @@ def file_kind(role: FileRole) -> Kind:
     return "images" if role.endswith("images") else "labels"
 
 
-Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Text = Annotated[str, in_form(r"[^\x00-\x1f\x7f-\x9f]*", "one line without control characters")]
 """A line without control characters: it is shown in terminals."""
 
 
@@ -37,7 +37,7 @@ class DatasetEntry(Document):
     mirrors:        addresses to which FILE_NAMES + ".gz" is appended, tried in this order
     """
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    name: Name
     title: Text
     class_names: Annotated[tuple[Text, ...], Field(strict=False, min_length=2, max_length=256)]
     train_images: Count

@@ -10,6 +10,7 @@ from digitlab.datasets.catalog import FILE_NAMES, DatasetEntry, FileRole, file_k
 from digitlab.datasets.idx import IdxFile
 from digitlab.datasets.library import prove
 from digitlab.errors import DataError
+from digitlab.files import write_whole
 
 OnBytes = Callable[[str, int, int | None], None]
 """Told of progress: name of the file, bytes so far, bytes in all where the server says so."""
@@ -40,7 +41,7 @@ def fetch(known: DatasetEntry, on_bytes: OnBytes = lambda *_: None) -> None:
     try:
         with cache.publish(known.name) as stage:
             for role in FILE_NAMES:
-                cache.write(stage / FILE_NAMES[role], _from_mirrors(known, role, stage, on_bytes))
+                write_whole(stage / FILE_NAMES[role], _from_mirrors(known, role, stage, on_bytes))
     except OSError as error:
         raise cache.unwritable(known.name, error) from None
 

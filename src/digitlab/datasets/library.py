@@ -19,6 +19,8 @@ from digitlab.datasets.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRol
 from digitlab.datasets.dataset import Dataset, LabelledImages
 from digitlab.datasets.idx import IdxFile
 from digitlab.errors import DataError, Fault, SpecError
+from digitlab.files import write_whole
+from digitlab.validation import nearest
 
 _BUNDLED = Path(__file__).parent / "bundled"
 IMPORTED_ENTRY = "dataset.json"
@@ -52,9 +54,8 @@ def entry(name: str) -> DatasetEntry:
     if name in CATALOG:
         return CATALOG[name]
     if name not in names():
-        problem = (
-            f"is not the name of a data set; use {', '.join(names())}, or add it by `digitlab data import`"
-        )
+        advice = nearest(name, names(), f"use {', '.join(names())}, or add it by `digitlab data import`")
+        problem = f"is not the name of a data set; {advice}"
         raise SpecError([Fault("data", name, problem)])
     path = cache.folder(name) / IMPORTED_ENTRY
     try:
@@ -155,7 +156,7 @@ def _load_bundled(known: DatasetEntry) -> Dataset:
     # No place, no room, no right to write: no cache. That is not worth a word, said again by each worker.
     with suppress(OSError, DataError), cache.publish(known.name) as stage:
         for role, payload in payloads.items():
-            cache.write(stage / FILE_NAMES[role], payload)
+            write_whole(stage / FILE_NAMES[role], payload)
     return _dataset(known, arrays)
 
 

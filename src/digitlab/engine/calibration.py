@@ -5,7 +5,6 @@ in a short one as in a long one) and with none below 0.
 """
 
 import json
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from digitlab.engine.cost import WORK, Images, work
 from digitlab.engine.device import find_device, processor_name
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.lockstep.compiler import kernel
+from digitlab.files import write_whole
 from digitlab.spec import RunSpec
 from digitlab.version import __version__
 
@@ -123,8 +123,6 @@ def fit(counts: Float64[np.ndarray, "cohort work"], seconds: Float64[np.ndarray,
 
 
 def _keep(path: Path, document: dict[str, Any]) -> None:
-    partial = path.with_name(f"{secrets.token_hex(8)}-{path.name}")
     with suppress(OSError):  # where nothing can be kept, the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(document))
-        partial.replace(path)
+        write_whole(path, json.dumps(document))

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from digitlab.analysis.findings import Picture, Report, StudyFindings
+from digitlab.errors import RunError
+from digitlab.files import write_whole
 from digitlab.report.charts import png, svg
 from digitlab.report.exhibits import confusion_picture
 
@@ -12,16 +14,26 @@ from digitlab.report.exhibits import confusion_picture
 def write_figures(source: Report | Sequence[StudyFindings], directory: Path) -> list[Path]:
     """Write SVG and PNG of every picture into a directory, which is made if it is not there.
 
-    Files are named by study and picture: `depth-accuracy.svg`. Those of the same name are replaced.
-    Returns their paths. Raises OSError where they cannot be written.
+    Each file is whole, or not there. Files are named by study and picture: `depth-accuracy.svg`. Those of
+    the same name are replaced. Returns their paths. Raises RunError where they cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return _write(source, directory)
+    except OSError as error:
+        raise RunError(
+            f"{error.filename}: the pictures cannot be written ({error.strerror}); make room there, or "
+            "name a folder that you can write to"
+        ) from None
+
+
+def _write(source: Report | Sequence[StudyFindings], directory: Path) -> list[Path]:
     written: list[Path] = []
     for name, picture in _named(source):
         stem = _free(name, written, directory)
         for suffix, content in ((".svg", svg(picture).encode()), (".png", png(picture))):
             path = directory / f"{stem}{suffix}"
-            path.write_bytes(content)
+            write_whole(path, content)
             written.append(path)
     return written
 

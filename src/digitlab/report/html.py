@@ -1,7 +1,6 @@
 """The report as one HTML file that needs nothing else: no script, no network, no fonts of its own."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -12,6 +11,7 @@ from markupsafe import Markup
 
 from digitlab.analysis.findings import Cell, Picture, Report, StudyFindings, Table
 from digitlab.errors import RunError
+from digitlab.files import write_whole
 from digitlab.report import numbers
 from digitlab.report.charts import NARROW, WIDE, svg
 from digitlab.report.exhibits import confusion_picture, mistakes, weight_images
@@ -48,13 +48,9 @@ def write(report: Report, path: Path) -> None:
     Raises RunError when it cannot be written.
     """
     page = render(report)
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, page)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise RunError(
             f"{path}: the report cannot be written ({error.strerror}); "
             "name a file in a folder that is there and that you may write to"

@@ -48,6 +48,37 @@ def combinations(study: Study) -> Iterator[Combination]:
         yield Combination(labels, groups, wishes, span, select)
 
 
+def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
+    """Wishes of some combinations in which every level of every axis occurs; each wish with its place.
+
+    A place is a path such as `fixed.epochs`, `axes.0.values.2` or `axes.1.levels.0.momentum`. The tuned axis
+    is left out.
+    """
+    fixed = {name: (f"fixed.{name}", value) for name, value in study.fixed.items()}
+    axes = [_placed(i, axis) for i, axis in enumerate(study.axes) if not axis.tune]
+    first = [levels[0] for levels in axes]
+    for k, levels in enumerate(axes):
+        for level in levels[1 if k else 0 :]:
+            chosen = [*first[:k], level, *first[k + 1 :]]
+            yield fixed | {name: wish for wishes in chosen for name, wish in wishes.items()}
+    if not axes:
+        yield fixed
+
+
+def _placed(i: int, axis: Axis) -> list[dict[str, tuple[str, Any]]]:
+    """For each level of an axis its wishes, each with its place."""
+    kind = "levels" if axis.levels is not None else "values" if axis.values is not None else "range"
+    ends = {"levels": ".{level}.{name}", "values": ".{level}", "range": ""}[kind]
+    return [
+        {
+            name: (f"axes.{i}.{kind}{ends.format(level=number, name=name)}", value)
+            for name, value in level.items()
+            if name not in OF_A_LEVEL
+        }
+        for number, level in enumerate(axis.all_levels)
+    ]
+
+
 def _by_axis(axes: Iterable[Axis], levels: Iterable[Level], what: str) -> dict[str, str]:
     return {axis.name: str(level.get(what, "")) for axis, level in zip(axes, levels, strict=True)}
 

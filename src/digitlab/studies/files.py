@@ -2,13 +2,18 @@
 
 import os
 import re
-import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from digitlab.errors import Fault, SpecError
+from digitlab.files import read_text
+from digitlab.studies.expansion import each_level_once
 from digitlab.studies.study import Study
+from digitlab.validation import nearest, parse_toml
+from digitlab.wishes import flat_name, make_spec
 
 _BUILT_IN = resources.files("digitlab").joinpath("studies", "builtin")
 # A name begins with a letter, and nothing follows: "[100]," is an entry of a list.
@@ -30,8 +35,8 @@ def built_in_text(name: str) -> str:
     Raises SpecError when there is none of this name.
     """
     if name not in built_in_names():
-        known = ", ".join(built_in_names())
-        raise SpecError([Fault("study", name, f"is neither a file nor built in; there are {known}")])
+        problem = f"is neither a file nor built in; {nearest(name, built_in_names())}"
+        raise SpecError([Fault("study", name, problem)])
     return _BUILT_IN.joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
@@ -43,48 +48,59 @@ def read_study(name_or_path: str | os.PathLike[str]) -> Study:
     text = str(name_or_path)
     if not (text.endswith(".toml") or os.sep in text):
         return parse_study(built_in_text(text), text)
-    try:
-        return parse_study(Path(text).read_text(encoding="utf-8"), text)
-    except OSError as error:
-        problem = (
-            f"cannot be read ({error.strerror}); name a TOML file, or make one with `digitlab study new`"
-        )
-        raise SpecError([Fault("study", text, problem)]) from None
-    except UnicodeDecodeError:
-        raise SpecError([Fault("study", text, "is not a text in UTF-8; name a TOML file")]) from None
+    remedy = "name a TOML file, or make one with `digitlab study new`"
+    return parse_study(read_text(text, "study", remedy), text)
 
 
 def parse_study(text: str, source: str) -> Study:
-    """The study that a TOML text describes; every scale of it is checked too.
+    """The study that a TOML text describes; every scale of it is checked too, and what it wishes.
 
     Raises SpecError with all faults, each with its line.
     """
     try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SpecError([Fault("study", source, f"is no sound TOML: {error}; mend the file")]) from None
+        document = parse_toml(text)
+    except SpecError as error:
+        raise SpecError([Fault("study", source, f"{error.faults[0].problem}; mend the file")]) from None
     try:
         study = Study.model_validate(document)
+        for scale in study.scales or [""]:
+            _check_scale(study, scale)
     except SpecError as error:
         raise SpecError([_with_line(fault, text, source) for fault in error.faults]) from None
-    for scale in study.scales:
-        try:
-            study.at(scale)
-        except SpecError as error:
-            at = [
-                Fault(f"scales.{scale}.{_by_name(fault.field, study)}", fault.value, fault.problem)
-                for fault in error.faults
-            ]
-            raise SpecError([_with_line(fault, text, source) for fault in at]) from None
     return study
 
 
-def _by_name(field: str, study: Study) -> str:
-    """A field such as axes.1.values as a scale writes it: axes.batch_size.values."""
-    first, *more = field.split(".")
-    if first == "axes" and more and more[0].isdecimal():
-        more[0] = study.axes[int(more[0])].name
-    return ".".join([first, *more])
+def _check_scale(study: Study, scale: str) -> None:
+    """Raise SpecError with the faults of a study at a scale ("": it has none), each named as in the file."""
+    changes = study.scales.get(scale, {})
+    try:
+        whole = study.at(scale)
+    except SpecError as error:
+        faults = [Fault(f"scales.{scale}.{one.field}", one.value, one.problem) for one in error.faults]
+        raise SpecError(faults) from None
+    found: dict[str, Fault] = {}
+    for wished in each_level_once(whole):
+        try:
+            make_spec(None, **{name: value for name, (_, value) in wished.items()})
+        except SpecError as error:
+            for fault in error.faults:
+                wish, inside = flat_name(fault.field)
+                place = wished[wish][0] if wish in wished else f"fixed.{wish}"
+                field = _as_written(place, study, scale, changes) + (f".{inside}" if inside else "")
+                found.setdefault(field, Fault(field, fault.value, fault.problem))
+    if found:
+        raise SpecError(list(found.values()))
+
+
+def _as_written(place: str, study: Study, scale: str, changes: Mapping[str, Any]) -> str:
+    """Where the file says what stands at this place of the study at a scale: there, or in the scale."""
+    first, second, *more = place.split(".")
+    if first == "fixed":
+        return f"scales.{scale}.{place}" if second in changes.get("fixed", {}) else place
+    name = study.axes[int(second)].name
+    if more[0] in changes.get("axes", {}).get(name, {}):
+        return ".".join(["scales", scale, first, name, *more])
+    return place
 
 
 def _with_line(fault: Fault, text: str, source: str) -> Fault:
@@ -97,12 +113,14 @@ def line_of(text: str, field: str) -> int:
     wanted = field.split(".")
     best, best_length, counts = 1, 0, Counter[str]()
     table: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if many := _LIST_OF_TABLES.match(line):
             name = _plain(many[1])
             table = [*name.split("."), str(counts[name])]
             counts[name] += 1
             path = table
+            if best_length < 1 and wanted == table[:-1]:  # all of the list: where it begins
+                best, best_length = number, len(wanted)
         elif single := _TABLE.match(line):
             path = table = _plain(single[1]).split(".")
         elif key := _KEY.match(line):

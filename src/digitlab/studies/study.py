@@ -7,19 +7,18 @@ the best of its values is found by the validation loss on some seeds, and report
 import difflib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from digitlab.errors import Fault, SpecError
-from digitlab.spec import NAME_PATTERN, Count
-from digitlab.validation import Document, Part, PlainInt, Positive, refuse
+from digitlab.errors import Fault, SpecError, shown
+from digitlab.spec import Count, Name
+from digitlab.validation import Document, Part, PlainInt, Positive, in_form, nearest, refuse, refuse_inside
 from digitlab.wishes import Wishes
 
 Analysis = Literal["batch-lr", "train-size", "depth", "parameters", "comparison"]
 Select = Literal["last", "best"]
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Label = Annotated[str, Field(min_length=1, max_length=60)]
 Level = dict[str, Any]
 """What a level wishes of a run, by the flat names of Wishes; with a `label`, a `group` to show it under,
@@ -34,6 +33,7 @@ MOST_VALUES = 1_000
 WISHES = frozenset(Wishes.__annotations__) - {"seed"}
 """What a study may wish; how often it repeats is said by its seeds."""
 OF_A_LEVEL = frozenset({"label", "group", "tune", "select"})
+_A_LEVEL = "[{ label = 'Adam', optimiser = 'adam' }]"
 
 
 class Range(Part):
@@ -76,27 +76,24 @@ class Axis(Part):
     also:   values that are reported at every condition beside the best one
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
-    values: Annotated[tuple[Any, ...], Field(strict=False, min_length=1)] | None = None
-    levels: Annotated[tuple[Level, ...], Field(strict=False, min_length=1)] | None = None
+    name: Annotated[str, in_form("[a-z][a-z0-9_-]{0,40}", "up to 41 of a-z, 0-9, _ and -, a letter first")]
+    values: Annotated[tuple[Any, ...] | None, Field(strict=False, min_length=1, examples=["[50, 100]"])] = (
+        None
+    )
+    levels: Annotated[tuple[Level, ...] | None, Field(strict=False, min_length=1, examples=[_A_LEVEL])] = None
     range: Range | None = None
     tune: bool = False
     extend: bool = False
-    also: Annotated[tuple[Positive, ...], Field(strict=False)] = ()
+    also: Annotated[tuple[Positive, ...], Field(strict=False, examples=["[0.01]"])] = ()
 
     @field_validator("levels")
     @classmethod
     def _wishes_are_known(cls, levels: tuple[Level, ...] | None) -> tuple[Level, ...] | None:
-        for level in levels or ():
-            unknown = level.keys() - WISHES - OF_A_LEVEL
-            if unknown:
-                refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on studies")
-            if not isinstance(level.get("label"), str):
-                refuse("lacks a label; give each level one, such as label = 'Adam'")
-            if "tune" in level and not _is_range(level["tune"]):
-                refuse("tunes over what is no range; give one such as tune = { from = 0.01, to = 1 }")
-            if level.get("select", "last") not in get_args(Select):
-                refuse("selects neither the last nor the best; say select = 'last' or select = 'best'")
+        refuse_inside(
+            ((i, *place), value, problem)
+            for i, level in enumerate(levels or ())
+            for place, value, problem in _faults_of_level(level)
+        )
         return levels
 
     @model_validator(mode="after")
@@ -105,7 +102,8 @@ class Axis(Part):
         if len(given) != 1:
             refuse("needs exactly one of values, levels, range")
         if self.levels is None and self.name not in WISHES:
-            refuse(f"has no levels, and {self.name} is no wish; name a wish, such as batch_size")
+            advice = nearest(self.name, sorted(WISHES), "name a wish, such as batch_size")
+            refuse(f"has no levels, and {self.name} is no wish; {advice}")
         if self.tune and (self.range is None or self.name != "learning_rate"):
             refuse("cannot be tuned; tune the learning_rate, in a range")
         if (self.extend or self.also) and not self.tune:
@@ -126,6 +124,29 @@ class Axis(Part):
         return frozenset(name for level in self.all_levels for name in level.keys() - OF_A_LEVEL)
 
 
+def _faults_of_level(level: Level) -> Iterator[tuple[tuple[str, ...], object, str]]:
+    yield from _faults_of_wishes(level, OF_A_LEVEL)
+    if not isinstance(level.get("label"), str):
+        yield (), level, "lacks a label; give each level one, such as label = 'Adam'"
+    if not isinstance(level.get("group", ""), str):
+        yield ("group",), level["group"], "is not a text; give one in quotation marks"
+    if "tune" in level and not _is_range(level["tune"]):
+        yield ("tune",), level["tune"], "is not a range; give one such as { from = 0.01, to = 1 }"
+    if level.get("select", "last") not in get_args(Select):
+        yield ("select",), level["select"], "is not known; use 'last' or 'best'"
+
+
+def _faults_of_wishes(
+    wishes: Level, others: frozenset[str] = frozenset()
+) -> Iterator[tuple[tuple[str, ...], object, str]]:
+    """Of names that are neither wishes nor among the others."""
+    for name, value in wishes.items():
+        if name == "seed":
+            yield (name,), value, "is for no wish: `seeds` says how often a study repeats; leave it out"
+        elif name not in WISHES | others:
+            yield (name,), value, f"is for no wish; {nearest(name, sorted(WISHES | others))}"
+
+
 def _is_range(value: object) -> bool:
     try:
         Range.model_validate(value)
@@ -136,10 +157,12 @@ def _is_range(value: object) -> bool:
 
 def _label(value: object) -> str:
     if isinstance(value, list | tuple):
-        return "x".join(map(str, value)) or "none"
+        return "x".join(str(width) if isinstance(width, str) else shown(width) for width in value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64:
+        return f"{value:,}"
+    return value if isinstance(value, str) else shown(value)
 
 
 class Seeds(Part):
@@ -170,7 +193,7 @@ class Study(Document):
     question: str
     analysis: Analysis = "comparison"
     fixed: Annotated[dict[str, Any], Field(default_factory=dict)]
-    axes: Annotated[tuple[Axis, ...], Field(strict=False, min_length=1)]
+    axes: Annotated[tuple[Axis, ...], Field(strict=False, min_length=1, examples=["[[axes]]"])]
     seeds: Seeds = Seeds()
     points: Annotated[Count, Field(le=1_000)] | None = None
     select: Select = "last"
@@ -181,9 +204,7 @@ class Study(Document):
     @field_validator("fixed")
     @classmethod
     def _fixed_wishes_are_known(cls, fixed: dict[str, Any]) -> dict[str, Any]:
-        unknown = fixed.keys() - WISHES
-        if unknown:
-            refuse(f"wishes {', '.join(sorted(unknown))}, which is no wish; see the page on studies")
+        refuse_inside(_faults_of_wishes(fixed))
         return fixed
 
     @field_validator("axes")
@@ -242,33 +263,49 @@ class Study(Document):
         """The axes that span the conditions."""
         return tuple(axis for axis in self.axes if not axis.tune)
 
+    @property
+    def usual_scale(self) -> str:
+        """The scale that is meant where none is named: `full`, or else the first that there is."""
+        return "full" if "full" in self.scales else next(iter(self.scales), "full")
+
     def at(self, scale: str) -> "Study":
         """The study at one of its scales; a study without scales is the same at any.
 
-        Raises SpecError.
+        Raises SpecError, whose fields name axes as a scale does: axes.batch_size.values.
         """
         if not self.scales:
             return self
         if scale not in self.scales:
-            known = ", ".join(self.scales)
-            raise SpecError([Fault("scale", scale, f"is no scale of {self.name}; use one of {known}")])
+            advice = nearest(scale, list(self.scales), f"use {' or '.join(self.scales)}")
+            raise SpecError([Fault("scale", scale, f"is no scale of {self.name}; {advice}")])
         changes = self.scales[scale]
         if faults := _faults_of_axes(changes.get("axes", {}), [axis.name for axis in self.axes]):
             raise SpecError(faults)
         document = self.model_dump(by_alias=True, exclude_unset=True)
         del document["scales"]
-        return Study.model_validate(_overlaid(document, changes))
+        try:
+            return Study.model_validate(_overlaid(document, changes))
+        except SpecError as error:
+            faults = [Fault(self._by_name(fault.field), fault.value, fault.problem) for fault in error.faults]
+            raise SpecError(faults) from None
+
+    def _by_name(self, field: str) -> str:
+        first, *more = field.split(".")
+        if first == "axes" and more and more[0].isdecimal() and int(more[0]) < len(self.axes):
+            more[0] = self.axes[int(more[0])].name
+        return ".".join([first, *more])
 
 
 def _faults_of_axes(changes: object, names: Sequence[str]) -> list[Fault]:
     if not isinstance(changes, Mapping):
-        return [Fault("axes", changes, "is no table; change an axis by a table of its name")]
-    known = f"is for no axis of the study; there are {', '.join(names)}"
+        return [Fault("axes", changes, "is not a table; change an axis by a table of its name")]
     return [
         Fault(
             f"axes.{name}",
             change,
-            known if name not in names else "is no table; give one such as { values = [1, 2] }",
+            "is not a table; give one such as { values = [1, 2] }"
+            if name in names
+            else f"is for no axis of the study; {nearest(name, names)}",
         )
         for name, change in changes.items()
         if name not in names or not isinstance(change, Mapping)

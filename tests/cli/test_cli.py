@@ -22,7 +22,8 @@ import typer
 
 from digitlab import spec as spec_module
 from digitlab.cli import train as train_command
-from digitlab.cli.main import app, main
+from digitlab.cli.app import app
+from digitlab.cli.main import main
 from digitlab.datasets.catalog import FILE_NAMES
 from digitlab.result import RunResult
 from tests.datasets.files import payloads, write_files

@@ -23,13 +23,13 @@ from jaxtyping import Bool, Float64
 from scipy.special import ndtri
 from scipy.stats import binomtest
 
-from digitlab.analysis.compare import crossed_bootstrap, crossed_interval
 from digitlab.analysis.findings import Estimate
-from digitlab.analysis.intervals import mean_interval, paired_interval
-from digitlab.analysis.laws import best_law, exponent, fit_laws
-from digitlab.analysis.optimum import find_optimum
-from digitlab.analysis.power_law import fit_power_law, local_slopes, predict_left_out
-from digitlab.streams import stream
+from digitlab.analysis.statistics.compare import crossed_bootstrap, crossed_interval
+from digitlab.analysis.statistics.intervals import mean_interval, paired_interval
+from digitlab.analysis.statistics.optimum import find_optimum
+from digitlab.analysis.statistics.power_law import fit_power_law, local_slopes, predict_left_out
+from digitlab.analysis.statistics.scaling_laws import best_law, exponent, fit_laws
+from digitlab.rng import stream
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (3, 5, 10)

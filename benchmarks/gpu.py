@@ -19,7 +19,7 @@ import torch
 from tables import table
 from training import EXAMPLES, MNIST, PLAIN, TASKS, Task, second_epoch, specs
 
-from digitlab.datasets import load
+from digitlab.data import load
 from digitlab.engine import reference
 from digitlab.engine.device import find_device, processor_name
 from digitlab.engine.lockstep import train_cohort

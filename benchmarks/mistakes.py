@@ -22,7 +22,7 @@ from torch import nn
 
 from digitlab import lab
 from digitlab.analysis.findings import Axis, Line, Lines, Point
-from digitlab.datasets import load
+from digitlab.data import load
 from digitlab.engine.provenance import provenance
 from digitlab.report.charts import svg
 from digitlab.result import RunResult

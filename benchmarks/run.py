@@ -26,7 +26,7 @@ import torch
 from tables import Measured, report
 from training import TASKS, Crew, engines, estimate_and_truth, memory
 
-from digitlab.datasets import load
+from digitlab.data import load
 from digitlab.engine.provenance import provenance
 
 ROOT = Path(__file__).parent.parent

@@ -2,8 +2,8 @@
 
     python benchmarks/seed_spread.py [--seeds 24]
 
-Trains each of the three networks once per seed and writes src/digitlab/seed_spread.json. The seeds begin at
-1000, so that they are none of those that `digitlab exercise` uses.
+Trains each of the three networks once per seed and writes src/digitlab/handout/seed_spread.json. The seeds
+begin at 1000, so that they are none of those that `digitlab exercise` uses.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from digitlab import lab
 from digitlab.handout import figures_of, handout_runs, spread_of
 
 FIRST_SEED = 1000
-TARGET = Path(__file__).parent.parent / "src" / "digitlab" / "seed_spread.json"
+TARGET = Path(__file__).parent.parent / "src" / "digitlab" / "handout" / "seed_spread.json"
 
 
 def main() -> None:

@@ -25,12 +25,12 @@ from typing import Any
 import torch
 
 from digitlab import lab
-from digitlab.campaign import Campaign
 from digitlab.engine.provenance import provenance
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, open_store
 from digitlab.studies import read_study
+from digitlab.studies.progress import Campaign
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, ASKED = 2_000, 2_000
@@ -48,7 +48,7 @@ QUESTIONS = {
     "digitlab runs list --seed 7": "command('runs', 'list', '--seed', '7')",
     f"digitlab study status, {ASKED:,} known runs": "command('study', 'status', study)",
     f"the report's data of {ASKED:,} known runs": (
-        "from digitlab.contents import told; from digitlab.studies import read_study; "
+        "from digitlab.report.build import told; from digitlab.studies import read_study; "
         "assert told(read_study(study), 'full', store)"
     ),
 }

@@ -17,7 +17,7 @@ from typing import Any
 
 from tables import table
 
-from digitlab import contents
+from digitlab.report import build
 from digitlab.report.charts import svg
 from digitlab.report.numbers import column
 from digitlab.store import open_store
@@ -80,7 +80,7 @@ def main() -> None:
     documents: dict[str, Any] = {}
     told = []
     for name in built_in_names():
-        done = contents.told(read_study(name).at("full"), "full", store)
+        done = build.told(read_study(name).at("full"), "full", store)
         if done is None:
             raise SystemExit(f"{name} is not done in this store; run `digitlab study run {name}` first")
         told.append(done)
@@ -89,8 +89,8 @@ def main() -> None:
         for picture in done.findings.pictures:
             if picture.name in PICTURES[name]:
                 (folder / f"{name}-{picture.name}.svg").write_text(svg(picture))
-    report = contents.report(told, [], store)
-    runs = {run.key: run for one in told for run in contents.runs_of(one.stage)}
+    report = build.report(told, [], store)
+    runs = {run.key: run for one in told for run in build.runs_of(one.stage)}
     hours = sum(run.provenance.seconds for run in runs.values()) / 3_600
     documents["work"] = f"{len(runs):,} runs, {hours:.2f} hours of one core's time."
     documents["where"] = [dataclasses.asdict(table) for table in report.tables if "come from" in table.title]

@@ -24,15 +24,15 @@ import torch
 from peers import PEERS, Work, missing
 
 from digitlab import lab
-from digitlab.datasets import Dataset, load
-from digitlab.dispatch.local import train_cohorts
+from digitlab.data import Dataset, load
 from digitlab.engine import reference
-from digitlab.engine.calibration import calibrate
-from digitlab.engine.cohort import plan
-from digitlab.engine.cost import Images, memory_bytes
 from digitlab.engine.device import usable_cores
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import OnProgress, Progress
+from digitlab.execution.workers import train_cohorts
+from digitlab.planning.calibration import calibrate
+from digitlab.planning.cost import Images, memory_bytes
+from digitlab.planning.planner import plan
 from digitlab.spec import RunSpec
 
 EXAMPLES = 12_000

@@ -6,7 +6,7 @@ python exercise/twoHiddenLayers.py
 import torch
 from torch import nn
 
-from digitlab import datasets
+from digitlab import data
 
 BATCH_SIZE = 100
 LEARNING_RATE = 0.01
@@ -15,7 +15,7 @@ EPOCHS = 15
 torch.manual_seed(0)
 
 # The data: pixels 0 ... 255 become inputs 0 ... 1, and every image becomes a row of 784 numbers.
-mnist = datasets.load("mnist")
+mnist = data.load("mnist")
 train_images = torch.tensor(mnist.train.images).reshape(-1, 784) / 255  # [60000, 784]
 train_labels = torch.tensor(mnist.train.labels).long()  # [60000]
 test_images = torch.tensor(mnist.test.images).reshape(-1, 784) / 255  # [10000, 784]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from digitlab.datasets import Dataset, load
+from digitlab.data import Dataset, load
 from digitlab.spec import DataSpec, RunSpec
 
 # No deadlines: on a busy machine any example may take long.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import digitlab as dl
-from digitlab.datasets.importing import import_directory
+from digitlab.data.importing import import_directory
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from digitlab import lab
-from digitlab.datasets import Dataset
+from digitlab.data import Dataset
 from digitlab.files import write_whole, written_whole
 from digitlab.store import open_store
 

@@ -14,20 +14,20 @@ from hypothesis import strategies as st
 
 import digitlab as dl
 from digitlab import lab
-from digitlab.datasets import Dataset
-from digitlab.dispatch.local import train_cohorts
+from digitlab.data import Dataset
 from digitlab.engine import reference
-from digitlab.engine.calibration import TYPICAL
-from digitlab.engine.cohort import plan
-from digitlab.engine.cost import Images
 from digitlab.engine.device import telling_of_memory
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import Progress
 from digitlab.errors import DataError, RunError, WeightsError
+from digitlab.execution.workers import train_cohorts
 from digitlab.lab import Advance, Failure
+from digitlab.options import Wishes
+from digitlab.planning.calibration import TYPICAL
+from digitlab.planning.cost import Images
+from digitlab.planning.planner import plan
 from digitlab.result import RunResult
 from digitlab.spec import SGD, RunSpec
-from digitlab.wishes import Wishes
 
 
 def test_training_saves_what_load_reads(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from digitlab import places
-from digitlab.datasets import cache, library
+from digitlab.data import cache, registry
 from digitlab.errors import DataError, StoreError
 from digitlab.store import store_path
 
@@ -32,13 +32,13 @@ def test_without_a_home_there_is_no_place(homeless: pytest.MonkeyPatch, home: st
     if home is not None:
         homeless.setenv("HOME", home)
     assert (places.data_folder(), places.store_file(), places.cache_folder()) == (None, None, None)
-    assert library.names() == ["mnist", "fashion-mnist"]
-    assert not library.is_cached("mnist")
+    assert registry.names() == ["mnist", "fashion-mnist"]
+    assert not registry.is_cached("mnist")
     with pytest.raises(DataError, match=r"no home folder to keep it in, .* set HOME, or .* DIGITLAB_DATA"):
         cache.folder("mnist")
     with pytest.raises(StoreError, match=r"no home folder .*; set HOME, or .* --store or DIGITLAB_STORE"):
         store_path()
-    assert library.load("mnist").train.images.shape == (60_000, 28, 28)
+    assert registry.load("mnist").train.images.shape == (60_000, 28, 28)
 
 
 def test_a_tilde_without_a_home_is_no_folder_of_that_name(homeless: pytest.MonkeyPatch) -> None:
@@ -61,10 +61,10 @@ def test_the_variables_name_the_places(homeless: pytest.MonkeyPatch, tmp_path: P
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 def test_a_folder_that_may_not_be_looked_into_holds_no_data(empty_data_directory: Path) -> None:
-    library.load("mnist")
+    registry.load("mnist")
     empty_data_directory.chmod(0)
     try:
-        assert not library.is_cached("mnist")
-        assert len(library.load("mnist").train) == 60_000
+        assert not registry.is_cached("mnist")
+        assert len(registry.load("mnist").train) == 60_000
     finally:
         empty_data_directory.chmod(0o755)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlab import notebook
+from digitlab import html
 from digitlab.errors import SpecError
 from digitlab.result import Fingerprint, Provenance, RunResult
 from digitlab.spec import DataSpec, RunSpec
@@ -134,7 +134,7 @@ def test_a_result_shows_itself_as_table_and_curve() -> None:
 
 
 def test_a_chart_places_points_by_their_values() -> None:
-    root = ET.fromstring(notebook.line_chart("step", [0, 50, 100], {"loss <&>": [4.0, 2.0, 0.0]}))  # noqa: S314
+    root = ET.fromstring(html.line_chart("step", [0, 50, 100], {"loss <&>": [4.0, 2.0, 0.0]}))  # noqa: S314
     (line,) = root.iter("{http://www.w3.org/2000/svg}polyline")
     points = [tuple(map(float, point.split(","))) for point in (line.get("points") or "").split()]
     (x0, y0), (x1, y1), (x2, y2) = points
@@ -145,9 +145,9 @@ def test_a_chart_places_points_by_their_values() -> None:
 
 
 def test_nothing_to_draw_is_drawn_as_nothing() -> None:
-    assert notebook.line_chart("step", [1], {"loss": [math.nan]}) == ""
-    assert notebook.line_chart("step", [], {"loss": []}) == ""
-    assert notebook.table({"a": "<b>"}).count("&lt;b&gt;") == 1
+    assert html.line_chart("step", [1], {"loss": [math.nan]}) == ""
+    assert html.line_chart("step", [], {"loss": []}) == ""
+    assert html.table({"a": "<b>"}).count("&lt;b&gt;") == 1
 
 
 def test_results_from_before_arithmetics_were_told_are_read() -> None:

@@ -14,7 +14,7 @@ from digitlab.version import __version__
 
 TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
-    from digitlab.datasets import load as load_dataset
+    from digitlab.data import load as load_dataset
     from digitlab.errors import (
         DataError,
         DeviceError,
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from digitlab.lab import Failure, make_spec, run_many, train
+    from digitlab.models.trained import TrainedNetwork, load
+    from digitlab.report.notebook import findings_of
     from digitlab.result import RunResult
-    from digitlab.showing import findings_of
     from digitlab.spec import RunSpec
-    from digitlab.trained import TrainedNetwork, load
 
 __all__ = [
     "DataError",
@@ -56,16 +56,16 @@ _HOMES = {
     "DeviceError": ("digitlab.errors", "DeviceError"),
     "DigitlabError": ("digitlab.errors", "DigitlabError"),
     "Failure": ("digitlab.lab", "Failure"),
-    "findings_of": ("digitlab.showing", "findings_of"),
+    "findings_of": ("digitlab.report.notebook", "findings_of"),
     "RunError": ("digitlab.errors", "RunError"),
     "RunResult": ("digitlab.result", "RunResult"),
     "RunSpec": ("digitlab.spec", "RunSpec"),
     "SpecError": ("digitlab.errors", "SpecError"),
     "StoreError": ("digitlab.errors", "StoreError"),
-    "TrainedNetwork": ("digitlab.trained", "TrainedNetwork"),
+    "TrainedNetwork": ("digitlab.models.trained", "TrainedNetwork"),
     "WeightsError": ("digitlab.errors", "WeightsError"),
-    "load": ("digitlab.trained", "load"),
-    "load_dataset": ("digitlab.datasets", "load"),
+    "load": ("digitlab.models.trained", "load"),
+    "load_dataset": ("digitlab.data", "load"),
     "make_spec": ("digitlab.lab", "make_spec"),
     "run_many": ("digitlab.lab", "run_many"),
     "train": ("digitlab.lab", "train"),

@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
-from digitlab.analysis.exhibits import exhibit
 from digitlab.analysis.findings import Exhibit
-from digitlab.campaign import Campaign, Stage
-from digitlab.conclusions import NOISE, unmeasured
-from digitlab.datasets import Dataset, library
-from digitlab.dispatch.local import Failure, train_cohorts
+from digitlab.analysis.registry import NOISE, unmeasured
+from digitlab.data import Dataset, registry
 from digitlab.engine import reference
-from digitlab.engine.calibration import TYPICAL, calibrate
-from digitlab.engine.cohort import Cohort, Plan, plan
-from digitlab.engine.cost import Images
 from digitlab.engine.device import MemoryRunError, find_device, free_memory, usable_cores
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.noise_scale import noise_scale
 from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.errors import RunError, StoreError
+from digitlab.execution.workers import Failure, train_cohorts
+from digitlab.models.inspection import exhibit
+from digitlab.models.trained import TrainedNetwork, save_all, writable_folder, writable_target
+from digitlab.options import Base, Wishes, make_spec, read_document, with_options
+from digitlab.planning.calibration import TYPICAL, calibrate
+from digitlab.planning.cost import Images
+from digitlab.planning.planner import Cohort, Plan, plan
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
 from digitlab.store import Store
 from digitlab.studies import Study
-from digitlab.trained import TrainedNetwork, save_all, writable_folder, writable_target
-from digitlab.wishes import Base, Wishes, make_spec, read_document, with_options
+from digitlab.studies.progress import Campaign, Stage
 
 __all__ = ["Advance", "Engine", "Failure", "make_spec", "read_document", "run", "run_many", "train"]
 
@@ -65,7 +65,7 @@ def run(
     spec: RunSpec, *, device: str = "cpu", engine: Engine = "lockstep", on_progress: OnProgress = ignore
 ) -> tuple[RunResult, TrainedNetwork]:
     """Train the network of a RunSpec in this process; see `train`."""
-    dataset = library.load(spec.data.name)
+    dataset = registry.load(spec.data.name)
     if engine == "reference":
         return reference.train(spec, dataset, device=device, on_progress=on_progress)
     (both,) = train_cohort([spec], dataset, device=device, on_progress=on_progress)
@@ -138,7 +138,7 @@ def estimated(specs: Sequence[RunSpec], *, workers: int) -> Plan:
 
 def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
     """The data sets of runs, each loaded once: it is proved at every load."""
-    return {data: library.load(data.name) for data in dict.fromkeys(spec.data for spec in specs)}
+    return {data: registry.load(data.name) for data in dict.fromkeys(spec.data for spec in specs)}
 
 
 class _Teller:
@@ -267,7 +267,7 @@ def run_study(
             break
     for spec in unmeasured(study, stage, store):
         _, network = run(spec, device=device)
-        dataset = library.load(spec.data.name)
+        dataset = registry.load(spec.data.name)
         seen = run_split(spec, dataset).train[:_NOISE_EXAMPLES]
         values = noise_scale(network, dataset.train.images[seen], dataset.train.labels[seen])
         store.add_measurement(spec.key, NOISE, values)
@@ -277,7 +277,7 @@ def run_study(
 def exhibit_of(spec: RunSpec, *, device: str = "cpu") -> Exhibit:
     """Train a network again and look at it closely."""
     result, network = run(spec, device=device)
-    dataset = library.load(spec.data.name)
+    dataset = registry.load(spec.data.name)
     split, train, test = run_split(spec, dataset), dataset.train, dataset.test
     parts = {"training": (train.images[split.train], train.labels[split.train])}
     if spec.validation_size:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from digitlab import notebook
+from digitlab import html
 from digitlab.spec import RunSpec
 from digitlab.validation import Document, Part, refuse
 
@@ -225,4 +225,4 @@ class RunResult(Document):
         if metrics.validation_accuracy is not None:
             rows["validation accuracy"] = f"{metrics.validation_accuracy:.4f}"
         lines = {"training loss": self.curve.training_loss, "validation loss": self.curve.validation_loss}
-        return notebook.table(rows) + notebook.line_chart("step", self.curve.step, lines)
+        return html.table(rows) + html.line_chart("step", self.curve.step, lines)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from digitlab.analysis.choice import choose
 from digitlab.analysis.conditions import About, Condition
+from digitlab.analysis.statistics.choice import choose
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
 

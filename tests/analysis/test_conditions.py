@@ -9,7 +9,7 @@ import pytest
 from digitlab.analysis import conditions
 from digitlab.analysis.conditions import by_label, run_count, seeds_in_words, validation_losses
 from digitlab.analysis.findings import Estimate, three_figures
-from digitlab.analysis.telling import (
+from digitlab.analysis.summary import (
     correction_in_words,
     is_resolved,
     judge_corrected,

@@ -24,10 +24,10 @@ from digitlab import spec as spec_module
 from digitlab.cli import train as train_command
 from digitlab.cli.app import app
 from digitlab.cli.main import main
-from digitlab.datasets.catalog import FILE_NAMES
+from digitlab.data.catalog import FILE_NAMES
 from digitlab.result import RunResult
-from tests.datasets.files import payloads, write_files
-from tests.dispatch.test_local import is_training, needs_maps
+from tests.data.files import payloads, write_files
+from tests.execution.test_workers import is_training, needs_maps
 
 DIGITLAB = Path(sys.executable).with_name("digitlab")
 SECONDS = 120
@@ -72,7 +72,7 @@ def test_importing_digitlab_imports_no_torch() -> None:
 
 def test_every_field_of_a_spec_is_an_option_with_its_group() -> None:
     text = run("train", "--help", env=os.environ | {"COLUMNS": "160"}).stdout
-    from digitlab.wishes import Wishes
+    from digitlab.options import Wishes
 
     for name in typing.get_type_hints(Wishes):
         option = "--lr" if name == "learning_rate" else f"--{name.replace('_', '-')}"

@@ -18,13 +18,13 @@ from digitlab.analysis.findings import StudyFindings
 from digitlab.cli import bar, choices, tables
 from digitlab.cli.console import CleanConsole
 from digitlab.cli.streams import CONTROL
-from digitlab.datasets.catalog import CATALOG
+from digitlab.data.catalog import CATALOG
 from digitlab.result import Outcome, RunResult
 from digitlab.store import open_store
 from digitlab.studies import built_in_names
 from digitlab.validation import Part
 from tests.cli.test_cli import DIGITLAB, FAST, _in_terminal, run
-from tests.datasets.files import payloads, write_files
+from tests.data.files import payloads, write_files
 
 ESCAPE = "\x1b[31m\x1b]0;title\x07\x9b2J\u202e[red]"
 STUDY = f"""\

@@ -157,7 +157,7 @@ def test_a_network_is_trained_where_nothing_can_be_written(home: dict[str, str])
 
 PYTHON = """
 import digitlab as dl
-from digitlab.dispatch.local import train_cohorts
+from digitlab.execution.workers import train_cohorts
 specs = [dl.make_spec(epochs=1, train_size=1000, seed=seed) for seed in range(2)]
 print(dl.train(specs[0]).outcome)
 for (result,) in train_cohorts([[spec] for spec in specs], workers=2):
@@ -215,7 +215,7 @@ NO_PLACE_FOR_DATA = (
         (("study", "run", "depth"), NO_HOME),
         (("runs", "list"), NO_HOME),
         (("report",), NO_HOME),
-        (("data", "import", "mnist", str(SOURCE / "datasets" / "bundled" / "mnist")), NO_PLACE_FOR_DATA),
+        (("data", "import", "mnist", str(SOURCE / "data" / "bundled" / "mnist")), NO_PLACE_FOR_DATA),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
 )

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.test_contents import SMALL
+from tests.report.test_build import SMALL
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":

@@ -17,7 +17,7 @@ import pytest
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store
 from digitlab.studies import built_in_names, built_in_text
-from tests.dispatch.test_local import assert_gone, bits, workers
+from tests.execution.test_workers import assert_gone, bits, worker_processes
 
 KILLS = 30
 KILLS_WITH_WORKERS = 3
@@ -414,7 +414,7 @@ def test_ctrl_c_keeps_what_is_finished(long: Path, tmp_path: Path, workers_wante
     place = tmp_path / "runs.db"
     with running("run", long, "--store", place, "--workers", workers_wanted) as process:
         assert wait_for_rows(process, place, 2)
-        crew = workers(process.pid)
+        crew = worker_processes(process.pid)
         assert len(crew) == (2 if workers_wanted == 2 else 0)
         seen = row_count(place)
         process.send_signal(signal.SIGINT)
@@ -429,7 +429,7 @@ def test_ctrl_c_twice_leaves_at_once(long: Path, tmp_path: Path) -> None:
     place = tmp_path / "runs.db"
     with running("run", long, "--store", place, "--workers", 2) as process:
         assert wait_for_rows(process, place, 2)
-        crew = workers(process.pid)
+        crew = worker_processes(process.pid)
         for _ in range(2):
             process.send_signal(signal.SIGINT)
             time.sleep(0.05)
@@ -451,7 +451,7 @@ def test_however_often_it_is_killed_nothing_is_lost_or_done_twice(long: Path, tm
             with running("run", long, "--store", place, "--workers", count) as process:
                 wanted = len(known) + draw.choice([1, 1, 2, 3])
                 assert wait_for_rows(process, place, wanted), process.communicate()
-                crew = workers(process.pid)
+                crew = worker_processes(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
             assert (len(crew) == 2) == (count == 2)
             assert_gone(crew)

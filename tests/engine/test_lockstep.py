@@ -17,21 +17,21 @@ import torch
 from pydantic import Tag
 
 from digitlab import lab
-from digitlab.datasets import Dataset
-from digitlab.datasets.dataset import LabelledImages
+from digitlab.data import Dataset
+from digitlab.data.arrays import LabelledImages
 from digitlab.engine import reference
 from digitlab.engine.lockstep import cohort_key, train_cohort
-from digitlab.engine.lockstep import train as lockstep
-from digitlab.engine.lockstep.compiled import _PLACES_BEYOND, CompiledMembers, _Packed, aligned
-from digitlab.engine.lockstep.compiler import kernel
-from digitlab.engine.lockstep.members import MAY_DIFFER, Part
-from digitlab.engine.lockstep.stacked import StackedMembers
+from digitlab.engine.lockstep import loop as lockstep
+from digitlab.engine.lockstep.backend import MAY_DIFFER, Part
+from digitlab.engine.lockstep.c.backend import _PLACES_BEYOND, CompiledMembers, _Packed, aligned
+from digitlab.engine.lockstep.c.build import kernel
+from digitlab.engine.lockstep.torch_backend import StackedMembers
 from digitlab.engine.progress import Progress
 from digitlab.errors import SpecError
-from digitlab.networks import Layer
+from digitlab.models.parameters import Layer
+from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.spec import SGD, RunSpec, WarmupCosine
-from digitlab.trained import TrainedNetwork
 from digitlab.validation import Part as SpecPart
 from tests.engine.test_reference import GOLDEN, OPTIMISERS
 
@@ -598,9 +598,9 @@ def test_what_the_kernel_cannot_read_is_refused_before_it_is_called(mnist: Datas
 def test_the_sanitizer_sees_a_scratch_that_is_too_small() -> None:
     code = """if True:
         from digitlab import lab
-        from digitlab.datasets import load
-        from digitlab.engine.lockstep.compiled import CompiledMembers, aligned
-        from digitlab.engine.lockstep.compiler import kernel
+        from digitlab.data import load
+        from digitlab.engine.lockstep.c.backend import CompiledMembers, aligned
+        from digitlab.engine.lockstep.c.build import kernel
         members = CompiledMembers([lab.make_spec(hidden=(50,), steps=1)], load("mnist"), kernel("float32"))
         scratch = aligned(16, "float32")
         members._members[0].network.scratch = scratch.ctypes.data

@@ -13,9 +13,9 @@ from digitlab.engine.device import find_device, processor_name, telling_of_memor
 from digitlab.engine.evaluate import evaluate
 from digitlab.engine.inputs import Examples
 from digitlab.engine.outcome import judge
-from digitlab.engine.rates import learning_rate
+from digitlab.engine.schedules import learning_rate
 from digitlab.errors import DeviceError, RunError
-from digitlab.networks import Layer, build, initial_layers
+from digitlab.models.parameters import Layer, build, initial_layers
 from digitlab.spec import SGD, Budget, DataSpec, RunSpec, WarmupCosine
 
 DATA = DataSpec(name="x", sha256="0" * 64, train_images=1_000, classes=10)

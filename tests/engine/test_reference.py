@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from digitlab import lab
-from digitlab.datasets import Dataset
-from digitlab.datasets.splits import split
+from digitlab.data import Dataset
+from digitlab.data.splits import split
 from digitlab.engine import reference
-from digitlab.engine.order import batches
 from digitlab.engine.progress import Progress
+from digitlab.engine.sampling import batches
 from digitlab.errors import DeviceError, SpecError
-from digitlab.networks import Layer, initial_layers
+from digitlab.models.parameters import Layer, initial_layers
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
 from tests.engine import backpropagation

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from digitlab import lab, trained
-from digitlab.datasets.catalog import CATALOG, DatasetEntry
-from digitlab.datasets.idx import IdxFile, Kind
+from digitlab import lab
+from digitlab.data.catalog import CATALOG, DatasetEntry
+from digitlab.data.idx import IdxFile, Kind
+from digitlab.models import trained
+from digitlab.options import Wishes, make_spec, read_document
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, open_store
 from digitlab.studies import Study, built_in_names, built_in_text, read_study
 from digitlab.studies.expansion import run_count
 from digitlab.validation import parse_toml
-from digitlab.wishes import Wishes, make_spec, read_document
-from tests.datasets.files import image_bytes, label_bytes
+from tests.data.files import image_bytes, label_bytes
 from tests.fuzz.harness import Parser
 from tests.fuzz.mutations import (
     IDX_TOKENS,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from digitlab import lab
-from digitlab.datasets import Dataset
+from digitlab.data import Dataset
 from digitlab.result import RunResult
 from digitlab.store import Store, open_store, rows
 

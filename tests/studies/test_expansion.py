@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from digitlab.errors import SpecError
 from digitlab.spec import RunSpec
 from digitlab.studies import Study, built_in_names, expansion, read_study
+from digitlab.studies.definition import MOST_RUNS
 from digitlab.studies.expansion import (
     checked,
     combinations,
@@ -18,7 +19,6 @@ from digitlab.studies.expansion import (
     spec_of,
     tuning_seeds,
 )
-from digitlab.studies.study import MOST_RUNS
 from tests.studies.documents import RATES, SIZES, study
 
 

@@ -10,9 +10,9 @@ from digitlab.errors import SpecError
 from digitlab.files import TEXT_LIMIT_BYTES
 from digitlab.spec import RunSpec
 from digitlab.studies import built_in_names, built_in_text, read_study
+from digitlab.studies.definition import MOST_RUNS, MOST_VALUES, OF_A_LEVEL, WISHES, Axis, Study
 from digitlab.studies.expansion import FIRST_REPORT_SEED, checked, spec_of
 from digitlab.studies.files import line_of, parse_study
-from digitlab.studies.study import MOST_RUNS, MOST_VALUES, OF_A_LEVEL, WISHES, Axis, Study
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "studies.md"
 

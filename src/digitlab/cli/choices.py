@@ -34,10 +34,10 @@ def one_of(words: tuple[str, ...]) -> Completion:
 
 def data_sets(incomplete: str) -> list[str]:
     """Completes to a data set: of the catalogue, or imported on this machine."""
-    from digitlab.datasets import library
+    from digitlab.data import registry
 
     try:
-        names = library.names()
+        names = registry.names()
     except OSError:
         names = list(DATA_SETS)
     return [name for name in names if name.startswith(incomplete)]

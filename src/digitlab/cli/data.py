@@ -10,7 +10,7 @@ from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from digitlab.datasets.catalog import DatasetEntry
+    from digitlab.data.catalog import DatasetEntry
 
 data_app = typer.Typer(help="List, show, verify, fetch and import data sets.", no_args_is_help=True)
 
@@ -18,26 +18,26 @@ Name = Annotated[str, typer.Argument(autocompletion=data_sets, help="Name of a d
 
 
 def _state(name: str) -> str:
-    from digitlab.datasets import library
+    from digitlab.data import registry
 
-    if library.is_bundled(name):
+    if registry.is_bundled(name):
         return "bundled"
-    return "on this machine" if library.is_cached(name) else "to be fetched"
+    return "on this machine" if registry.is_cached(name) else "to be fetched"
 
 
 @data_app.command("list")
 def list_(json: JsonOption = False, output: OutputOption = None) -> None:
     """List the data sets."""
     from digitlab.cli.tables import print_table
-    from digitlab.datasets import library
-    from digitlab.datasets.catalog import DatasetEntry
+    from digitlab.data import registry
+    from digitlab.data.catalog import DatasetEntry
     from digitlab.errors import DataError
 
     checked_output(output, json=json)
     entries: dict[str, DatasetEntry | None] = {}
-    for name in library.names():
+    for name in registry.names():
         try:
-            entries[name] = library.entry(name)
+            entries[name] = registry.entry(name)
         except DataError:
             entries[name] = None
     if json:
@@ -61,13 +61,13 @@ def list_(json: JsonOption = False, output: OutputOption = None) -> None:
 
 def _document(entry: "DatasetEntry") -> dict[str, object]:
     """What is known of a data set, for JSON."""
-    from digitlab.datasets import cache, library
+    from digitlab.data import cache, registry
 
-    folder = str(cache.folder(entry.name)) if library.is_cached(entry.name) else None
+    folder = str(cache.folder(entry.name)) if registry.is_cached(entry.name) else None
     return {
         **entry.model_dump(mode="json"),
         "sha256": entry.sha256,
-        "is_bundled": library.is_bundled(entry.name),
+        "is_bundled": registry.is_bundled(entry.name),
         "folder": folder,
     }
 
@@ -77,10 +77,10 @@ def show(name: Name, json: JsonOption = False, output: OutputOption = None) -> N
     """Show what is known of a data set."""
     from rich.table import Table
 
-    from digitlab.datasets import cache, library
+    from digitlab.data import cache, registry
 
     checked_output(output, json=json)
-    entry = library.entry(name)
+    entry = registry.entry(name)
     if json:
         print_json(_document(entry), output)
         return
@@ -88,7 +88,7 @@ def show(name: Name, json: JsonOption = False, output: OutputOption = None) -> N
     table.add_row("name", entry.name)
     table.add_row("what", entry.title)
     table.add_row("state", _state(name))
-    if library.is_cached(name):
+    if registry.is_cached(name):
         table.add_row("folder", str(cache.folder(name)))
     table.add_row(
         "images", f"{entry.train_images:,} for training, {entry.test_images:,} for testing, 28 x 28 pixels"
@@ -118,15 +118,15 @@ def verify(
     output: OutputOption = None,
 ) -> None:
     """Read every file of a data set and prove it."""
-    from digitlab.datasets import library
+    from digitlab.data import registry
     from digitlab.errors import DataError
 
     checked_output(output, json=json)
     faults: list[DataError] = []
     proved: list[dict[str, object]] = []
-    for each in [name] if name else library.names():
+    for each in [name] if name else registry.names():
         try:
-            checks = library.verify(each)
+            checks = registry.verify(each)
         except DataError as error:  # of its description; the other data sets are still to be verified
             faults.append(error)
             continue
@@ -156,11 +156,11 @@ def fetch(
     """Fetch a data set from its mirrors, and prove it."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from digitlab.datasets import cache, library
-    from digitlab.datasets.fetch import fetch as fetch_data
+    from digitlab.data import cache, registry
+    from digitlab.data.download import fetch as fetch_data
 
-    entry = library.entry(name)
-    if library.is_cached(name) and not force and not any(check.fault for check in library.verify(name)):
+    entry = registry.entry(name)
+    if registry.is_cached(name) and not force and not any(check.fault for check in registry.verify(name)):
         stdout().print(f"{name} is there already and sound: {cache.folder(name)}", soft_wrap=True)
         return
     columns = (
@@ -189,14 +189,14 @@ def import_(
     path: Annotated[Path, typer.Argument(help="Directory of the four IDX files, gzip or raw.")],
 ) -> None:
     """Import a data set from a directory, and prove it."""
-    from digitlab.datasets.importing import import_directory
+    from digitlab.data.importing import import_directory
 
     _print_added(import_directory(name, path))
 
 
 def _print_added(entry: "DatasetEntry") -> None:
-    from digitlab.datasets import cache
-    from digitlab.datasets.catalog import CATALOG
+    from digitlab.data import cache
+    from digitlab.data.catalog import CATALOG
 
     sizes = f"{entry.train_images:,} training and {entry.test_images:,} test images"
     classes = f"{len(entry.class_names)} classes"

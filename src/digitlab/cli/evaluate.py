@@ -29,16 +29,16 @@ def evaluate(
 ) -> None:
     """Evaluate a saved network: accuracy, by class, confusions."""
     # Loaded here: --help must not wait for torch.
-    from digitlab import trained
     from digitlab.cli.tables import print_table
-    from digitlab.datasets import library
+    from digitlab.data import registry
     from digitlab.engine.confusion import confusion_of
     from digitlab.errors import DataError
+    from digitlab.models import trained
 
     checked_output(output, json=json)
     network = trained.load(file)
     trained_on = network.spec.data
-    dataset = library.load(data or trained_on.name)
+    dataset = registry.load(data or trained_on.name)
     if data is None and dataset.entry.sha256 != trained_on.sha256:
         raise DataError(
             f"data set {trained_on.name}",

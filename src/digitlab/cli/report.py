@@ -16,7 +16,7 @@ from digitlab.cli.terminal import stderr, stdout
 from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:
-    from digitlab.contents import Told
+    from digitlab.report.build import Told
     from digitlab.result import RunResult
     from digitlab.spec import RunSpec
     from digitlab.store import Store
@@ -87,7 +87,7 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
 
     Raises StoreError when none is done.
     """
-    from digitlab.contents import told
+    from digitlab.report.build import told
     from digitlab.studies import built_in_names, read_study
 
     found: list[Told] = []
@@ -121,7 +121,7 @@ def write_report(
 
     exercise: runs of the exercise's networks; by default those that the store knows
     """
-    from digitlab import contents
+    from digitlab.report import build
     from digitlab.report.figures import write_figures
     from digitlab.report.html import write
 
@@ -133,7 +133,7 @@ def write_report(
             from digitlab.lab import exhibit_of
 
             exhibits.append(exhibit_of(shown))
-        whole = contents.report(studies, exhibits, place, exercise)
+        whole = build.report(studies, exhibits, place, exercise)
         write(whole, output)
         if figures is not None:
             write_figures(whole, figures)

@@ -18,10 +18,10 @@ from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.analysis.findings import StudyFindings
-    from digitlab.campaign import Stage
     from digitlab.result import RunResult
     from digitlab.store import Store
     from digitlab.studies import Study
+    from digitlab.studies.progress import Stage
 
 study_app = typer.Typer(help="Run, list, show and make studies.", no_args_is_help=True)
 
@@ -174,7 +174,7 @@ def run_one(
 
     end: no cohort is waited for beyond this moment of `time.monotonic`
     """
-    from digitlab.conclusions import findings, unmeasured
+    from digitlab.analysis.registry import findings, unmeasured
 
     planned, stage = _state(study, place)
     _announce(study, planned, stage, workers)
@@ -290,7 +290,7 @@ def _looked_into(path: Path | None) -> Iterator["Store | None"]:
 
 def _state(study: "Study", place: "Store | None") -> tuple[int, "Stage"]:
     """How many runs the study has before any range grows, and the stage that is due."""
-    from digitlab.campaign import Campaign
+    from digitlab.studies.progress import Campaign
 
     campaign = Campaign(study, place.get if place is not None else lambda _: {})
     return campaign.planned_count, campaign.stage()
@@ -333,8 +333,8 @@ def show(
     """Show what a study found; what it varies, while it is not done."""
     from dataclasses import asdict
 
+    from digitlab.analysis.registry import findings
     from digitlab.cli.findings import print_findings
-    from digitlab.conclusions import findings
 
     checked_output(output, json=json)
     study, scale = read(name, scale, seeds)

@@ -21,8 +21,8 @@ from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import print_json, stderr, stdout, training_progress
 
 if TYPE_CHECKING:
+    from digitlab.options import Wishes
     from digitlab.result import RunResult
-    from digitlab.wishes import Wishes
 
 DATA, NETWORK, OPTIMISER, SCHEDULE, BUDGET, RUN = "Data", "Network", "Optimiser", "Schedule", "Budget", "Run"
 
@@ -229,7 +229,7 @@ def train(
 ) -> None:
     """Train one network, by default by the exercise's recipe."""
     from digitlab import lab
-    from digitlab.trained import writable_target
+    from digitlab.models.trained import writable_target
 
     options: dict[str, Any] = {
         "data": data,

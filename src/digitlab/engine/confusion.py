@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from digitlab.datasets import Dataset
+from digitlab.data import Dataset
 from digitlab.errors import DataError
-from digitlab.trained import TrainedNetwork
+from digitlab.models.trained import TrainedNetwork
 
 
 @dataclass(frozen=True)

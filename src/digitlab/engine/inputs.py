@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from digitlab.datasets.dataset import Dataset, InputScale, input_scale
-from digitlab.datasets.splits import Split, split
+from digitlab.data.arrays import Dataset, InputScale, input_scale
+from digitlab.data.splits import Split, split
 from digitlab.errors import Fault, SpecError
 from digitlab.spec import RunSpec
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from digitlab.trained import TrainedNetwork
+from digitlab.models.trained import TrainedNetwork
 
 
 def noise_scale(

@@ -12,20 +12,20 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from digitlab import networks
-from digitlab.datasets.dataset import Dataset
+from digitlab.data.arrays import Dataset
 from digitlab.engine.device import find_device, telling_of_memory
 from digitlab.engine.evaluate import Evaluation, evaluate
+from digitlab.engine.history import Record, conclude
 from digitlab.engine.inputs import RunInputs, check_data_set, run_inputs
-from digitlab.engine.order import batches
 from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.engine.provenance import provenance
-from digitlab.engine.rates import learning_rate
-from digitlab.engine.record import Record, conclude
+from digitlab.engine.sampling import batches
+from digitlab.engine.schedules import learning_rate
+from digitlab.models import parameters
+from digitlab.models.torch_settings import training_with_torch
+from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.spec import SGD, Adam, Optimiser, RunSpec
-from digitlab.torch_settings import training_with_torch
-from digitlab.trained import TrainedNetwork
 
 _STEPS_BETWEEN_REPORTS = 50
 
@@ -44,15 +44,15 @@ def train(
     start = time.perf_counter()
     with training_with_torch(place), telling_of_memory():
         inputs = run_inputs(spec, dataset, place)
-        layers = networks.initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
-        network = networks.build(layers, place)
+        layers = parameters.initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
+        network = parameters.build(layers, place)
         record = _fit(spec, inputs, network, on_progress)
         train = test = Evaluation.unknown()
         if record.is_finite():
             train, test = evaluate(network, inputs.train), evaluate(network, inputs.test)
         where = provenance("reference", place, time.perf_counter() - start)
     result = conclude(spec, record, train=train, test=test, provenance=where)
-    return result, TrainedNetwork(spec, inputs.scale, networks.layers_of(network))
+    return result, TrainedNetwork(spec, inputs.scale, parameters.layers_of(network))
 
 
 def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, on_progress: OnProgress) -> Record:

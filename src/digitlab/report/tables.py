@@ -14,7 +14,7 @@ from digitlab.analysis.findings import (
     Square,
     Table,
 )
-from digitlab.report.axes import Value, in_categories, labels
+from digitlab.report.charts.axes import Value, in_categories, labels
 from digitlab.report.numbers import column
 
 

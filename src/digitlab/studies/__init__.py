@@ -4,7 +4,7 @@
 and makes its runs. The built-in studies are files in `builtin`.
 """
 
+from digitlab.studies.definition import Study
 from digitlab.studies.files import built_in_names, built_in_text, read_study
-from digitlab.studies.study import Study
 
 __all__ = ["Study", "built_in_names", "built_in_text", "read_study"]

@@ -7,9 +7,9 @@ from itertools import product
 from typing import Any
 
 from digitlab.errors import Fault, SpecError
+from digitlab.options import make_spec
 from digitlab.spec import RunSpec
-from digitlab.studies.study import MOST_RUNS, OF_A_LEVEL, Axis, Level, Range, Select, Study
-from digitlab.wishes import make_spec
+from digitlab.studies.definition import MOST_RUNS, OF_A_LEVEL, Axis, Level, Range, Select, Study
 
 FIRST_REPORT_SEED = 1_000
 """Seeds that are reported begin here, so that they are never among those that rates are tuned on."""

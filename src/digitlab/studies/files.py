@@ -10,10 +10,10 @@ from typing import Any
 
 from digitlab.errors import Fault, SpecError
 from digitlab.files import read_text
+from digitlab.options import flat_name, make_spec
+from digitlab.studies.definition import Study
 from digitlab.studies.expansion import each_level_once
-from digitlab.studies.study import Study
 from digitlab.validation import nearest, parse_toml
-from digitlab.wishes import flat_name, make_spec
 
 _BUILT_IN = resources.files("digitlab").joinpath("studies", "builtin")
 # A name begins with a letter, and nothing follows: "[100]," is an entry of a list.

@@ -6,7 +6,7 @@ diverged. How they compute is behind `members`, twice: `compiled` by a kernel in
 there is no C compiler. The equations are the same; each is held against the reference engine.
 """
 
-from digitlab.engine.lockstep.members import cohort_key
-from digitlab.engine.lockstep.train import train_cohort
+from digitlab.engine.lockstep.backend import cohort_key
+from digitlab.engine.lockstep.loop import train_cohort
 
 __all__ = ["cohort_key", "train_cohort"]

@@ -1,0 +1,98 @@
+"""Comparing two networks, and saying no more than the difference allows."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from digitlab.analysis.findings import Estimate
+from digitlab.analysis.statistics.intervals import CONFIDENCE, t_interval
+
+Verdict = Literal["better", "worse", "practically equal", "not resolved"]
+
+
+def judge(estimate: Estimate, margin: float) -> Verdict:
+    """What may be said of a difference of which more is better.
+
+    "practically equal" only when the whole interval lies within ± margin, then even if it excludes 0;
+    otherwise "better" or "worse" when it excludes 0. "not resolved" is the rest, and all without an interval.
+
+    margin: how large a difference does not matter, in the estimate's unit
+    """
+    if -margin <= estimate.low and estimate.high <= margin:
+        return "practically equal"
+    if estimate.low > 0:
+        return "better"
+    if estimate.high < 0:
+        return "worse"
+    return "not resolved"
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """p-values adjusted for being several: the chance of one false rejection among them stays below each.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6. A NaN stays
+    NaN, and counts as one of the family.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return tuple(adjusted.tolist())
+
+
+def crossed_interval(
+    right_a: Bool[np.ndarray, "seed image"], right_b: Bool[np.ndarray, "seed image"]
+) -> Estimate:
+    """Difference in mean accuracy, a - b, as it holds for new seeds and new images alike.
+
+    The variance of the mean has a part from seeds, one from images, and one from what is left; they are
+    estimated without bias from the two-way layout (Cornfield & Tukey 1956, Ann. Math. Statist. 27), the
+    degrees of freedom after Satterthwaite (1946, Biometrics Bulletin 2).
+
+    right_a, right_b: whether each image was given its own class, [seed, image]; seeds and images in one order
+    No interval for one seed.
+    """
+    differences = right_a.astype(np.float64) - right_b  # [seed, image]
+    seeds, images = differences.shape
+    mean = float(differences.mean())
+    if min(seeds, images) < 2:
+        return Estimate(mean)
+    by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
+    rest = differences - by_seed[:, None] - by_image + mean
+    of_rest = float((rest**2).sum()) / ((seeds - 1) * (images - 1)) / (seeds * images)
+    of_seeds = float(by_seed.var(ddof=1)) / seeds  # with one share of the rest in it
+    of_images = max(float(by_image.var(ddof=1)) / images - of_rest, 0.0)
+    variance = of_seeds + of_images
+    if variance == 0:
+        return Estimate(mean, mean, mean)
+    freedom = variance**2 / (of_seeds**2 / (seeds - 1) + of_images**2 / (images - 1))
+    return t_interval(mean, math.sqrt(variance), freedom)
+
+
+def crossed_bootstrap(
+    right_a: Bool[np.ndarray, "seed image"],
+    right_b: Bool[np.ndarray, "seed image"],
+    *,
+    resamples: int = 2_000,
+    stream: np.random.Generator,
+) -> Estimate:
+    """The same difference, by resampling seeds and images independently: the pigeonhole bootstrap.
+
+    Owen (2007), "The pigeonhole bootstrap", Ann. Appl. Stat. 1. It counts the variance that belongs to
+    neither seeds nor images alone three times; between networks as alike as ours that is most of it, and the
+    interval is far too wide. `crossed_interval` is right there; this one is the known method to compare with.
+    """
+    patterns, image_counts = np.unique(
+        (right_a.astype(np.int8) - right_b.astype(np.int8)).T, axis=0, return_counts=True
+    )  # [pattern, seed]: images on which all seeds do alike need no telling apart
+    images, seeds = int(image_counts.sum()), patterns.shape[1]
+    seed_weights = stream.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)  # [resample, seed]
+    image_weights = stream.multinomial(images, image_counts / images, resamples)  # [resample, pattern]
+    means: Float64[np.ndarray, resamples] = ((image_weights @ patterns) * seed_weights).sum(axis=1) / (
+        seeds * images
+    )
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(float(image_counts @ patterns.mean(axis=1)) / images, float(low), float(high))

@@ -1,0 +1,194 @@
+"""The library: which data sets there are, and reading one, proved byte by byte.
+
+A bundled data set is unpacked into the cache at its first use and mapped into memory from then on, which
+starts several times faster and lets processes share it; where the cache cannot be written it is used from
+memory. Whatever is read is hashed first, which costs a fraction of unpacking it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from digitlab.data import cache
+from digitlab.data.arrays import Dataset, LabelledImages
+from digitlab.data.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRole, file_kind
+from digitlab.data.idx import IdxFile
+from digitlab.errors import DataError, Fault, SpecError
+from digitlab.files import write_whole
+from digitlab.validation import nearest
+
+_BUNDLED = Path(__file__).parent / "bundled"
+IMPORTED_ENTRY = "dataset.json"
+"""Name of the file that describes an imported data set, in its folder."""
+
+
+def is_bundled(name: str) -> bool:
+    """Whether the data set is part of this package."""
+    return (_BUNDLED / name).is_dir()
+
+
+def is_cached(name: str) -> bool:
+    """Whether the data set lies in the cache (proved or not)."""
+    return cache.is_there(name)
+
+
+def names() -> list[str]:
+    """Names of all data sets: the catalogue's, then the imported ones."""
+    imported: list[str] = []
+    with suppress(OSError, DataError):  # no place, or one that may not be read
+        found = cache.folder("x").parent.glob(f"[a-z0-9]*/{IMPORTED_ENTRY}")
+        imported = sorted(path.parent.name for path in found)
+    return [*CATALOG, *(name for name in imported if name not in CATALOG)]
+
+
+def entry(name: str) -> DatasetEntry:
+    """What is known of the data set of this name, from the catalogue or from its import.
+
+    Raises SpecError when there is none of this name, DataError when its description is damaged.
+    """
+    if name in CATALOG:
+        return CATALOG[name]
+    if name not in names():
+        advice = nearest(name, names(), f"use {', '.join(names())}, or add it by `digitlab data import`")
+        problem = f"is not the name of a data set; {advice}"
+        raise SpecError([Fault("data", name, problem)])
+    path = cache.folder(name) / IMPORTED_ENTRY
+    try:
+        described = DatasetEntry.from_json(path.read_bytes())
+    except (OSError, SpecError) as error:
+        raise DataError(
+            path, f"no valid description ({error})", "what an import wrote", _again(name)
+        ) from None
+    if described.name != name:
+        raise DataError(path, f"the description of {described.name!r}", f"that of {name!r}", _again(name))
+    return described
+
+
+def _again(name: str) -> str:
+    if name in CATALOG:
+        return f"get it again with `digitlab data fetch {name}`"
+    return f"import it again with `digitlab data import {name} PATH`"
+
+
+def prove(
+    known: DatasetEntry, role: FileRole, file: IdxFile, payload: bytes | memoryview
+) -> UInt8[np.ndarray, "n ..."]:
+    """The array in a payload of which hash, form and labels are what the entry says.
+
+    Raises DataError.
+    """
+    array = file.parse(payload)
+    digest = hashlib.sha256(payload).hexdigest()
+    if digest != known.payload_sha256[role]:
+        raise file.fault(f"a payload with SHA-256 {digest}", f"{known.payload_sha256[role]} for {known.name}")
+    if file.kind == "labels":
+        file.check_labels(array, len(known.class_names))
+    return array
+
+
+def _map_file(file: IdxFile) -> memoryview:
+    try:
+        # Copy on write: torch writes to arrays that are marked read-only, and a write to a map for reading
+        # kills the process. What is written stays in this process; pages that are only read are shared.
+        return np.memmap(file.path, np.uint8, mode="c").data
+    except FileNotFoundError:
+        raise file.fault("no such file", f"an IDX file of {file.kind}") from None
+    except (OSError, ValueError) as error:  # ValueError: an empty file
+        raise file.fault(f"a file that cannot be mapped ({error})", "a readable, whole one") from None
+
+
+def _files(known: DatasetEntry, place: Path, suffix: str, remedy: str) -> dict[FileRole, IdxFile]:
+    return {
+        role: IdxFile(place / f"{file_name}{suffix}", file_kind(role), remedy, known.item_count(role))
+        for role, file_name in FILE_NAMES.items()
+    }
+
+
+def _cached_files(known: DatasetEntry) -> dict[FileRole, IdxFile]:
+    return _files(known, cache.folder(known.name), "", _again(known.name))
+
+
+def _bundled_files(known: DatasetEntry) -> dict[FileRole, IdxFile]:
+    return _files(known, _BUNDLED / known.name, ".gz", "install digitlab again")
+
+
+def _dataset(known: DatasetEntry, arrays: dict[FileRole, UInt8[np.ndarray, "n ..."]]) -> Dataset:
+    return Dataset(
+        known,
+        train=LabelledImages(arrays["train_images"], arrays["train_labels"]),
+        test=LabelledImages(arrays["test_images"], arrays["test_labels"]),
+    )
+
+
+def load(name: str = "mnist") -> Dataset:
+    """The data set of this name: images as bytes [n, 28, 28], labels [n], read-only.
+
+    Raises SpecError when there is no such data set; DataError when it is not on this machine, or when a file
+    of it is not what it should be.
+    """
+    known = entry(name)
+    if is_cached(name):
+        try:
+            return _load_cached(known)
+        except DataError:
+            if not is_bundled(name):
+                raise
+    if is_bundled(name):
+        return _load_bundled(known)
+    raise DataError(f"data set {name}", "nothing on this machine", "its four files", _again(name))
+
+
+def _load_cached(known: DatasetEntry) -> Dataset:
+    files = _cached_files(known)
+    return _dataset(known, {role: prove(known, role, file, _map_file(file)) for role, file in files.items()})
+
+
+def _load_bundled(known: DatasetEntry) -> Dataset:
+    """Unpack the bundled files, and leave them in the cache for the next time."""
+    files = _bundled_files(known)
+    payloads = {role: file.read() for role, file in files.items()}
+    arrays = {role: prove(known, role, files[role], payload) for role, payload in payloads.items()}
+    # No place, no room, no right to write: no cache. That is not worth a word, said again by each worker.
+    with suppress(OSError, DataError), cache.publish(known.name) as stage:
+        for role, payload in payloads.items():
+            write_whole(stage / FILE_NAMES[role], payload)
+    return _dataset(known, arrays)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What `verify` found of one file: `fault` is None when all is well."""
+
+    path: Path
+    fault: DataError | None
+
+
+def verify(name: str) -> list[FileCheck]:
+    """Prove every file of a data set that is on this machine, bundled and cached; empty: none is.
+
+    Raises SpecError when there is no data set of this name, DataError when its description is damaged.
+    """
+    known = entry(name)
+    sources: list[tuple[dict[FileRole, IdxFile], Callable[[IdxFile], bytes | memoryview]]] = []
+    if is_bundled(name):
+        sources.append((_bundled_files(known), IdxFile.read))
+    if is_cached(name):
+        sources.append((_cached_files(known), _map_file))
+    return [check for files, read in sources for check in _check(known, files, read)]
+
+
+def _check(
+    known: DatasetEntry, files: dict[FileRole, IdxFile], read: Callable[[IdxFile], bytes | memoryview]
+) -> Iterator[FileCheck]:
+    for role, file in files.items():
+        try:
+            prove(known, role, file, read(file))
+        except DataError as fault:
+            yield FileCheck(file.path, fault)
+        else:
+            yield FileCheck(file.path, None)

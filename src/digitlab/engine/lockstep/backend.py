@@ -1,0 +1,92 @@
+"""What the lockstep engine asks of the members of a cohort, however they compute."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from digitlab.engine.evaluate import Evaluation
+from digitlab.models.parameters import Layer
+from digitlab.spec import RunSpec
+from digitlab.validation import Part as SpecPart
+
+Part = Literal["train", "validation", "test"]
+"""Parts of the data that networks are evaluated on; `train` is each run's own subset."""
+
+EVALUATION_CHUNK = 500
+"""Examples evaluated at once. Fixed, for the losses of a chunk are summed before those of all chunks."""
+
+_ADAM_CONSTANTS = ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
+
+_BLOCK_EXAMPLES = 1024
+"""About as many examples are made ready at once: few enough to stay in a processor's cache."""
+
+
+MAY_DIFFER = frozenset(
+    {
+        *("seed", "initialisation"),
+        *("optimiser.sgd.learning_rate", "optimiser.sgd.momentum", "optimiser.sgd.nesterov"),
+        "optimiser.sgd.weight_decay",
+        *(f"optimiser.{kind}.{name}" for kind in ("adam", "adamw") for name in _ADAM_CONSTANTS),
+        *("schedule.constant.kind", "schedule.warmup-cosine.kind"),
+        *("schedule.warmup-cosine.warmup_steps", "schedule.warmup-cosine.final_fraction"),
+        # Two ways to tell the steps of a run and of its evaluations, which are shared: see `cohort_key`.
+        *("budget.epochs", "budget.steps", "evaluate_at"),
+    }
+)
+"""Fields of a RunSpec, and by kind of its parts, that both backends read member by member. All others are
+shared, and so is a field that is added later, until its name stands here."""
+
+
+def cohort_key(spec: RunSpec) -> Hashable:
+    """What runs of one cohort share: their steps, and all fields that are not in MAY_DIFFER."""
+    # "epoch" stands for steps that follow from fields that are shared.
+    at = "epoch" if spec.evaluate_at == "epoch" else spec.evaluation_steps
+    return (spec.step_count, at, *_shared(spec, ""))
+
+
+def _shared(part: SpecPart, place: str) -> Iterator[tuple[str, Hashable]]:
+    """Path and value of each field that members share, those of inner parts too."""
+    for name in type(part).model_fields:
+        path, value = f"{place}{name}", getattr(part, name)
+        if isinstance(value, SpecPart):
+            kind = getattr(value, "kind", None)
+            yield from _shared(value, f"{path}.{kind}." if kind else f"{path}.")
+        elif path not in MAY_DIFFER:
+            yield path, value
+
+
+def block_steps(spec: RunSpec) -> int:
+    """How many steps are made at once."""
+    return max(1, _BLOCK_EXAMPLES // spec.batch_size)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a block of steps gave one member.
+
+    batch_losses: of each step, nats, [step]; where one is not finite, those that follow mean nothing
+    accuracy:     of the last step's batch, before its update
+    """
+
+    batch_losses: Sequence[float]
+    accuracy: float
+
+
+class Members(Protocol):
+    """The networks of one cohort while they train, each known by its place among those that are left."""
+
+    def train(self, steps: range) -> Sequence[Losses]:
+        """Make these steps (the first step of a run is 0) and tell each member's losses, [member]."""
+        ...
+
+    def evaluate(self, part: Part) -> Sequence[Evaluation]:
+        """Evaluate each member on a part of its run's data, [member]."""
+        ...
+
+    def layers(self, member: int) -> tuple[Layer, ...]:
+        """A member's parameters as they are."""
+        ...
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Go on with these members alone."""
+        ...

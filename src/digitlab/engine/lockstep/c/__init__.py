@@ -1,0 +1,1 @@
+"""The backend in C: `kernel.c`, `build` (compiles and keeps it), `backend` (calls it)."""

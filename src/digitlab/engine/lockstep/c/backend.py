@@ -1,0 +1,358 @@
+"""The members of a cohort, trained by the compiled kernel: one after the other, a block of steps each.
+
+A block of batches is packed once for all members that share their order of examples; then each member takes
+all the block's steps while its weights lie in the processor's cache. Nothing that a member computes with
+depends on the others, so its bits cannot.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+from jaxtyping import Int64
+
+from digitlab.data.arrays import Dataset, LabelledImages, input_scale
+from digitlab.engine.evaluate import Evaluation
+from digitlab.engine.inputs import run_split
+from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, Losses, Part, block_steps
+from digitlab.engine.sampling import batches
+from digitlab.engine.schedules import learning_rate
+from digitlab.models.parameters import Layer, initial_layers
+from digitlab.spec import INPUT_SIZE, SGD, Adam, Optimiser, Precision, RunSpec
+
+_ALIGNMENT_BYTES = 64
+_MAX_LAYERS = 65
+_PLACES_BEYOND = 8
+"""How far beyond the end of its lists the kernel may write while it packs."""
+
+
+class _Network(ctypes.Structure):
+    """`network` of kernel.c."""
+
+    _fields_ = (
+        ("layers", ctypes.c_int64),
+        ("sizes", ctypes.c_int64 * (_MAX_LAYERS + 1)),
+        ("parameters", ctypes.c_void_p),
+        ("first_moment", ctypes.c_void_p),
+        ("second_moment", ctypes.c_void_p),
+        ("optimiser", ctypes.c_int64),
+        ("weight_decay", ctypes.c_double),
+        ("beta1", ctypes.c_double),
+        ("beta2", ctypes.c_double),
+        ("epsilon", ctypes.c_double),
+        ("scratch", ctypes.c_void_p),
+    )
+
+
+class _Batches(ctypes.Structure):
+    """`batches` of kernel.c."""
+
+    _fields_ = (
+        ("example_start", ctypes.c_void_p),
+        ("pixel", ctypes.c_void_p),
+        ("value", ctypes.c_void_p),
+        ("pixel_start", ctypes.c_void_p),
+        ("example", ctypes.c_void_p),
+        ("pixel_value", ctypes.c_void_p),
+        ("label", ctypes.c_void_p),
+        ("black", ctypes.c_double),
+    )
+
+
+class _Kernel:
+    """The functions of kernel.c, with their types.
+
+    Arrays are given as arrays: ctypes raises ArgumentError when one has another type than the kernel reads,
+    or gaps. How long they are is for the callers to check.
+    """
+
+    def __init__(self, library: ctypes.CDLL, precision: Precision) -> None:
+        number, real = ctypes.c_int64, ctypes.c_double
+        reals, doubles = _array_of(precision), _array_of("float64")
+        integers, indices, bytes_ = _array_of("int64"), _array_of("int32"), _array_of("uint8")
+        network, packed = ctypes.POINTER(_Network), ctypes.POINTER(_Batches)
+        self.lanes = self._typed(library.lanes, number, [])
+        self.scratch_numbers = self._typed(library.scratch_numbers, number, [network, number])
+        self.pack = self._typed(
+            library.pack, number, [bytes_, integers, number, reals, integers, indices, reals]
+        )
+        self.pack_pixels = self._typed(
+            library.pack_pixels, None, [integers, number, integers, indices, reals, integers, indices, reals]
+        )
+        self.train = self._typed(
+            library.train, number, [network, packed, integers, number, number, doubles, doubles, integers]
+        )
+        self.evaluate = self._typed(library.evaluate, real, [network, packed, number, bytes_, doubles])
+
+    @staticmethod
+    def _typed(
+        function: "ctypes._NamedFuncPointer", result: type | None, arguments: Sequence[type]
+    ) -> "ctypes._NamedFuncPointer":
+        function.restype, function.argtypes = result, list(arguments)
+        return function
+
+
+def _array_of(dtype: str) -> type:
+    return np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS")
+
+
+class _Packed:
+    """Lists of what is not black, of at most `capacity` examples in at most `batch_capacity` batches.
+
+    largest: examples of a batch, at most
+    classes: labels are 0 … classes − 1
+    """
+
+    def __init__(
+        self,
+        kernel: _Kernel,
+        table: np.ndarray,
+        *,
+        capacity: int,
+        batch_capacity: int,
+        largest: int,
+        classes: int,
+    ) -> None:
+        self._kernel, self._table = kernel, table - table[0]
+        self._largest, self._classes, self._count = largest, classes, 0
+        # np.empty: only what the images fill is ever touched, a fifth of it for MNIST.
+        places = capacity * INPUT_SIZE + _PLACES_BEYOND
+        self._start = np.empty(capacity + 1, np.int64)
+        self._pixel, self._example = np.empty(places, np.int32), np.empty(places, np.int32)
+        self._value, self._pixel_value = np.empty(places, table.dtype), np.empty(places, table.dtype)
+        self._pixel_start = np.empty((batch_capacity, INPUT_SIZE + 1), np.int64)
+        self._label = np.empty(capacity, np.uint8)
+        self._lists: list[np.ndarray] = [
+            self._start,
+            self._pixel,
+            self._value,
+            self._pixel_start,
+            self._example,
+        ]
+        self._lists += [self._pixel_value, self._label]
+        self.batches = _Batches(*(array.ctypes.data for array in self._lists), float(table[0]))
+
+    def fill(self, images: LabelledImages, positions: Int64[np.ndarray, "n"]) -> None:
+        """Pack the images at these positions, by example.
+
+        Raises ValueError when they do not fit, are positions of no image, or have labels of no class.
+        """
+        count, capacity = len(positions), len(self._label)
+        if count > capacity:
+            raise ValueError(f"{count:,} examples at once do not fit lists for {capacity:,}")
+        if images.images.size != len(images) * INPUT_SIZE:
+            raise ValueError(f"images of shape {images.images.shape} for {len(images):,} labels")
+        if not 0 <= positions.min() <= positions.max() < len(images):
+            raise ValueError(f"positions {positions.min()} to {positions.max()} of {len(images):,} images")
+        positions = np.ascontiguousarray(positions, np.int64)
+        labels = images.labels[positions]
+        if labels.max() >= self._classes:
+            raise ValueError(f"label {labels.max()} of {self._classes} classes")
+        self._kernel.pack(images.images, positions, count, self._table, self._start, self._pixel, self._value)
+        self._label[:count], self._count = labels, count
+
+    def fill_pixels(self, batch_start: Int64[np.ndarray, "batches+1"]) -> None:
+        """Pack what `fill` packed by pixel too, batch by batch.
+
+        Raises ValueError when there are more batches, or larger ones, than there is room for.
+        """
+        count, capacity, sizes = len(batch_start) - 1, len(self._pixel_start), np.diff(batch_start)
+        if count > capacity:
+            raise ValueError(f"{count:,} batches at once do not fit lists for {capacity:,}")
+        if not 0 < sizes.min() <= sizes.max() <= self._largest:
+            raise ValueError(f"batches of {sizes.min()} to {sizes.max()} examples, not 1 to {self._largest}")
+        if batch_start[0] != 0 or batch_start[-1] != self._count:
+            raise ValueError(f"batches of examples {batch_start[0]} to {batch_start[-1]} of {self._count}")
+        self._kernel.pack_pixels(
+            batch_start,
+            count,
+            self._start,
+            self._pixel,
+            self._value,
+            self._pixel_start,
+            self._example,
+            self._pixel_value,
+        )
+
+
+class _Member:
+    """One network: its parameters and moments in the kernel's layout."""
+
+    def __init__(self, spec: RunSpec, lanes: int) -> None:
+        self.spec = spec
+        self.sizes = spec.layer_sizes
+        self._widths = [-(-units // lanes) * lanes for units in self.sizes[1:]]
+        count = sum((inputs + 1) * width for inputs, width in zip(self.sizes, self._widths, strict=False))
+        moments = _moment_count(spec.optimiser)
+        self._arrays = [aligned(count, spec.precision) for _ in range(1 + moments)]
+        for weights, layer in zip(
+            self._views(),
+            initial_layers(self.sizes, spec.initialisation, spec.seed, spec.precision),
+            strict=True,
+        ):
+            weights[:-1, : len(layer.bias)] = layer.weight.T
+            weights[-1, : len(layer.bias)] = layer.bias
+        pointers = [array.ctypes.data for array in self._arrays] + [None] * (2 - moments)
+        chosen = spec.optimiser
+        sizes = (ctypes.c_int64 * (_MAX_LAYERS + 1))(*self.sizes)
+        self.network = _Network(
+            len(self._widths), sizes, *pointers, _kind(chosen), chosen.weight_decay, *_constants(chosen), None
+        )
+
+    def _views(self) -> list[np.ndarray]:
+        """Of each layer the weights, and below them the biases, [inputs + 1, width]."""
+        views, at = [], 0
+        for inputs, width in zip(self.sizes, self._widths, strict=False):
+            end = at + (inputs + 1) * width
+            views.append(self._arrays[0][at:end].reshape(inputs + 1, width))
+            at = end
+        return views
+
+    def layers(self) -> tuple[Layer, ...]:
+        return tuple(
+            Layer(np.ascontiguousarray(view[:-1, :units].T), view[-1, :units].copy())
+            for view, units in zip(self._views(), self.sizes[1:], strict=True)
+        )
+
+
+def aligned(count: int, precision: Precision) -> np.ndarray:
+    """Zeros that begin where the kernel's vectors may, [count]."""
+    size = np.dtype(precision).itemsize
+    room = np.zeros(count + _ALIGNMENT_BYTES // size, precision)
+    first = -room.ctypes.data % _ALIGNMENT_BYTES // size
+    return room[first : first + count]
+
+
+def _kind(optimiser: Optimiser) -> int:
+    """The optimiser's number in kernel.c."""
+    if isinstance(optimiser, SGD):
+        return 0 if optimiser.momentum == 0 else 2 if optimiser.nesterov else 1
+    return 3 if isinstance(optimiser, Adam) else 4
+
+
+def _moment_count(optimiser: Optimiser) -> int:
+    return (0, 1, 1, 2, 2)[_kind(optimiser)]
+
+
+def _constants(optimiser: Optimiser) -> tuple[float, float, float]:
+    """Two decays and an epsilon; momentum takes the place of the first."""
+    if isinstance(optimiser, SGD):
+        return optimiser.momentum, 0.0, 0.0
+    return optimiser.beta1, optimiser.beta2, optimiser.epsilon
+
+
+class CompiledMembers:
+    """Members that train one after the other in the compiled kernel; see `Members`."""
+
+    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, library: ctypes.CDLL) -> None:
+        self._kernel = _Kernel(library, specs[0].precision)
+        self._dataset = dataset
+        spec = specs[0]  # what follows is the same for all
+        table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
+        self._members = [_Member(spec, self._kernel.lanes()) for spec in specs]
+        self._splits = {spec.seed: run_split(spec, dataset) for spec in specs}
+        # Members of one seed share the order of their examples.
+        self._orders = {spec.seed: batches(spec) for spec in specs}
+        block = block_steps(spec)
+        examples = max(min(block, spec.step_count) * spec.batch_size, EVALUATION_CHUNK)
+        largest = max(spec.batch_size, EVALUATION_CHUNK)
+        self._packed = _Packed(
+            self._kernel,
+            table,
+            capacity=examples,
+            batch_capacity=block,
+            largest=largest,
+            classes=spec.data.classes,
+        )
+        numbers = max(self._kernel.scratch_numbers(member.network, largest) for member in self._members)
+        self._scratch = aligned(numbers, spec.precision)
+        for member in self._members:
+            member.network.scratch = self._scratch.ctypes.data
+
+    def train(self, steps: range) -> list[Losses]:
+        """See `Members`."""
+        found: dict[int, Losses] = {}
+        for seed, order in self._orders.items():
+            members = [i for i, member in enumerate(self._members) if member.spec.seed == seed]
+            block = list(islice(order, len(steps)))
+            if len(block) < len(steps):
+                raise ValueError(f"{len(steps)} steps asked for, and the run has {len(block)} left")
+            start = np.cumsum([0, *map(len, block)], dtype=np.int64)
+            if members:
+                self._packed.fill(self._dataset.train, self._splits[seed].train[np.concatenate(block)])
+                self._packed.fill_pixels(start)
+            for i in members:
+                found[i] = self._train(self._members[i], steps, start)
+        return [found[i] for i in range(len(self._members))]
+
+    def _train(self, member: _Member, steps: range, batch_start: Int64[np.ndarray, "batches+1"]) -> Losses:
+        rates = np.array([learning_rate(member.spec, step) for step in steps])
+        losses, right = np.empty(len(steps)), np.empty(len(steps), np.int64)
+        made = self._kernel.train(
+            member.network,
+            self._packed.batches,
+            batch_start,
+            len(steps),
+            steps.start,
+            rates,
+            losses,
+            right,
+        )
+        accuracy = right[made - 1] / (batch_start[made] - batch_start[made - 1])
+        return Losses(losses[:made].tolist(), float(accuracy))
+
+    def evaluate(self, part: Part) -> list[Evaluation]:
+        """See `Members`."""
+        if part == "train":
+            found: dict[int, Evaluation] = {}
+            for seed, parts in self._splits.items():
+                members = [i for i, member in enumerate(self._members) if member.spec.seed == seed]
+                if members:
+                    evaluations = self._evaluate(members, self._dataset.train, parts.train)
+                    found |= zip(members, evaluations, strict=True)
+            return [found[i] for i in range(len(self._members))]
+        everyone = list(range(len(self._members)))
+        if part == "test":
+            return self._evaluate(everyone, self._dataset.test, np.arange(len(self._dataset.test)))
+        parts = next(iter(self._splits.values()))  # the same in every run
+        return self._evaluate(everyone, self._dataset.train, parts.validation)
+
+    def _evaluate(
+        self, members: Sequence[int], images: LabelledImages, positions: Int64[np.ndarray, "n"]
+    ) -> list[Evaluation]:
+        hidden_layers = len(self._members[0].sizes) - 2
+        losses = np.zeros(len(members))
+        peaks = np.zeros((len(members), max(hidden_layers, 1)))
+        predicted = np.empty((len(members), len(positions)), np.uint8)
+        for first in range(0, len(positions), EVALUATION_CHUNK):
+            chunk = positions[first : first + EVALUATION_CHUNK]
+            self._packed.fill(images, chunk)
+            for k, i in enumerate(members):
+                losses[k] += self._kernel.evaluate(
+                    self._members[i].network,
+                    self._packed.batches,
+                    len(chunk),
+                    predicted[k, first:],
+                    peaks[k],
+                )
+        labels = images.labels[positions]
+        return [
+            Evaluation(
+                loss=float(losses[k] / len(positions)),
+                accuracy=float(np.mean(predicted[k] == labels)),
+                predictions=predicted[k],
+                has_dead_layer=bool((peaks[k, :hidden_layers] == 0).any()),
+            )
+            for k in range(len(members))
+        ]
+
+    def layers(self, member: int) -> tuple[Layer, ...]:
+        """See `Members`."""
+        return self._members[member].layers()
+
+    def keep(self, members: Sequence[int]) -> None:
+        """See `Members`."""
+        self._members = [self._members[i] for i in members]
+        left = {member.spec.seed for member in self._members}
+        self._orders = {seed: order for seed, order in self._orders.items() if seed in left}

@@ -1,0 +1,197 @@
+"""The contents of a report: findings of the studies that are done, and what belongs to them as a whole."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+
+from digitlab.analysis.findings import Cell, Exhibit, Report, StudyFindings, Table
+from digitlab.analysis.registry import findings
+from digitlab.handout import EPOCHS, figures_of, handout_runs, measured_spread
+from digitlab.options import make_spec
+from digitlab.result import Fingerprint, RunResult
+from digitlab.spec import NUMERICS_VERSION
+from digitlab.store import Store
+from digitlab.studies import Study
+from digitlab.studies.progress import Campaign, Stage
+from digitlab.version import __version__
+
+# Test error in percent; each with its source.
+_PUBLISHED = (
+    ("linear, no preprocessing", 12.0, "LeCun et al. 1998"),
+    ("linear, deskewed", 8.4, "LeCun et al. 1998"),
+    ("300 hidden, squared error", 4.7, "LeCun et al. 1998"),
+    ("1000 hidden, squared error", 4.5, "LeCun et al. 1998"),
+    ("300 + 100 hidden", 3.05, "LeCun et al. 1998"),
+    ("500 + 150 hidden", 2.95, "LeCun et al. 1998"),
+    ("800 hidden, cross-entropy", 1.6, "Simard, Steinkraus & Platt 2003"),
+    ("500 + 300, softmax, weight decay", 1.53, "Hinton 2005"),
+    ("3 x 1024, ReLU, dropout", 1.25, "Srivastava et al. 2014"),
+    ("800 hidden, elastic distortions", 0.7, "Simard, Steinkraus & Platt 2003"),
+    ("2500-2000-1500-1000-500, elastic distortions", 0.35, "Cireşan et al. 2010"),
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A study that is done, and what it says.
+
+    source: its name, or its file
+    scale:  the name under which it was taken
+    """
+
+    study: Study
+    source: str
+    scale: str
+    stage: Stage
+    findings: StudyFindings
+
+
+def told(study: Study, scale: str, store: Store, source: str | None = None) -> Told | None:
+    """What a study says, if the store knows all of its runs; else None.
+
+    source: where it was read from; by default it is built in
+    """
+    stage = Campaign(study, store.get).stage()
+    return (
+        Told(study, source or study.name, scale, stage, findings(study, scale, stage, store))
+        if stage.is_done
+        else None
+    )
+
+
+def report(
+    studies: Sequence[Told],
+    exhibits: Sequence[Exhibit],
+    store: Store | None,
+    exercise: Sequence[RunResult] = (),
+) -> Report:
+    """The whole report.
+
+    store:    where the exercise's networks may be known; None where there is no store
+    exercise: runs of the exercise's networks, which come before those of the store
+    """
+    runs = {result.spec.hidden: result for result in reversed(exercise)}
+    if store is not None and not runs:
+        known = store.get([make_spec(hidden=run.hidden).key for run in handout_runs()])
+        runs = {result.spec.hidden: result for result in known.values()}
+    results = [*runs.values(), *(run for one in studies for run in runs_of(one.stage))]
+    machines = _machines(results)
+    data = {result.spec.data.name for result in results}
+    return Report(
+        title=f"Multilayer perceptrons on {' and '.join(sorted(data))}, measured",
+        introduction=_introduction(studies, len({run.key for one in studies for run in runs_of(one.stage)})),
+        tables=(
+            *([_handout_table(runs)] if runs else []),
+            *([_published()] if "mnist" in data else []),
+            _provenance(machines, results),
+        ),
+        studies=tuple(one.findings for one in studies),
+        exhibits=tuple(exhibits),
+        commands=(
+            *([_exercise_command(runs, has_studies=bool(studies))] if runs else []),
+            *(f"digitlab study run {one.source} --scale {one.scale}" for one in studies),
+            *([f"digitlab report {' '.join(one.source for one in studies)}"] if studies else []),
+        ),
+        mixture=(
+            f"These results come from {len(machines)} kinds of machine or versions; see the table of where "
+            "they come from. Runs are bit-identical within one kind only."
+            if len(machines) > 1
+            else ""
+        ),
+    )
+
+
+def runs_of(stage: Stage) -> Iterable[RunResult]:
+    """All runs under a stage's conditions; those that several share come several times."""
+    for one in stage.conditions:
+        yield from one.runs
+
+
+def _introduction(studies: Sequence[Told], run_count: int) -> tuple[str, ...]:
+    if not studies:
+        return ("The exercise's networks, trained once each, beside the handout's figures.",)
+    paragraphs = [
+        f"What {'one study says' if len(studies) == 1 else f'{len(studies)} studies say'} of small neural "
+        f"networks, measured on {run_count:,} of them. Intervals are of 95 % confidence.",
+    ]
+    if any(one.study.tuned for one in studies):
+        paragraphs.append(
+            "Learning rates were chosen by the validation loss on some seeds, and accuracies are those of "
+            "other seeds on the test set, which took no part in any choice."
+        )
+    if any(one.scale == "quick" for one in studies):
+        paragraphs.append(
+            "Studies at quick scale train on few images with few seeds: they show the direction, and wide "
+            "intervals."
+        )
+    return tuple(paragraphs)
+
+
+def _exercise_command(runs: Mapping[tuple[int, ...], RunResult], *, has_studies: bool) -> str:
+    epochs = {len(result.curve.step) for result in runs.values()}
+    options = "".join(f" --epochs {count}" for count in epochs - {EPOCHS})
+    return f"digitlab exercise{'' if has_studies else ' --no-studies'}{options}"
+
+
+def _handout_table(runs: Mapping[tuple[int, ...], RunResult]) -> Table:
+    """runs: of the exercise's networks, by their hidden layers."""
+    rows: list[tuple[Cell, ...]] = []
+    seeds = 0
+    for run in handout_runs():
+        result = runs.get(run.hidden)
+        if result is None:
+            continue
+        ours = figures_of(result.curve.training_loss, result.metrics.test_accuracy)
+        theirs, spread = figures_of(run.training_loss, run.accuracy), measured_spread(run.name)
+        last = min(len(result.curve.training_loss), EPOCHS) - 1
+        for label in (f"loss at epoch {last}", "test accuracy"):
+            if label in ours:  # the accuracy is, after as many epochs as the handout's
+                at = spread[label]
+                rows.append((run.name, label, ours[label], theirs[label], at.mean, at.sd))
+                seeds = at.seeds
+    return Table(
+        title="The exercise's networks beside the handout",
+        columns=(
+            "network",
+            "figure",
+            "ours, seed 0",
+            "handout",
+            f"mean of {seeds} seeds",
+            "standard deviation",
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _machines(results: Iterable[RunResult]) -> Counter[Fingerprint]:
+    """How many runs come from where: what the bits of a run depend on."""
+    distinct = {result.key: result.provenance.fingerprint for result in results}
+    return Counter(distinct.values())
+
+
+def _provenance(machines: Counter[Fingerprint], results: Iterable[RunResult]) -> Table:
+    data = sorted({(result.spec.data.name, result.spec.data.sha256) for result in results})
+    rows = [astuple(where) for where, _ in machines.most_common()]
+    told = [
+        i for i, column in enumerate(zip(*rows, strict=True)) if any(value is not None for value in column)
+    ]
+    names = [field.name.replace("_", " ") for field in fields(Fingerprint)]
+    return Table(
+        title="Where the results come from",
+        columns=(*(names[i] for i in told), "runs"),
+        rows=tuple(
+            (*(row[i] for i in told), count)
+            for row, (_, count) in zip(rows, machines.most_common(), strict=True)
+        ),
+        note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}. Data: "
+        + "; ".join(f"{name}, SHA-256 {digest}" for name, digest in data),
+    )
+
+
+def _published() -> Table:
+    return Table(
+        title="Published results of multilayer perceptrons on MNIST",
+        columns=("network", "test error, %", "source"),
+        rows=_PUBLISHED,
+        note="From the papers named and Y. LeCun's page of results.",
+    )

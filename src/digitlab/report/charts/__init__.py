@@ -1,0 +1,119 @@
+"""Charts: a picture -> SVG, PNG, or the table of its numbers. Drawn by Vega without browser or network."""
+
+import re
+from functools import cache
+from textwrap import wrap
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import altair as alt
+import vl_convert
+
+from digitlab.analysis.findings import HeatMap, Lines, Picture
+from digitlab.report.charts.forest import forest_chart
+from digitlab.report.charts.heatmap import heatmap_chart
+from digitlab.report.charts.lines import lines_chart
+from digitlab.report.charts.marks import FONT_SIZE, Look, Theme, look
+from digitlab.report.numbers import clean
+from digitlab.report.tables import table_of
+
+__all__ = ["NARROW", "WIDE", "png", "svg", "table_of"]
+
+WIDE, NARROW = 700, 350
+"""Pixels from side to side: on a page, and on a telephone's."""
+_SVG = "http://www.w3.org/2000/svg"
+_TITLE_LETTER_PIXELS = 9.0
+ET.register_namespace("", _SVG)
+ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+
+
+def svg(picture: Picture, theme: Theme = "light", *, pixels: int = WIDE, prefix: str = "chart") -> str:
+    """A picture as an SVG document, which tells what it is to those who do not see it.
+
+    theme:  light or dark, with the picture's title; page: for inside a page, in its colours, without title
+    pixels: from side to side
+    prefix: of the ids inside, so that many can stand on one page
+    """
+    drawn = vl_convert.vegalite_to_svg(_specification(picture, look(theme, pixels=pixels)), _version())
+    return _finished(_with_own_ids(drawn, prefix), picture, prefix)
+
+
+def png(picture: Picture, scale: float = 2) -> bytes:
+    """A picture as a PNG image on white, `scale` times 700 pixels wide: fit for a slide."""
+    specification = _specification(picture, look("light", pixels=WIDE))
+    image: bytes = vl_convert.vegalite_to_png(specification, _version(), scale=scale)
+    return image
+
+
+@cache
+def _version() -> str:
+    """Of Vega-Lite, as Altair writes it: `6.4`."""
+    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
+def _specification(picture: Picture, at: Look) -> dict[str, Any]:
+    if isinstance(picture, Lines):
+        drawn, legend = lines_chart(picture, at)
+    elif isinstance(picture, HeatMap):
+        drawn, legend = heatmap_chart(picture, at)
+    else:
+        drawn, legend = forest_chart(picture, at)
+    whole = alt.vconcat(*([drawn, legend] if legend else [drawn]), spacing=14)
+    if at.has_title:
+        lines = wrap(clean(picture.title), int(at.pixels / _TITLE_LETTER_PIXELS)) or [""]
+        whole = whole.properties(title=alt.TitleParams(lines, anchor="start", offset=18))
+    specification: dict[str, Any] = whole.configure(**_config(at)).to_dict()
+    return specification
+
+
+def _config(at: Look) -> dict[str, Any]:
+    colours = {"labelColor": at.ink, "titleColor": at.ink}
+    words = {**colours, "labelFontSize": FONT_SIZE - 1, "titleFontSize": FONT_SIZE}
+    return {
+        "background": at.paper if at.has_title else "transparent",
+        "padding": 16 if at.has_title else 4,
+        "font": "sans-serif",
+        "aria": False,
+        "view": {"stroke": None},
+        "text": {"color": at.ink, "fontSize": FONT_SIZE - 0.5},
+        "title": {"color": at.ink, "fontSize": FONT_SIZE + 4, "fontWeight": 600},
+        "axis": {
+            **words,
+            "titleFontWeight": "normal",
+            "titlePadding": 8,
+            "titleLimit": at.plot_pixels,
+            "labelLimit": 70 if at.is_narrow else 110,
+            "domain": False,
+            "ticks": False,
+            "labelPadding": 6,
+            "gridColor": at.ink,
+            "gridOpacity": 0.13,
+        },
+        "legend": {**words, "titleFontWeight": "normal", "titleLimit": at.plot_pixels},
+    }
+
+
+# ---- The SVG, made fit for a page ----
+
+
+def _with_own_ids(drawn: str, prefix: str) -> str:
+    """Clips and gradients, which Vega numbers through all that it draws, numbered for this drawing alone."""
+    own: dict[str, str] = {}
+
+    def renamed(found: re.Match[str]) -> str:
+        return found[1] + own.setdefault(found[2], f"{prefix}-{len(own) + 1}")
+
+    return re.sub(r'( id="|="url\(#)((?:clip|gradient)[\w-]*)', renamed, drawn)
+
+
+def _finished(drawn: str, picture: Picture, prefix: str) -> str:
+    root = ET.fromstring(drawn)  # noqa: S314  # just made here
+    for element in root.iter():  # the whole is described, its marks are not
+        for name in [name for name in element.attrib if name == "role" or name.startswith("aria-")]:
+            del element.attrib[name]
+    root.set("role", "img")
+    root.set("aria-labelledby", f"{prefix}-title")
+    title = ET.Element(f"{{{_SVG}}}title", {"id": f"{prefix}-title"})
+    title.text = clean(f"{picture.title}. {picture.caption}" if picture.caption else picture.title)
+    root.insert(0, title)
+    return ET.tostring(root, encoding="unicode")

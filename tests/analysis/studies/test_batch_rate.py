@@ -1,0 +1,288 @@
+"""Batch size and learning rate: findings of results whose law is known."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from digitlab.analysis.conditions import Condition
+from digitlab.analysis.findings import Estimate, Finding, HeatMap, Line, Lines, StudyFindings, Table
+from digitlab.analysis.statistics.intervals import paired_interval
+from digitlab.analysis.studies import batch_rate
+from digitlab.analysis.studies.batch_rate import find
+from tests.analysis.results import RATES, about, condition, noisy, spec, valley
+
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+NOISE_SCALE = 60.0
+GOOD, LEFT = [0.97, 0.98, 0.96], [0.90, 0.92, 0.91]
+
+
+def linear(batch_size: float) -> float:
+    return math.log2(batch_size) - 11
+
+
+def square_root(batch_size: float) -> float:
+    return math.log2(batch_size) / 2 - 7
+
+
+def saturating(batch_size: float) -> float:
+    return -math.log2(1 + NOISE_SCALE / batch_size)
+
+
+def grid(
+    law: Callable[[float], float],
+    *,
+    sizes: Sequence[int] = SIZES,
+    seeds: int = 3,
+    sd: float = 0.05,
+    budget: str = "equal epochs",
+    accuracies: Sequence[float] = GOOD,
+    also: Mapping[float, Sequence[float]] | None = None,
+    breaks_from: float = math.inf,
+) -> list[Condition]:
+    """Conditions whose best log2 rates scatter about a law of the batch size."""
+    stream = np.random.default_rng(1)
+    return [
+        condition(
+            spec(batch_size=size),
+            [valley(bottom, breaks_from) for bottom in noisy(law(size), sd, seeds, stream)],
+            accuracies,
+            also=also,
+            labels={"budget": budget, "batch_size": str(size)},
+        )
+        for size in sizes
+    ]
+
+
+def finding(findings: StudyFindings, title: str) -> Finding:
+    (found,) = [one for one in findings.findings if one.title.startswith(title)]
+    return found
+
+
+def lines(findings: StudyFindings, name: str) -> dict[str, Line]:
+    (picture,) = [one for one in findings.pictures if one.name == name]
+    assert isinstance(picture, Lines)
+    return {line.name: line for line in picture.lines}
+
+
+def heat_map(findings: StudyFindings, name: str = "map-equal-epochs") -> HeatMap:
+    (picture,) = [one for one in findings.pictures if one.name == name]
+    assert isinstance(picture, HeatMap)
+    return picture
+
+
+def table(findings: StudyFindings, title: str) -> Table:
+    (found,) = [one for one in findings.tables if one.title.startswith(title)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("law", "name", "exponents"), [(linear, "linear", (1.0, 1.0)), (square_root, "square root", (0.5, 0.5))]
+)
+def test_a_power_law_is_named_and_its_exponent_lies_in_the_intervals(
+    law: Callable[[float], float], name: str, exponents: tuple[float, float]
+) -> None:
+    found = find(about(), grid(law))
+    for which, truth in zip(("smaller", "larger"), exponents, strict=True):
+        one = finding(found, f"Exponent at the {which} batch sizes, equal epochs")
+        assert one.estimate.low < truth < one.estimate.high
+        assert one.estimate.high - one.estimate.low < 0.4
+        assert (one.n, one.n_of) == (3, "tuning seeds")
+        rule = {"linear": "the linear rule", "square root": "the square-root rule"}[name]
+        assert f"that agrees with {rule} and with no other of the simple rules." in one.verdict
+    best = finding(found, "The law of the best rate, equal epochs")
+    assert name == "linear" or f"the {name} one" in best.verdict  # saturating holds linear as its limit
+    assert table(found, "Laws, equal epochs").rows[0][4] == pytest.approx(1, abs=0.05)
+
+
+def test_the_saturating_law_is_resolved_and_its_noise_scale_lies_in_the_interval() -> None:
+    found = find(about(), grid(saturating, seeds=5))
+    best = finding(found, "The law of the best rate, equal epochs: B_noise")
+    assert best.estimate.low < NOISE_SCALE < best.estimate.high
+    assert best.estimate.high < 2 * best.estimate.low
+    assert (best.unit, best.n, best.n_of) == ("examples", 5, "tuning seeds")
+    assert "of three laws the saturating one" in best.verdict
+    assert "better than each other law" in best.verdict
+    small = finding(found, "Exponent at the smaller")
+    assert small.estimate.value > 0.7
+    assert finding(found, "Exponent at the larger").estimate.value < 0.3
+    assert found.answer == tuple(one.verdict for one in found.findings)
+
+
+def test_noise_leaves_rules_and_laws_unresolved() -> None:
+    found = find(about(), grid(square_root, sizes=SIZES[:4], sd=1.0))
+    assert "are not resolved from each other." in finding(found, "Exponent at the larger").verdict
+    assert "that it beats the others is not resolved" in finding(found, "The law").verdict
+
+
+def test_one_seed_resolves_nothing() -> None:
+    found = find(about(), grid(square_root, seeds=1, accuracies=[0.9], also={0.01: [0.8]}))
+    for one in found.findings:
+        assert not one.estimate.has_interval
+        assert one.n == 1
+        assert "resolved" in one.verdict
+        assert "agrees" not in one.verdict
+
+
+def test_the_fixed_rates_loss_is_told_as_far_as_it_is_resolved() -> None:
+    def left(fixed: Sequence[float]) -> Finding:
+        return finding(
+            find(about(), grid(square_root, also={0.01: fixed})), "Accuracy lost by leaving the rate at 0.01"
+        )
+
+    expected = paired_interval(GOOD, LEFT)
+    worse = left(LEFT)
+    assert worse.estimate == Estimate(*(100 * x for x in (expected.value, expected.low, expected.high)))
+    assert (
+        "at batch 1,024 the rate 0.01 reaches 91.0 %, the best rate 97.0 % (and the best rate"
+        in worse.verdict
+    )
+    assert left([0.99, 0.91, 0.97]).verdict.endswith("the difference is not resolved.")
+    assert left([0.98, 0.99, 0.97]).verdict.endswith("there the tuned rate is worse.")
+
+
+def test_a_quick_look_says_so() -> None:
+    found = find(about("quick"), grid(square_root, also={0.01: LEFT}), {10: [1.0, 2.0]})
+    assert len(found.findings) == 5
+    assert all(one.verdict.startswith("Quick look: ") for one in found.findings)
+
+
+def test_broken_cells_are_marked_and_left_out() -> None:
+    found = find(about(), grid(square_root, breaks_from=1.0))
+    states = {(square.x, square.y): square for square in heat_map(found).squares}
+    assert len(states) == len(SIZES) * len(RATES)
+    for size in SIZES:
+        at = {rate: states[str(size), rate] for rate in RATES}
+        assert {rate: one.state for rate, one in at.items() if rate >= 1} == {
+            1.0: "collapsed",
+            2.0: "collapsed",
+            4.0: "diverged",
+            8.0: "diverged",
+        }
+        assert all(math.isnan(one.value) == (rate >= 1) for rate, one in at.items())
+        (best,) = [rate for rate, one in at.items() if one.state == "best"]
+        assert abs(math.log2(best) - square_root(size)) <= 0.6
+    for row in table(found, "Best rates").rows:
+        assert row[5:7] == (0.5, 1.0)
+    (edge,) = [line for line in heat_map(found).lines if line.name == "edge of stability"]
+    assert {point.y for point in edge.points} == {1 / math.sqrt(2)}
+    assert finding(found, "Exponent at the larger").estimate.value == pytest.approx(0.5, abs=0.1)
+
+
+def test_cells_are_means_over_seeds() -> None:
+    conditions = grid(square_root)
+    squares = {(square.x, square.y): square.value for square in heat_map(find(about(), conditions)).squares}
+    for one, size in zip(conditions, SIZES, strict=True):
+        for at, rate in enumerate(RATES):
+            assert squares[str(size), rate] == pytest.approx(float(np.mean(one.losses[:, at])))
+
+
+def test_a_best_rate_at_the_grids_edge_is_called_so_and_counts_for_nothing() -> None:
+    def beyond(batch_size: float) -> float:
+        return math.log2(batch_size) - 5.7
+
+    # At 512 and 1,024 the best rates, 2^3.3 and 2^4.3, lie beyond the grid's 2^3.
+    found = find(about(), grid(beyond, sd=0.01))
+    rows = table(found, "Best rates").rows
+    assert [row[4] for row in rows] == [""] * 6 + ["at the high end"] * 2
+    assert len(lines(found, "law")["best rate, equal epochs"].points) == 6
+    assert "from batch 128 to 256" not in finding(found, "Exponent at the smaller").verdict
+    assert "from batch 128 to 256" in finding(found, "Exponent at the larger").verdict
+
+
+def test_a_seed_at_the_grids_edge_takes_its_batch_size_out() -> None:
+    conditions = grid(square_root)
+    beyond = condition(
+        spec(batch_size=2048), [valley(2.2), valley(2.4), valley(4)], GOOD, labels=conditions[0].labels
+    )
+    found = find(about(), [*conditions, beyond])
+    row = table(found, "Best rates").rows[-1]
+    assert (row[0], row[3]) == (2048, math.inf)
+    assert [point.x for point in lines(found, "law")["best rate, equal epochs"].points] == list(SIZES)
+
+
+def test_pictures_hold_the_numbers_of_the_tables() -> None:
+    found = find(about(), grid(square_root, also={0.01: LEFT}))
+    rows = table(found, "Best rates").rows
+    best = lines(found, "law")["best rate, equal epochs"]
+    assert [(point.x, point.y, point.low, point.high) for point in best.points] == [row[:4] for row in rows]
+    accuracies = lines(found, "accuracy")
+    assert [point.y for point in accuracies["best rate"].points] == [row[8] for row in rows]
+    assert [point.y for point in accuracies["rate 0.01"].points] == [row[12] for row in rows]
+    assert {name for name in lines(found, "law") if name.endswith(" law")} == {
+        f"{row[0]} law" for row in table(found, "Laws").rows
+    }
+    ridge = next(line for line in heat_map(found).lines if line.name == "best rate")
+    assert [point.y for point in ridge.points] == [row[1] for row in rows]
+    slopes = [point.y for point in lines(found, "exponent")["equal epochs"].points]
+    assert slopes == pytest.approx(np.diff(np.log2([point.y for point in best.points])))
+
+
+def test_every_budget_has_its_own_findings_and_the_first_answers() -> None:
+    found = find(about(), [*grid(square_root), *grid(linear, budget="equal steps")])
+    assert finding(found, "Exponent at the larger batch sizes, equal steps").estimate.value > 0.8
+    assert finding(found, "Exponent at the larger batch sizes, equal epochs").estimate.value < 0.7
+    assert [picture.name for picture in found.pictures] == [
+        "map-equal-epochs",
+        "map-equal-steps",
+        "law",
+        "exponent",
+        "accuracy",
+    ]
+    assert all("With equal epochs" in sentence for sentence in found.answer)
+    assert len(found.answer) == 3
+
+
+def test_two_batch_sizes_tell_no_law() -> None:
+    found = find(about(), grid(square_root, sizes=(8, 16)))
+    assert not found.findings
+    assert not found.answer
+    assert list(lines(found, "law")) == ["best rate, equal epochs"]
+    assert len(lines(found, "exponent")["equal epochs"].points) == 1
+
+
+def test_where_every_rate_broke_nothing_is_claimed() -> None:
+    found = find(about(), grid(square_root, breaks_from=RATES[0], also={0.01: LEFT}))
+    assert found.findings == ()
+    for row in table(found, "Best rates").rows:
+        assert row[4:7] == ("every rate broke", 0.0, RATES[0])
+        assert math.isnan(float(row[1] or 0))
+    assert {square.state for square in heat_map(found).squares} == {"collapsed", "diverged"}
+    assert list(lines(found, "accuracy")) == ["rate 0.01"]
+
+
+def test_a_study_that_tunes_nothing_shows_its_accuracies() -> None:
+    conditions = [condition(spec(batch_size=size), accuracies=GOOD) for size in SIZES]
+    found = find(about(target=0.5), conditions)
+    assert found.findings == ()
+    assert [picture.name for picture in found.pictures] == ["law", "exponent", "accuracy"]
+    assert [point.y for point in lines(found, "accuracy")["best rate"].points] == pytest.approx(
+        [0.97] * len(SIZES)
+    )
+    assert found.tables[0].title == "Best rates, this budget"
+
+
+def test_the_noise_scale_is_told_as_it_was_measured() -> None:
+    found = find(about(), grid(square_root), {100: [500.0, 2_000.0], 10: [40.0, 90.0]})
+    one = finding(found, "Simple gradient noise scale")
+    assert one.estimate.value == pytest.approx(1_000)
+    assert one.n == 2
+    assert "is 60.0 after 10 steps, 1,000 after 100 steps" in one.verdict
+    steps, scales = zip(*(row[:2] for row in table(found, "Simple gradient").rows), strict=True)
+    assert steps == (10, 100)
+    assert scales == pytest.approx((60, 1_000))
+    once = finding(find(about(), grid(square_root), {10: [50.0]}), "Simple gradient noise scale")
+    assert "is 50.0 after 10 steps:" in once.verdict
+    assert not [
+        f for f in find(about(), grid(square_root), {10: [math.inf]}).findings if "noise scale" in f.title
+    ]
+
+
+def test_methods_say_only_what_was_done() -> None:
+    epochs = " ".join(find(about(notes=("A range grew.",)), grid(square_root)).methods)
+    assert "equal epochs" in epochs
+    assert "equal steps" not in epochs
+    assert "10,000 images held out" in epochs
+    assert epochs.endswith("A range grew.")
+    assert batch_rate.find(about(), grid(square_root)).run_count == len(SIZES) * (3 * len(RATES) + 3)

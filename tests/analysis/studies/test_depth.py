@@ -1,0 +1,244 @@
+"""Depth: findings of networks whose differences are known."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from digitlab.analysis.conditions import Condition
+from digitlab.analysis.findings import Finding, Forest, Line, Lines, StudyFindings
+from digitlab.analysis.statistics.compare import crossed_interval, holm
+from digitlab.analysis.statistics.intervals import paired_interval, paired_p_value
+from digitlab.analysis.studies.depth import find
+from digitlab.result import RunResult
+from digitlab.spec import RunSpec
+from tests.analysis.results import RATES, about, condition, run, spec, valley
+
+SEEDS = np.array([0.001, -0.0012, 0.0004, -0.0003, 0.0008, -0.0007])
+"""What seeds do to every network alike."""
+OWN = np.array([0.0003, 0.0001, -0.0004, 0.0002, -0.0003, 0.0001])
+"""What they do to single ones."""
+
+
+def network(
+    depth: int,
+    accuracies: Sequence[float],
+    *,
+    group: str = "width 100",
+    initialisation: str = "torch",
+    also: Mapping[float, Sequence[float]] | None = None,
+    breaks_from: float = math.inf,
+) -> Condition:
+    return condition(
+        spec(hidden=(100,) * depth, initialisation=initialisation),
+        [valley(-2, breaks_from)] * 3,
+        accuracies,
+        also=also,
+        labels={"network": f"{depth} x 100", "initialisation": initialisation},
+        groups={"network": group} if group else {},
+    )
+
+
+def family(means: Sequence[float], **fields: object) -> list[Condition]:
+    """Networks of depth 0, 1 … with these mean accuracies, at rate 0.01 a tenth of a point less a layer."""
+    return [
+        network(
+            depth,
+            list(mean + SEEDS + (-1) ** depth * OWN),
+            also={0.01: list(mean - 0.1 * depth + SEEDS)},
+            **fields,  # type: ignore[arg-type]
+        )
+        for depth, mean in enumerate(means)
+    ]
+
+
+def steps(findings: StudyFindings) -> list[Finding]:
+    return [one for one in findings.findings if one.title.startswith("From ")]
+
+
+def lines(findings: StudyFindings, name: str) -> dict[str, Line]:
+    (picture,) = [one for one in findings.pictures if one.name == name]
+    assert isinstance(picture, Lines)
+    return {line.name: line for line in picture.lines}
+
+
+def test_known_differences_are_found_and_judged() -> None:
+    conditions = family([0.92, 0.97, 0.97, 0.965])
+    found = steps(find(about(), conditions, {}, b""))
+    assert [one.title for one in found] == [
+        f"From {a} to {a + 1} hidden layers: width 100, PyTorch's initialisation" for a in range(3)
+    ]
+    said = ("makes it better", "leaves it practically equal (within ±0.2 points)", "makes it worse")
+    for one, truth, words in zip(found, (5.0, 0.0, -0.5), said, strict=True):
+        assert one.estimate.low < truth < one.estimate.high
+        assert (one.n, one.n_of, one.unit) == (6, "fresh seeds", "points")
+        assert f"{words}: {one.estimate.value:+.2f} points" in one.verdict
+    accuracies = [[run.metrics.test_accuracy for run in one.reports] for one in conditions]
+    expected = paired_interval(accuracies[1], accuracies[0])
+    assert found[0].estimate.high == pytest.approx(100 * expected.high)
+    p = holm([paired_p_value(b, a) for a, b in pairwise(accuracies)])[2]
+    assert f"Holm-corrected p = {p:.2g}" in found[2].method
+
+
+def test_differences_that_only_the_uncorrected_interval_resolves_are_not_resolved() -> None:
+    # Each difference is 0.4 ± 0.36 points: p is 0.035 alone, and 0.1 as one of three.
+    spread = np.array([-0.0036, 0.0036, -0.0023, 0.0023, 0.0, 0.0]) * 1.2
+    conditions = [network(depth, list(0.9 + 0.004 * depth + (depth % 2) * spread)) for depth in range(4)]
+    for one in steps(find(about(), conditions, {}, b"")):
+        assert one.estimate.low > 0
+        assert "makes a difference that is not resolved" in one.verdict
+        assert "after Holm's correction" in one.verdict
+
+
+def test_practically_equal_needs_the_whole_interval_inside() -> None:
+    wide = np.array([0.003, -0.003, 0.002, -0.002, 0.001, -0.001])
+    conditions = [network(0, list(0.97 + SEEDS)), network(1, list(0.97 + SEEDS + wide))]
+    (one,) = steps(find(about(), conditions, {}, b""))
+    assert one.estimate.value == pytest.approx(0)
+    assert "makes a difference that is not resolved" in one.verdict
+
+
+def test_images_are_crossed_with_seeds_where_predictions_are_known() -> None:
+    conditions = family([0.92, 0.97])
+    stream = np.random.default_rng(3)
+    labels = stream.integers(0, 10, 200).astype(np.uint8)
+    given = {
+        run.key: np.where(stream.random(200) < chance, labels, (labels + 1) % 10).astype(np.uint8)
+        for one, chance in zip(conditions, (0.6, 0.9), strict=True)
+        for run in one.reports
+    }
+    predictions = {key: values.tobytes() for key, values in given.items()}
+    (one,) = steps(find(about(), conditions, predictions, labels.tobytes()))
+    right = [np.stack([given[run.key] for run in one.reports]) == labels for one in conditions]
+    truth = crossed_interval(right[1], right[0])
+    assert f"On new images too: {100 * truth.value:+.2f} points" in one.verdict
+    assert f"{100 * truth.low:+.2f} to {100 * truth.high:+.2f}" in one.verdict
+    del predictions[conditions[0].reports[0].key]
+    (without,) = steps(find(about(), conditions, predictions, labels.tobytes()))
+    assert "new images" not in without.verdict + without.method
+    assert "nan" not in without.verdict + without.method
+
+
+def finding_from(found: StudyFindings, depth: int) -> Finding:
+    return next(one for one in found.findings if one.title.startswith(f"From {depth} to"))
+
+
+def test_the_spread_between_depths_is_told_at_both_rates() -> None:
+    found = find(about(), family([0.92, 0.97, 0.972, 0.969]), {}, b"")
+    (one,) = [one for one in found.findings if one.title.startswith("Spread")]
+    assert one.estimate.value == pytest.approx(0.3, abs=0.02)
+    # At 0.01: 0.97 - 0.1 less 0.969 - 0.3.
+    assert "Between 1 and 3 hidden layers" in one.verdict
+    assert "lie 20.1 points apart at rate 0.01" in one.verdict
+    assert found.answer == (*(finding_from(found, depth).verdict for depth in (0, 1)), one.verdict)
+
+
+def test_a_spread_that_is_noise_is_not_resolved() -> None:
+    wide = np.array([0.003, -0.003, 0.002, -0.002, 0.001, -0.001])
+    conditions = [
+        network(depth, list(0.97 + (-1) ** depth * wide + 0.0001 * depth), also={0.01: [0.9] * 6})
+        for depth in (1, 2)
+    ]
+    (one,) = [f for f in find(about(), conditions, {}, b"").findings if f.title.startswith("Spread")]
+    assert "0 points (not resolved) apart at rate 0.01" in one.verdict
+    assert "points (not resolved) with the rate tuned" in one.verdict
+
+
+def test_one_seed_resolves_nothing() -> None:
+    conditions = [network(depth, [0.9 + 0.02 * depth], also={0.01: [0.5]}) for depth in range(3)]
+    found = find(about("quick"), conditions, {}, b"")
+    assert len(found.findings) == 3
+    for one in found.findings:
+        assert one.n == 1
+        assert "not resolved" in one.verdict
+        assert one.verdict.startswith("Quick look: ")
+        assert "nan" not in one.verdict + one.method
+
+
+def test_families_are_compared_within_themselves() -> None:
+    conditions = [
+        *family([0.92, 0.97], initialisation="he"),
+        *family([0.92, 0.97]),
+        *family([0.9, 0.95], group="equal parameters"),
+    ]
+    found = find(about(), conditions, {}, b"")
+    assert [one.title.partition(": ")[2] for one in steps(found)] == [
+        "width 100, He's initialisation",
+        "width 100, PyTorch's initialisation",
+        "equal parameters, PyTorch's initialisation",
+    ]
+    names = [picture.name for picture in found.pictures]
+    assert names == ["differences", "accuracy", "rate-he", "rate-torch", "losses"]
+    assert len(lines(found, "accuracy")) == 5
+    handout = lines(found, "accuracy")["the handout's runs"]
+    assert [(point.x, point.y) for point in handout.points] == [(0, 0.909), (1, 0.9279), (2, 0.9367)]
+    assert len(found.tables) == 3
+
+
+def test_pictures_hold_the_numbers_of_the_tables() -> None:
+    found = find(about(), family([0.92, 0.97, 0.97]), {}, b"")
+    (table,) = found.tables
+    shown = lines(found, "accuracy")
+    tuned = shown["PyTorch's initialisation, tuned"].points
+    assert [(point.y, point.low, point.high) for point in tuned] == [row[3:6] for row in table.rows]
+    assert [point.y for point in shown["PyTorch's initialisation, 0.01"].points] == [
+        row[6] for row in table.rows
+    ]
+    assert [row[:2] for row in table.rows][:2] == [("784-10", 7_850), ("784-100-10", 79_510)]
+    forest = found.pictures[0]
+    assert isinstance(forest, Forest)
+    assert [effect.estimate for effect in forest.effects] == [one.estimate for one in steps(found)]
+    assert forest.margin == 0.2
+    losses = lines(found, "losses")
+    assert [point.y for point in losses["test images"].points] == pytest.approx([0.1] * 3)
+
+
+def test_broken_networks_are_shown_as_they_ended() -> None:
+    found = find(about(), [network(1, [0.9, 0.9], breaks_from=1.0)], {}, b"")
+    points = lines(found, "rate-torch")["1 hidden"].points
+    assert [point.x for point in points] == list(RATES)
+    assert [point.y for point in points] == pytest.approx(
+        [0.9] * (len(RATES) - 2) + [0.1] * 2
+    )  # diverged: guesses
+
+
+def test_a_depth_that_broke_everywhere_is_left_out() -> None:
+    conditions = [*family([0.92, 0.97]), network(2, [0.9] * 6, breaks_from=RATES[0], also={0.01: [0.5] * 6})]
+    found = find(about(), conditions, {}, b"")
+    assert [one.title[:7] for one in found.findings] == ["From 0 "]
+    assert len(lines(found, "accuracy")["PyTorch's initialisation, tuned"].points) == 2
+    assert math.isnan(float(found.tables[0].rows[2][3] or 0))
+    assert found.tables[0].rows[2][2] is None
+
+
+def test_all_broken_or_nothing_tuned_gives_fewer_findings() -> None:
+    broken = [network(depth, [0.9], breaks_from=RATES[0]) for depth in range(3)]
+    found = find(about(), broken, {}, b"")
+    assert not found.findings
+    assert not found.answer
+    assert [picture.name for picture in found.pictures] == ["differences", "rate-torch"]
+    untuned = [
+        condition(spec(hidden=(9,) * depth), accuracies=[0.8, 0.9 - depth / 100]) for depth in range(3)
+    ]
+    plain = find(about(), untuned, {}, b"")
+    assert [one.title for one in plain.findings] == [
+        "From 0 to 1 hidden layers: PyTorch's initialisation",
+        "From 1 to 2 hidden layers: PyTorch's initialisation",
+    ]
+    assert [picture.name for picture in plain.pictures] == ["differences", "accuracy", "losses"]
+
+
+def test_captions_claim_nothing_of_the_data() -> None:
+    captions = " ".join(picture.caption for picture in find(about(), family([0.9, 0.8]), {}, b"").pictures)
+    for claim in ("falls", "better", "layers of 100"):
+        assert claim not in captions
+
+
+def test_a_run_without_validation_counts_as_a_guess() -> None:
+    def bare(of: RunSpec, seed: int, rate: float) -> RunResult:
+        return run(of, seed, rate, validation_accuracy=None)
+
+    found = find(about(), [condition(spec(), [bare], [0.9, 0.8])], {}, b"")
+    assert lines(found, "rate-torch")["1 hidden"].points[0].y == 0.1

@@ -1,0 +1,176 @@
+"""Other parameters: findings of settings whose differences from the base are known."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from digitlab.analysis.conditions import Condition
+from digitlab.analysis.findings import Estimate, Forest, Lines, StudyFindings
+from digitlab.analysis.statistics.intervals import mean_interval, paired_interval
+from digitlab.analysis.studies.parameters import find
+from tests.analysis.results import RATES, about, condition, spec, valley
+
+SEEDS = np.array([0.001, -0.0012, 0.0004, -0.0003, 0.0008, -0.0007])
+OWN = np.array([0.0003, 0.0001, -0.0004, 0.0002, -0.0003, 0.0001])
+WIDE = 30 * OWN
+EFFECTS = {"better": 1.0, "worse": -2.0, "equal": 0.0}
+
+
+def setting(
+    label: str,
+    accuracies: Sequence[float],
+    *,
+    also: Mapping[float, Sequence[float]] | None = None,
+    breaks_from: float = math.inf,
+) -> Condition:
+    return condition(
+        spec(),
+        [valley(-2, breaks_from)] * 3,
+        accuracies,
+        also=also,
+        labels={"variant": label},
+        groups={"variant": "a group"},
+    )
+
+
+def settings() -> list[Condition]:
+    """The base, one of each effect with little noise of its own, and a noisy one."""
+    made = [setting("base", list(0.95 + SEEDS), also={0.01: list(0.9 + SEEDS)})]
+    made += [
+        setting(label, list(0.95 + effect / 100 + SEEDS + OWN), also={0.01: list(0.9 + SEEDS)})
+        for label, effect in EFFECTS.items()
+    ]
+    return [*made, setting("noisy", list(0.952 + SEEDS + WIDE), also={0.01: list(0.9 + SEEDS)})]
+
+
+def forest(findings: StudyFindings, name: str) -> Forest:
+    (picture,) = [one for one in findings.pictures if one.name == name]
+    assert isinstance(picture, Forest)
+    return picture
+
+
+def test_known_differences_are_found_and_judged() -> None:
+    found = find(about(baseline="base"), settings())
+    by_title = {one.title: one for one in found.findings}
+    assert list(by_title) == [*EFFECTS, "noisy"]
+    said = {
+        "better": "better is better than base (+1.00 points",
+        "worse": "worse is worse than base (-2.00 points",
+        "equal": "equal is practically equal (within ±0.2 points) to base (",
+        "noisy": "noisy is not resolved from base (",
+    }
+    for title, truth in {**EFFECTS, "noisy": 0.2}.items():
+        one = by_title[title]
+        assert one.estimate.low < truth < one.estimate.high
+        assert (one.n, one.n_of, one.unit) == (6, "fresh seeds", "points")
+        assert one.verdict.startswith(said[title])
+    expected = paired_interval(0.96 + SEEDS + OWN, 0.95 + SEEDS)
+    assert by_title["better"].estimate.low == pytest.approx(100 * expected.low)
+
+
+def test_the_answer_counts_and_names_the_largest_resolved_differences() -> None:
+    found = find(about("quick", baseline="base"), settings())
+    assert found.answer[0] == (
+        "Quick look: Of 4 settings compared with base, 1 are resolved to be better, 1 worse, 1 practically "
+        "equal, and 1 are not resolved."
+    )
+    assert [sentence.split()[2] for sentence in found.answer[1:]] == ["worse", "better"]
+    assert all(one.verdict.startswith("Quick look: ") for one in found.findings)
+
+
+def test_holms_correction_takes_a_verdict_back() -> None:
+    # 0.4 ± 0.36 points: resolved alone, not as one of four.
+    spread = np.array([-0.0036, 0.0036, -0.0023, 0.0023, 0.0, 0.0]) * 1.2
+    base = setting("base", [0.9] * 6)
+    alone = find(about(), [base, setting("a", list(0.904 + spread))])
+    assert alone.findings[0].verdict.startswith("a is better than base")
+    several = find(about(), [base, *(setting(label, list(0.904 + spread)) for label in "abcd")])
+    for one in several.findings:
+        assert one.estimate.low > 0
+        assert "is not resolved from base" in one.verdict
+        assert "after Holm's correction" in one.verdict
+    assert len(several.answer) == 1
+
+
+def test_the_first_condition_is_the_base_where_none_is_named() -> None:
+    found = find(about(), settings()[1:])
+    assert [one.title for one in found.findings] == ["worse", "equal", "noisy"]
+    assert "worse is worse than better" in found.findings[0].verdict
+
+
+def test_pictures_hold_the_numbers_of_findings_and_tables() -> None:
+    found = find(about(baseline="base"), settings())
+    effects = forest(found, "effects").effects
+    assert {effect.label: effect.estimate for effect in effects} == {
+        one.title: one.estimate for one in found.findings
+    }
+    assert [effect.estimate.value for effect in effects] == sorted(
+        (one.estimate.value for one in found.findings), reverse=True
+    )
+    assert {effect.group for effect in effects} == {"a group"}
+    assert forest(found, "effects").margin == 0.2
+    gains = {effect.label: effect.estimate for effect in forest(found, "tuning").effects}
+    for row, one in zip(found.tables[0].rows, settings(), strict=True):
+        name, rate, value, low, high, fixed = row
+        assert rate == one.chosen == 0.25
+        mean = mean_interval([run.metrics.test_accuracy for run in one.reports])
+        assert Estimate(float(value or 0), float(low or 0), float(high or 0)) == mean
+        assert gains[str(name)].value == pytest.approx(100 * (float(value or 0) - float(fixed or 0)))
+
+
+def test_valleys_are_over_the_best_rate_and_leave_broken_rates_out() -> None:
+    found = find(about(), [setting("base", [0.9, 0.8], breaks_from=1.0)])
+    (picture,) = [one for one in found.pictures if one.name == "sensitivity"]
+    assert isinstance(picture, Lines)
+    (line,) = picture.lines
+    assert [point.x for point in line.points] == [rate / 0.25 for rate in RATES if rate < 1]
+    assert min(line.points, key=lambda point: point.y).x == 1
+
+
+def test_valleys_that_are_not_shown_are_told() -> None:
+    many = [setting(f"setting {i}", [0.9, 0.8]) for i in range(9)]
+    (picture,) = [one for one in find(about(), many).pictures if one.name == "sensitivity"]
+    assert isinstance(picture, Lines)
+    assert len(picture.lines) == 8
+    assert picture.caption.endswith("The first 8 of 9 settings.")
+
+
+def test_two_fixed_rates_are_told_apart() -> None:
+    found = find(about(), [setting("base", [0.9, 0.8], also={0.01: [0.5, 0.4], 0.1: [0.8, 0.7]})])
+    assert [effect.label for effect in forest(found, "tuning").effects] == [
+        "base, over 0.01",
+        "base, over 0.1",
+    ]
+    assert found.tables[0].columns[-2:] == ("at rate 0.01", "at rate 0.1")
+
+
+def test_one_seed_resolves_nothing() -> None:
+    found = find(about(), [setting("base", [0.9]), setting("other", [0.99])])
+    (one,) = found.findings
+    assert one.verdict == "other is not resolved from base (+9.00 points, no interval)."
+    assert "nan" not in one.method
+
+
+def test_settings_that_broke_everywhere_are_left_out() -> None:
+    broken = setting("broken", [0.9] * 6, breaks_from=RATES[0])
+    found = find(about(baseline="base"), [*settings(), broken])
+    assert "broken" not in [one.title for one in found.findings]
+    assert found.tables[0].rows[-1][:2] == ("broken", None)
+    assert math.isnan(float(found.tables[0].rows[-1][2] or 0))
+    without_base = find(about(baseline="broken"), [*settings(), broken])
+    assert not without_base.findings
+    assert not without_base.answer
+    assert find(about(), [broken]).pictures == ()
+
+
+def test_a_study_without_tuning_compares_all_the_same() -> None:
+    plain = [
+        condition(spec(), accuracies=[0.9 + i / 100, 0.91 + i / 100], labels={"n": str(i)}) for i in range(2)
+    ]
+    found = find(about(), plain)
+    assert [picture.name for picture in found.pictures] == ["effects"]
+    assert "tuned" not in " ".join(found.methods)
+    assert found.tables[0].rows[0][1] is None
+    assert find(about(), [condition(spec(), accuracies=[0.9])]).tables[0].rows[0][0] == "the study"

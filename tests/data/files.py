@@ -1,0 +1,59 @@
+"""IDX files for tests, made from their definition."""
+
+import gzip
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from digitlab.data.catalog import FILE_NAMES, DatasetEntry, FileRole
+
+
+def image_bytes(count: int, *, magic: int = 0x803, rows: int = 28, columns: int = 28, seed: int = 0) -> bytes:
+    """An image file of random pixels."""
+    pixels = np.random.default_rng(seed).integers(0, 256, count * rows * columns, dtype=np.uint8)
+    return struct.pack(">IIII", magic, count, rows, columns) + pixels.tobytes()
+
+
+def label_bytes(count: int, *, magic: int = 0x801, classes: int = 10) -> bytes:
+    """A label file: 0, 1, …, classes - 1, 0, 1, …"""
+    return struct.pack(">II", magic, count) + bytes(i % classes for i in range(count))
+
+
+def payloads(train: int = 40, test: int = 20, classes: int = 10) -> dict[FileRole, bytes]:
+    """The four payloads of a small data set."""
+    return {
+        "train_images": image_bytes(train),
+        "train_labels": label_bytes(train, classes=classes),
+        "test_images": image_bytes(test, seed=1),
+        "test_labels": label_bytes(test, classes=classes),
+    }
+
+
+def write_files(directory: Path, files: dict[FileRole, bytes], *, packed: bool = True) -> Path:
+    """The four files under their usual names, gzip or raw."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for role, payload in files.items():
+        if packed:
+            (directory / f"{FILE_NAMES[role]}.gz").write_bytes(gzip.compress(payload, mtime=0))
+        else:
+            (directory / FILE_NAMES[role]).write_bytes(payload)
+    return directory
+
+
+def entry_of(
+    files: dict[FileRole, bytes], mirrors: tuple[str, ...] = (), name: str = "small"
+) -> DatasetEntry:
+    """A catalogue entry that these payloads fulfil."""
+    return DatasetEntry(
+        name=name,
+        title="a small one",
+        class_names=tuple("0123456789"),
+        train_images=(len(files["train_labels"]) - 8),
+        test_images=(len(files["test_labels"]) - 8),
+        payload_sha256={role: hashlib.sha256(payload).hexdigest() for role, payload in files.items()},
+        licence="none",
+        citation="none",
+        mirrors=mirrors,
+    )

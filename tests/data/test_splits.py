@@ -1,0 +1,86 @@
+"""Splits: sizes, proportions, nesting, and a validation split that no run moves."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxtyping import UInt8
+
+from digitlab.data import Dataset
+from digitlab.data.splits import nested_subset, split
+from digitlab.errors import SpecError
+from digitlab.rng import stream
+
+Labels = UInt8[np.ndarray, "n"]
+
+label_sets = st.lists(st.integers(0, 9), min_size=1, max_size=300).map(
+    lambda labels: np.array(labels, np.uint8)
+)
+seeds = st.integers(0, 2**63 - 1)
+
+
+@given(labels=label_sets, seed=seeds, data=st.data())
+def test_a_subset_has_its_size_and_lies_inside_every_larger_one(
+    labels: Labels, seed: int, data: st.DataObject
+) -> None:
+    small = data.draw(st.integers(1, len(labels)))
+    large = data.draw(st.integers(small, len(labels)))
+    inner, outer = (nested_subset(labels, size, stream(seed, "subset")) for size in (small, large))
+    assert len(inner) == small
+    assert (np.diff(inner) > 0).all()  # rising, and none twice
+    assert set(inner.tolist()) <= set(outer.tolist())
+
+
+@given(labels=label_sets, seed=seeds, data=st.data())
+def test_class_proportions_are_kept(labels: Labels, seed: int, data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, len(labels)))
+    taken = np.bincount(labels[nested_subset(labels, size, stream(seed, "subset"))], minlength=10)
+    share = np.bincount(labels, minlength=10) / len(labels)
+    # The threshold in [0, 1) is off by at most C/2 of n examples, and each class rounds by at most a half.
+    classes = np.count_nonzero(share)
+    assert (np.abs(taken - size * share) <= 0.5 + share * classes / 2 + 1e-9).all()
+
+
+@given(labels=label_sets, seed=seeds)
+def test_the_whole_set_is_its_own_subset(labels: Labels, seed: int) -> None:
+    assert nested_subset(labels, len(labels), stream(seed, "subset")).tolist() == list(range(len(labels)))
+
+
+@given(labels=label_sets.filter(lambda labels: len(labels) > 3), seed=seeds, other=seeds, data=st.data())
+def test_validation_is_fixed_and_never_trained_on(
+    labels: Labels, seed: int, other: int, data: st.DataObject
+) -> None:
+    validation_size = data.draw(st.integers(0, len(labels) - 2))
+    train_size = data.draw(st.integers(1, len(labels) - validation_size))
+    one = split(labels, train_size=train_size, validation_size=validation_size, seed=seed)
+    two = split(labels, train_size=len(labels) - validation_size, validation_size=validation_size, seed=other)
+    assert len(one.train) == train_size
+    assert len(one.validation) == validation_size
+    assert one.validation.tolist() == two.validation.tolist()
+    assert not set(one.train.tolist()) & set(one.validation.tolist())
+    assert sorted([*two.train.tolist(), *two.validation.tolist()]) == list(range(len(labels)))
+
+
+def test_on_mnist_every_class_is_there_in_its_share(mnist: Dataset) -> None:
+    labels = mnist.train.labels
+    parts = split(labels, train_size=1_000, validation_size=10_000, seed=3)
+    share = np.bincount(labels) / len(labels)
+    assert np.abs(np.bincount(labels[parts.train]) - 1_000 * share).max() <= 1
+    assert np.abs(np.bincount(labels[parts.validation]) - 10_000 * share).max() <= 1
+    assert (
+        np.bincount(labels[split(labels, train_size=10, validation_size=0, seed=5).train]).tolist()
+        == [1] * 10
+    )
+
+
+def test_seeds_draw_different_subsets(mnist: Dataset) -> None:
+    one, two = (
+        split(mnist.train.labels, train_size=1_000, validation_size=0, seed=seed).train for seed in (1, 2)
+    )
+    assert len(set(one.tolist()) & set(two.tolist())) < 50  # 17 are expected
+
+
+@pytest.mark.parametrize("size", [0, -1, 6])
+def test_a_size_that_cannot_be_is_refused(size: int) -> None:
+    with pytest.raises(SpecError, match=rf"train_size: {size} is not between 1 and the 5 examples there are"):
+        nested_subset(np.arange(5, dtype=np.uint8), size, stream(0, "subset"))

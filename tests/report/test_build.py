@@ -1,0 +1,140 @@
+"""The contents of a report: from a study that is done, and what belongs to the whole."""
+
+from pathlib import Path
+
+import pytest
+
+import digitlab as dl
+from digitlab import lab
+from digitlab.errors import StoreError
+from digitlab.handout import handout_runs, measured_spread
+from digitlab.report import build
+from digitlab.result import RunResult
+from digitlab.store import Filter, Store, open_store
+from digitlab.studies.definition import Study
+from digitlab.studies.files import parse_study
+
+SMALL = """
+name = "small"
+title = "A small study"
+question = "Does width matter?"
+baseline = "4"
+
+[fixed]
+train_size = 200
+validation_size = 100
+steps = 12
+
+[[axes]]
+name = "width"
+levels = [{ label = "4", hidden = [4] }, { label = "8", hidden = [8] }]
+
+[[axes]]
+name = "learning_rate"
+range = { from = 0.25, to = 1 }
+tune = true
+also = [0.01]
+
+[seeds]
+tune = 2
+report = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return parse_study(SMALL, "small.toml")
+
+
+@pytest.fixture(scope="module")
+def store(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store that knows the whole study."""
+    place = open_store(tmp_path_factory.mktemp("store") / "runs.db")
+    assert lab.run_study(study, place).is_done
+    return place
+
+
+def test_a_study_that_is_not_done_tells_nothing(study: Study, tmp_path: Path) -> None:
+    assert build.told(study, "full", open_store(tmp_path / "empty.db")) is None
+
+
+def test_a_report_holds_its_studies_and_how_to_make_them_again(study: Study, store: Store) -> None:
+    told = build.told(study, "full", store)
+    assert told is not None
+    report = build.report([told], [], store)
+    assert report.studies == (told.findings,)
+    assert report.commands == ("digitlab study run small --scale full", "digitlab report small")
+    assert report.mixture == ""
+    (where,) = [table for table in report.tables if table.title == "Where the results come from"]
+    runs = {run.key for one in told.stage.conditions for runs in one.tunings for run in runs}
+    runs |= {run.key for one in told.stage.conditions for run in (*one.reports, *one.also[0.01])}
+    assert [row[-1] for row in where.rows] == [len(runs)] == [told.findings.run_count]
+
+
+def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Path) -> None:
+    mixed = open_store(tmp_path / "mixed.db")
+    runs = list(store.get([row.key for row in store.list(Filter())]).values())
+    elsewhere = runs[0].provenance.model_copy(update={"processor": "another"})
+    mixed.add([runs[0].model_copy(update={"provenance": elsewhere}), *runs[1:]])
+    told = build.told(study, "full", mixed)
+    assert told is not None
+    report = build.report([told], [], mixed)
+    assert report.mixture.startswith("These results come from 2 kinds of machine")
+    (where,) = [table for table in report.tables if table.title == "Where the results come from"]
+    assert where.columns[:5] == ("engine", "arithmetic", "device", "processor", "numpy")
+    assert [row[3] == "another" for row in where.rows] == [False, True]
+    assert [row[-1] for row in where.rows] == [len(runs) - 1, 1]
+
+
+def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: Study, store: Store) -> None:
+    place = open_store(tmp_path / "exercise.db")
+    run = handout_runs()[0]
+    spec = lab.make_spec(hidden=run.hidden)
+    small = lab.train(spec, train_size=500, validation_size=0, epochs=15)
+    place.add([RunResult.of(spec, **small.model_dump(exclude={"spec", "key"}))])
+    told = build.told(study, "full", store)
+    assert told is not None
+    report = build.report([told], [], place)
+    (table,) = [table for table in report.tables if table.title.startswith("The exercise's networks")]
+    assert table.columns[4] == f"mean of {measured_spread(run.name)['test accuracy'].seeds} seeds"
+    assert table.rows[0][:4] == (
+        "linearRegression",
+        "loss at epoch 14",
+        small.curve.training_loss[14],
+        run.training_loss[14],
+    )
+    assert table.rows[1][2:4] == (small.metrics.test_accuracy, run.accuracy)
+
+
+def test_the_network_on_show_is_looked_at_closely(study: Study) -> None:
+    spec = lab.make_spec(hidden=(8,), train_size=500, validation_size=300, steps=60, learning_rate=0.5)
+    shown = lab.exhibit_of(spec)
+    result = lab.train(spec)
+    assert shown.key == spec.key
+    assert shown.accuracy.columns == ("class", "training images", "validation images", "test images")
+    everything = shown.accuracy.rows[0]
+    assert everything[1] == pytest.approx(result.metrics.training_set_accuracy)
+    assert everything[2] == pytest.approx(result.metrics.validation_accuracy)
+    assert everything[3] == pytest.approx(result.metrics.test_accuracy)
+    right = sum(shown.confusion[i][i] for i in range(10))
+    assert right == round(10_000 * result.metrics.test_accuracy)
+    assert sum(map(sum, shown.confusion)) == 10_000
+    surest = [max(digit.probabilities) for digit in shown.misclassified]
+    assert surest == sorted(surest, reverse=True)
+    assert all(digit.probabilities[digit.label] < max(digit.probabilities) for digit in shown.misclassified)
+    assert len(shown.weights) == 8
+
+
+def test_findings_show_themselves_in_a_notebook(study: Study, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL)
+    place = tmp_path / "runs.db"
+    other = open_store(place)
+    with pytest.raises(
+        StoreError, match=r"small.toml is not done; `digitlab study run .*small.toml --scale full`"
+    ):
+        dl.findings_of(tmp_path / "small.toml", store=place)
+    other.merge(store)
+    found = dl.findings_of(tmp_path / "small.toml", store=place)
+    assert found.findings.title == "A small study"
+    assert "<svg" in found._repr_html_()
+    assert "A small study" in found._repr_html_()

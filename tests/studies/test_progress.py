@@ -1,0 +1,466 @@
+"""Campaigns: stages in order, ranges that grow, rates that are chosen; then with real runs in a real store."""
+
+import itertools
+import math
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from digitlab import lab
+from digitlab.analysis.registry import findings, noise_specs, unmeasured
+from digitlab.data import Dataset
+from digitlab.errors import StoreError
+from digitlab.result import RunResult
+from digitlab.spec import RunSpec
+from digitlab.store import Filter, Store, open_store
+from digitlab.studies import Study, built_in_names, read_study
+from digitlab.studies.expansion import MOST_EXTENSIONS, checked, spec_of
+from digitlab.studies.progress import Campaign, Stage, best_moment, spec_until
+from tests.store.conftest import rewrite, with_a_later_field
+from tests.studies.documents import RATES, SIZES, study
+from tests.test_result import PROVENANCE
+
+Loss = Callable[[RunSpec], float]
+"""Last validation loss of a run; NaN where it diverges."""
+
+
+def made_up(spec: RunSpec, loss: float, curve: tuple[float, ...] | None = None) -> RunResult:
+    """A result as if the run had ended so; `curve` holds the validation losses before the last."""
+    losses = (*(curve or (loss,) * (len(spec.evaluation_steps) - 1)), loss)
+    names = (
+        *("training_loss", "training_set_loss", "training_set_accuracy", "validation_loss", "test_loss"),
+        *("test_accuracy", "validation_accuracy", "first_batch_loss", "peak_batch_loss"),
+    )
+    points = dict.fromkeys(("training_loss", "validation_loss", "validation_accuracy"), losses)
+    return RunResult.of(
+        spec,
+        outcome="diverged" if math.isnan(loss) else "completed",
+        curve={"step": spec.evaluation_steps, **points},
+        metrics={**dict.fromkeys(names, loss), "steps": spec.step_count},
+        provenance=PROVENANCE,
+    )
+
+
+def bowl(best: float) -> Loss:
+    """A loss that is least at a rate, the same for all seeds."""
+    return lambda spec: 1 + math.log2(spec.optimiser.learning_rate / best) ** 2
+
+
+@dataclass
+class World:
+    """Results that come as they are asked for, with the stages in which they were."""
+
+    loss: Loss
+    curve: Callable[[RunSpec], tuple[float, ...] | None] = lambda _: None
+    known: dict[str, RunResult] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+
+    def get(self, keys: Iterable[str]) -> Mapping[str, RunResult]:
+        asked = list(keys)
+        self.read += [key for key in asked if key in self.known]
+        return {key: self.known[key] for key in asked if key in self.known}
+
+    def pursue(self, of: Study) -> Stage:
+        """Run a study to its end; the stages that had something to do are kept."""
+        campaign, self.stages = Campaign(of, self.get), []
+        while (stage := campaign.stage()).missing:
+            self.stages.append(stage)
+            for spec in stage.missing:
+                assert spec.key not in self.known, "a run was asked for twice"
+                self.known[spec.key] = made_up(spec, self.loss(spec), self.curve(spec))
+        return stage
+
+    @property
+    def run_count(self) -> int:
+        return sum(len(stage.missing) for stage in self.stages)
+
+
+def tuned(start: float, end: float, **more: Any) -> dict[str, Any]:
+    return {**RATES, "range": {"from": start, "to": end}, "extend": True, **more}
+
+
+def rates_of(stage: Stage) -> list[float]:
+    return sorted({spec.optimiser.learning_rate for spec in stage.missing})
+
+
+def seeds_of(stage: Stage) -> list[int]:
+    return sorted({spec.seed for spec in stage.missing})
+
+
+FIXED = {"steps": 10, "train_size": 200, "validation_size": 100}
+
+
+def small(*axes: dict[str, Any], **more: Any) -> Study:
+    return study(axes=list(axes), fixed=FIXED, seeds={"tune": 2, "report": 3}, **more)
+
+
+# --- stages ---
+
+
+def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
+    world, of = World(bowl(1)), small(SIZES, tuned(0.25, 4, also=[0.01]))
+    done = world.pursue(of)
+    first, second = world.stages
+    assert (first.title, second.title, done.title) == ("tuning the learning rate", "fresh seeds", "done")
+    assert rates_of(first) == [0.25, 0.5, 1, 2, 4]
+    assert seeds_of(first) == [0, 1]
+    assert len(first.missing) == first.run_count == 2 * 5 * 2
+    assert rates_of(second) == [0.01, 1]
+    assert seeds_of(second) == [1_000, 1_001, 1_002]
+    assert len(second.missing) == 2 * 2 * 3
+    assert second.run_count == done.run_count == 20 + 12 == Campaign(of, world.get).planned_count
+    assert (second.known_count, done.known_count) == (20, 32)
+    assert done.notes == ()
+
+
+def test_a_campaign_that_is_done_tells_its_conditions() -> None:
+    world = World(bowl(1))
+    done = world.pursue(small(SIZES, tuned(0.5, 2, also=[0.01])))
+    assert [one.labels for one in done.conditions] == [{"batch_size": "50"}, {"batch_size": "100"}]
+    for one, size in zip(done.conditions, (50, 100), strict=True):
+        assert (one.rates, one.chosen, one.is_best) == ((0.5, 1, 2), 1, False)
+        assert [
+            [(run.spec.seed, run.spec.optimiser.learning_rate) for run in runs] for runs in one.tunings
+        ] == [[(seed, 0.5), (seed, 1), (seed, 2)] for seed in (0, 1)]
+        assert {run.spec.batch_size for run in one.reports} == {size}
+        assert [run.spec.seed for run in one.reports] == [1_000, 1_001, 1_002]
+        assert {run.spec.optimiser.learning_rate for run in one.reports} == {1}
+        assert [run.spec.optimiser.learning_rate for run in one.also[0.01]] == [0.01] * 3
+
+
+def test_each_result_is_read_once_and_what_is_known_is_not_asked_for() -> None:
+    world, of = World(bowl(1)), small(SIZES, tuned(0.5, 2))
+    world.pursue(of)
+    assert len(world.read) == len(set(world.read)) == len(world.known)
+    assert world.pursue(of).is_done
+    assert world.stages == []
+
+
+def test_a_study_without_a_tuned_axis_has_one_stage() -> None:
+    world = World(bowl(1))
+    done = world.pursue(small(SIZES))
+    (only,) = world.stages
+    assert (only.title, len(only.missing)) == ("fresh seeds", 2 * 3)
+    assert rates_of(only) == [0.01]
+    assert [(one.rates, one.tunings, one.chosen, len(one.reports)) for one in done.conditions] == [
+        ((), (), None, 3)
+    ] * 2
+
+
+def test_a_rate_that_is_chosen_and_reported_beside_is_run_once() -> None:
+    world = World(bowl(1))
+    done = world.pursue(small(tuned(0.5, 2, also=[1])))
+    assert len(world.stages[-1].missing) == 3
+    assert done.conditions[0].also[1] == done.conditions[0].reports
+
+
+# --- the best rate ---
+
+
+def test_the_rate_of_the_smallest_mean_loss_is_chosen() -> None:
+    losses = {(0.5, 0): 1.0, (0.5, 1): 3.0, (1, 0): 1.9, (1, 1): 1.9, (2, 0): 0.5, (2, 1): 3.4}
+    world = World(lambda spec: losses.get((spec.optimiser.learning_rate, spec.seed), 1.0))
+    assert world.pursue(small(tuned(0.5, 2))).conditions[0].chosen == 1  # means 2.0, 1.9, 1.95
+
+
+def test_a_rate_at_which_a_seed_broke_is_not_chosen() -> None:
+    def loss(spec: RunSpec) -> float:
+        breaks = spec.optimiser.learning_rate == 1 and spec.seed == 1
+        return math.nan if breaks else bowl(1)(spec) - 0.1 * (spec.optimiser.learning_rate > 1)
+
+    done = World(loss).pursue(small(tuned(0.25, 4)))
+    assert done.conditions[0].chosen == 2
+
+
+def test_a_condition_that_every_rate_breaks_is_told_and_not_reported() -> None:
+    def loss(spec: RunSpec) -> float:
+        return math.nan if spec.batch_size == 50 and spec.optimiser.learning_rate > 0.01 else bowl(1)(spec)
+
+    done = World(loss).pursue(small(SIZES, tuned(0.5, 2, also=[0.01])))
+    grew = [0.25, 0.125, 0.0625, 0.03125]  # downwards, to where training may be stable
+    assert done.notes == (
+        *(
+            f"batch size 50: some network broke at every learning rate of its range, which grew to {rate:g}"
+            for rate in grew
+        ),
+        "batch size 50: some network broke at every learning rate",
+    )
+    broken, sound = done.conditions
+    assert (broken.chosen, broken.reports) == (None, ())
+    assert len(broken.also[0.01]) == 3
+    assert (sound.chosen, len(sound.reports)) == (1, 3)
+
+
+# --- ranges that grow ---
+
+
+@pytest.mark.parametrize(("start", "end", "grown"), [(0.125, 0.5, [1, 2]), (2, 8, [1, 0.5])])
+def test_a_range_grows_while_the_best_rate_lies_at_its_end(
+    start: float, end: float, grown: list[float]
+) -> None:
+    world = World(bowl(1))
+    done = world.pursue(small(tuned(start, end)))
+    assert [rates_of(stage) for stage in world.stages[1:]] == [[grown[0]], [grown[1]], [1]]
+    assert [stage.title for stage in world.stages] == ["tuning the learning rate"] * 3 + ["fresh seeds"]
+    assert done.conditions[0].chosen == 1
+    assert list(done.conditions[0].rates) == sorted(done.conditions[0].rates)
+    assert done.notes == tuple(
+        f"the study: the best learning rate lay at the end of its range, which grew to {rate:g}"
+        for rate in grown
+    )
+
+
+@pytest.mark.parametrize("best", [1e-6, 1e6])
+def test_a_range_grows_so_often_and_no_more(best: float) -> None:
+    world = World(bowl(best))
+    done = world.pursue(small(tuned(0.5, 2)))
+    edge = 2 * 2**MOST_EXTENSIONS if best > 1 else 0.5 / 2**MOST_EXTENSIONS
+    assert done.conditions[0].chosen == edge
+    assert len(done.conditions[0].rates) == 3 + MOST_EXTENSIONS
+    assert len(done.notes) == MOST_EXTENSIONS + 1
+    assert done.notes[-1] == "the study: the best learning rate lies at the end of its range"
+
+
+def test_a_range_that_may_not_grow_is_told() -> None:
+    world = World(bowl(8))
+    done = world.pursue(small(SIZES, RATES))
+    assert [rates_of(stage) for stage in world.stages] == [[0.1, 0.2, 0.4], [0.4]]
+    assert done.notes == tuple(
+        f"batch size {size}: the best learning rate lies at the end of its range" for size in (50, 100)
+    )
+
+
+def test_ranges_grow_for_the_conditions_that_need_it_alone() -> None:
+    world = World(lambda spec: bowl(1 if spec.batch_size == 50 else 4)(spec))
+    done = world.pursue(small(SIZES, tuned(0.5, 2)))
+    assert [one.rates for one in done.conditions] == [(0.5, 1, 2), (0.5, 1, 2, 4, 8)]
+    assert [one.chosen for one in done.conditions] == [1, 4]
+    assert all(spec.batch_size == 100 for stage in world.stages[1:-1] for spec in stage.missing)
+    assert done.run_count == world.run_count == (3 + 5) * 2 + 2 * 3
+
+
+def test_a_range_of_one_value_grows_to_either_side() -> None:
+    done = World(bowl(0.5)).pursue(small(tuned(1, 1)))
+    assert (done.conditions[0].rates, done.conditions[0].chosen) == ((0.25, 0.5, 1, 2), 0.5)
+
+
+# --- what a change of the study asks for ---
+
+
+def test_a_wider_grid_asks_for_its_new_cells_alone() -> None:
+    world = World(bowl(1))
+    world.pursue(small(SIZES, tuned(0.5, 2)))
+    wider = {"name": "batch_size", "values": [25, 50, 100]}
+    done = world.pursue(small(wider, tuned(0.25, 4)))
+    # 2 batch sizes x 2 new rates, and one new batch size x 5 rates, on 2 seeds; then 3 fresh seeds
+    assert [len(stage.missing) for stage in world.stages] == [(2 * 2 + 5) * 2, 3]
+    assert done.run_count == 3 * 5 * 2 + 3 * 3
+
+
+def test_more_seeds_ask_for_the_new_ones_alone() -> None:
+    world, of = World(bowl(1)), small(tuned(0.5, 2))
+    world.pursue(of)
+    more = of.model_copy(update={"seeds": study(seeds={"tune": 3, "report": 5}).seeds})
+    world.pursue(more)
+    assert [seeds_of(stage) for stage in world.stages] == [[2], [1_003, 1_004]]
+
+
+# --- the best moment ---
+
+
+def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
+    def curve(spec: RunSpec) -> tuple[float, ...] | None:
+        return (3.0, 0.5, 2.0) if len(spec.evaluation_steps) == 4 else None
+
+    of = study(
+        axes=[tuned(0.5, 2)],
+        fixed={**FIXED, "evaluate_at": [2, 4, 8]},
+        seeds={"tune": 2, "report": 3},
+        select="best",
+    )
+    world = World(bowl(1), curve)
+    done = world.pursue(of)
+    # At every rate the best of the curve is 0.5, so the first of equal ones is chosen, and the range grows.
+    last = world.stages[-1]
+    assert last.title == "networks of the best moment"
+    assert [(spec.step_count, spec.evaluate_at) for spec in last.missing] == [(4, (4,))] * 3
+    (one,) = done.conditions
+    assert one.is_best
+    assert [run.spec for run in one.reports] == list(last.missing)
+    assert set(one.losses.ravel()) == {0.5}
+
+
+def test_a_level_may_count_the_best_where_the_others_count_the_last() -> None:
+    levels = [{"label": "best", "select": "best", "momentum": 0.5}, {"label": "last"}]
+    world = World(bowl(1), lambda spec: (0.1, 2.0) if len(spec.evaluation_steps) == 3 else None)
+    of = study(
+        axes=[{"name": "kind", "levels": levels}],
+        fixed={**FIXED, "evaluate_at": [2, 4]},
+        seeds={"tune": 1, "report": 2},
+    )
+    best, last = world.pursue(of).conditions
+    assert [run.spec.step_count for run in (*best.reports, *last.reports)] == [2, 2, 10, 10]
+    assert (best.is_best, last.is_best) == (True, False)
+
+
+def test_the_best_moment_of_what_has_none_is_the_run_itself(mnist_spec: Any) -> None:
+    spec = lab.make_spec(steps=10, train_size=200, validation_size=100, evaluate_at=[2, 4])
+    assert best_moment(made_up(spec, 1.0, (2.0, 3.0))) == spec
+    assert best_moment(made_up(spec, 1.0, (0.5, 0.5))) == spec_until(spec, 2)
+    assert best_moment(made_up(spec, math.nan, (0.5, 2.0))) == spec
+    cooled = lab.make_spec(spec, schedule="warmup-cosine")
+    assert best_moment(made_up(cooled, 1.0, (0.5, 2.0))) == cooled
+
+
+# --- real runs ---
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "runs.db")
+
+
+def tiny(**more: Any) -> Study:
+    fixed = {"hidden": [8], "train_size": 200, "steps": 20, "validation_size": 100}
+    return study(axes=[SIZES, tuned(0.25, 1)], fixed=fixed, seeds={"tune": 1, "report": 2}, points=4, **more)
+
+
+def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, mnist: Dataset) -> None:
+    added: list[str] = []
+    titles: list[str] = []
+    fresh: list[RunResult] = []
+
+    def keep(results: Sequence[RunResult]) -> None:
+        added.extend(result.key for result in results)
+        if titles[-1] == "fresh seeds":
+            fresh.extend(results)
+
+    def pursue(of: Study) -> Stage:
+        return lab.run_study(
+            of,
+            store,
+            workers=1,
+            on_stage=lambda stage: titles.append(stage.title),
+            on_results=keep,
+        )
+
+    done = pursue(tiny(select="best"))
+    assert done.is_done
+    # One network of each size and seed; those that were best before their end are trained once more, until then.
+    assert len(fresh) == 2 * 2
+    until_best = [result for result in fresh if best_moment(result) != result.spec]
+    last = ["networks of the best moment"] if until_best else []
+    tunings = titles[: titles.index("fresh seeds")]
+    assert set(tunings) == {"tuning the learning rate"}
+    assert titles == [*tunings, "fresh seeds", *last]
+    assert len(added) == len(set(added)) == store.count(Filter()) == done.run_count
+    assert findings(tiny(), "full", done, store).run_count > 0
+    titles.clear()
+    before = store.get(added)
+    again = pursue(tiny(select="best"))
+    assert (titles, again.run_count, store.get(added)) == ([], done.run_count, before)
+    assert again.conditions == done.conditions
+
+
+def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Dataset) -> None:
+    counts = [0]
+    for _ in range(100):
+        stage = lab.run_study(tiny(), store, workers=1, seconds_limit=0)
+        counts.append(store.count(Filter()))
+        if stage.is_done:
+            break
+    assert stage.is_done
+    assert len(counts) > 3
+    assert all(a < b for a, b in itertools.pairwise(counts))
+    assert counts[-1] == stage.run_count
+
+
+def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path, mnist: Dataset) -> None:
+    place = tmp_path / "runs.db"
+    store = open_store(place)
+    done = lab.run_study(tiny(), store, workers=1)
+    chosen = done.conditions[0].reports[0]
+    rewrite(place, chosen.key, with_a_later_field(chosen))
+    assert not Campaign(tiny(), store.get).stage().is_done
+    again = lab.run_study(tiny(), store, workers=1)
+    assert again.is_done
+    assert again.conditions[0].reports[0].metrics == chosen.metrics
+
+
+def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, mnist: Dataset) -> None:
+    place = tmp_path / "runs.db"
+    store = open_store(place)
+    with sqlite3.connect(place) as connection:
+        lose = "CREATE TRIGGER lose AFTER INSERT ON runs BEGIN DELETE FROM runs WHERE key = NEW.key; END"
+        connection.execute(lose)
+    connection.close()
+    expected = (
+        r"^6 of 6 runs were trained and put into the store, which does not know them; .* another --store$"
+    )
+    with pytest.raises(StoreError, match=expected):
+        lab.run_study(tiny(), store, workers=1)
+
+
+def test_the_network_of_the_best_moment_is_the_one_at_that_moment(mnist: Dataset) -> None:
+    whole = lab.make_spec(
+        hidden=(8,), train_size=200, validation_size=100, steps=20, evaluate_at=[5, 10, 15], learning_rate=2.0
+    )
+    result, network = lab.run(whole)
+    for at, step in enumerate(result.curve.step[:-1]):
+        until, _ = lab.run(spec_until(whole, step))
+        assert until.curve.step == (step,)
+        assert until.curve.validation_loss == (result.curve.validation_loss[at],)
+        assert until.curve.validation_accuracy == (result.curve.validation_accuracy[at],)
+        assert until.metrics.validation_loss == result.curve.validation_loss[at]
+    best = best_moment(result)
+    assert lab.run(best)[0].metrics.validation_loss == min(result.curve.validation_loss)
+    # The same last step, reached as a moment of a longer run: every parameter and every prediction.
+    longer = lab.make_spec(whole, steps=60)
+    until, stopped = lab.run(spec_until(longer, 20))
+    assert until.key != result.key
+    for one, other in zip(stopped.layers, network.layers, strict=True):
+        assert (one.weight == other.weight).all()
+        assert (one.bias == other.bias).all()
+    assert until.predictions == result.predictions
+
+
+def test_the_noise_scale_is_measured_where_that_was_left_undone(store: Store, mnist: Dataset) -> None:
+    changes = {
+        "fixed": {"hidden": [4], "train_size": 200, "validation_size": 100},
+        "axes": [
+            {"name": "budget", "levels": [{"label": "equal steps", "steps": 4}]},
+            {"name": "batch_size", "values": [64, 128]},
+            RATES,
+        ],
+        "seeds": {"tune": 1, "report": 2},
+        "points": 2,
+    }
+    of = study(analysis="batch-lr", **changes)
+    stage = lab.run_study(of.model_copy(update={"analysis": "comparison"}), store, workers=1)
+    assert stage.is_done  # all runs are known, nothing is measured
+    left = unmeasured(of, stage, store)
+    assert left == [spec for specs in noise_specs(stage).values() for spec in specs] != []
+    assert unmeasured(tiny(), stage, store) == []
+    stage = lab.run_study(of, store, workers=1)
+    assert unmeasured(of, stage, store) == []
+    assert {key for key, _ in store.measured()} == {spec.key for spec in left}
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_the_built_in_studies_ask_for_what_they_say(name: str) -> None:
+    of = read_study(name).at("quick")
+    stage = Campaign(of, lambda _: {}).stage()
+    expected = {
+        spec_of(of, one, rate, seed)
+        for one in checked(of)
+        for rate in (one.range.values if one.range else ())
+        for seed in range(3)
+    }
+    assert stage.title == "tuning the learning rate"
+    assert set(stage.missing) == expected
+    assert len(stage.missing) == stage.run_count == len(expected)

@@ -30,7 +30,7 @@ from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, open_store
 from digitlab.studies import read_study
-from digitlab.studies.progress import Campaign
+from digitlab.studies.progress import StudyProgress
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, ASKED = 2_000, 2_000
@@ -136,8 +136,8 @@ def fill_study(path: Path, study: Path) -> None:
     """Let the store know every run of the study; losses are least at a rate in the middle of the range."""
     study.write_text(STUDY)
     run, store = real_run(), open_store(path)
-    campaign = Campaign(read_study(study), store.get)
-    while not (stage := campaign.stage()).is_done:
+    progress = StudyProgress(read_study(study), store)
+    while not (stage := progress.stage()).is_done:
         store.add([under(run, spec) for spec in stage.missing])
 
 

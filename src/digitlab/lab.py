@@ -2,25 +2,20 @@
 
 import math
 import os
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
-from digitlab.analysis.findings import Exhibit
-from digitlab.analysis.registry import NOISE, unmeasured
 from digitlab.data import Dataset, registry
 from digitlab.engine import reference
 from digitlab.engine.device import MemoryRunError, find_device, free_memory, usable_cores
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
-from digitlab.engine.noise_scale import noise_scale
 from digitlab.engine.progress import OnProgress, Progress, ignore
-from digitlab.errors import RunError, StoreError
 from digitlab.execution.workers import Failure, train_cohorts
-from digitlab.models.inspection import exhibit
+from digitlab.models.inspection import Inspection, inspect_network
 from digitlab.models.trained import TrainedNetwork, save_all, writable_folder, writable_target
 from digitlab.options import Base, Wishes, make_spec, read_document, with_options
 from digitlab.planning.calibration import TYPICAL, calibrate
@@ -28,9 +23,6 @@ from digitlab.planning.cost import Images
 from digitlab.planning.planner import Cohort, Plan, plan
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
-from digitlab.store import Store
-from digitlab.studies import Study
-from digitlab.studies.progress import Campaign, Stage
 
 __all__ = ["Advance", "Engine", "Failure", "make_spec", "read_document", "run", "run_many", "train"]
 
@@ -41,8 +33,6 @@ _SECONDS_FOR_WORKERS = 6.0
 _SECONDS_FOR_CALIBRATION = 60.0
 """Less work than this is planned by typical costs: to measure this machine's takes seconds."""
 _MOST_BEFORE_THE_END = math.nextafter(1.0, 0.0)
-_NOISE_EXAMPLES = 10_000
-"""The gradient noise scale is measured on so many of the images that a run trains on, at most."""
 
 
 @dataclass(frozen=True)
@@ -214,67 +204,7 @@ def _in_workers(
             yield results
 
 
-def run_study(
-    study: Study,
-    store: Store,
-    *,
-    device: str = "cpu",
-    workers: int | None = None,
-    seconds_limit: float = math.inf,
-    on_stage: Callable[[Stage], None] = lambda _: None,
-    on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
-    on_advance: OnAdvance = lambda _: None,
-) -> Stage:
-    """Train what a study lacks, stage by stage; each cohort is in the store as soon as it is done.
-
-    seconds_limit: after so many seconds, end with the cohort that is done next; others under way are lost
-    on_stage:      told each stage that has missing runs, before they are trained
-    on_results:    told what was put into the store
-    Returns the stage that was reached: done, unless the time was over.
-    Raises what `train` raises, StoreError, also when the store does not know what was put into it, and
-    RunError when a run failed, after all others are done.
-    """
-    end, campaign = time.monotonic() + seconds_limit, Campaign(study, store.get)
-    stage = campaign.stage()
-    while stage.missing:
-        on_stage(stage)
-        failures: list[Failure] = []
-        kept: set[str] = set()
-        options = {"device": device, "workers": workers, "on_advance": on_advance}
-        with closing(run_cohorts(stage.missing, **options)) as ended:  # type: ignore[arg-type]
-            for cohort in ended:
-                results = [run for run in cohort if isinstance(run, RunResult)]
-                failures += [run for run in cohort if isinstance(run, Failure)]
-                store.add(results)
-                kept |= {result.key for result in results}
-                on_results(results)
-                if time.monotonic() > end:
-                    break
-        if failures:
-            first = failures[0]
-            raise RunError(
-                f"{len(failures)} of {len(stage.missing)} runs failed, the first with "
-                f"{first.spec.network_name}, seed {first.spec.seed}: {first.cause}; run the study again to "
-                "try them again"
-            )
-        stage = campaign.stage()
-        if lost := kept & {spec.key for spec in stage.missing}:
-            raise StoreError(
-                f"{len(lost)} of {len(kept)} runs were trained and put into the store, which does not know "
-                "them; another program may have taken them out. Run the study with another --store"
-            )
-        if time.monotonic() > end:
-            break
-    for spec in unmeasured(study, stage, store):
-        _, network = run(spec, device=device)
-        dataset = registry.load(spec.data.name)
-        seen = run_split(spec, dataset).train[:_NOISE_EXAMPLES]
-        values = noise_scale(network, dataset.train.images[seen], dataset.train.labels[seen])
-        store.add_measurement(spec.key, NOISE, values)
-    return stage
-
-
-def exhibit_of(spec: RunSpec, *, device: str = "cpu") -> Exhibit:
+def inspection_of(spec: RunSpec, *, device: str = "cpu") -> Inspection:
     """Train a network again and look at it closely."""
     result, network = run(spec, device=device)
     dataset = registry.load(spec.data.name)
@@ -284,7 +214,7 @@ def exhibit_of(spec: RunSpec, *, device: str = "cpu") -> Exhibit:
         parts["validation"] = (train.images[split.validation], train.labels[split.validation])
     parts["test"] = (test.images, test.labels)
     rate, accuracy = spec.optimiser.learning_rate, result.metrics.test_accuracy
-    return exhibit(
+    return inspect_network(
         title=spec.network_name,
         caption=f"Trained on {spec.train_size:,} images of {spec.data.name} for {spec.step_count:,} steps in "
         f"batches of {spec.batch_size} at rate {rate:g}, seed {spec.seed}; test accuracy {accuracy:.4f}.",

@@ -326,6 +326,12 @@ class RunSpec(Document):
         inner = at if isinstance(self.evaluate_at, str) else self.evaluate_at
         return (*(step for step in inner if step < self.step_count), self.step_count)
 
+    def until(self, step: int) -> "RunSpec":
+        """The same run, ended after so many steps: with a constant schedule, its network at that moment."""
+        if step == self.step_count:
+            return self
+        return RunSpec.model_validate(self.model_dump() | {"budget": {"steps": step}, "evaluate_at": (step,)})
+
     @property
     def canonical_json(self) -> str:
         """The one way to write this spec: sorted keys, no spaces, the fewest digits that keep each float."""
@@ -336,6 +342,15 @@ class RunSpec(Document):
     def key(self) -> str:
         """The name of this run: SHA-256 of the canonical JSON and the numerics version, 64 hex digits."""
         return hashlib.sha256(f"{NUMERICS_VERSION}\n{self.canonical_json}".encode()).hexdigest()
+
+
+def geometric_steps(step_count: int, points: int) -> list[int]:
+    """About so many steps up to the last one, evenly spaced in the logarithm, from a thousandth of it on."""
+    first = max(1, step_count // 1_000)
+    if points == 1 or step_count == first:
+        return [step_count]
+    growth = (step_count / first) ** (1 / (points - 1))
+    return sorted({round(first * growth**i) for i in range(points)} | {step_count})
 
 
 def _parameter_count(layer_sizes: tuple[int, ...]) -> int:

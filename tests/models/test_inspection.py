@@ -1,54 +1,52 @@
-"""Exhibits: a small network's outputs, counted by hand."""
+"""Inspections: a small network's outputs, counted by hand."""
 
 import numpy as np
 import pytest
 
-from digitlab.analysis.findings import Exhibit
-from digitlab.models.inspection import exhibit
+from digitlab.models.inspection import Inspection, inspect_network
 
 LABELS = np.array([0, 0, 1, 2, 2, 2], np.uint8)
-GIVEN = np.array([0, 1, 1, 2, 0, 1])
-SURENESS = np.array([0.9, 0.6, 0.8, 0.7, 0.95, 0.6])
+PREDICTED = np.array([0, 1, 1, 2, 0, 1])
+CONFIDENCE = np.array([0.9, 0.6, 0.8, 0.7, 0.95, 0.6])
 IMAGES = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
 WEIGHTS = np.arange(50 * 784, dtype=np.float32).reshape(50, 784)
 
 
-def probabilities(given: np.ndarray, sureness: np.ndarray) -> np.ndarray:
-    """Of three classes: that of the one given is so large, [n, 3]."""
-    rest = np.repeat(((1 - sureness) / 2)[:, None], 3, axis=1)
-    rest[np.arange(len(given)), given] = sureness
+def probabilities(predicted: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Of three classes: that of the one predicted is so large, [n, 3]."""
+    rest = np.repeat(((1 - confidence) / 2)[:, None], 3, axis=1)
+    rest[np.arange(len(predicted)), predicted] = confidence
     return rest
 
 
-def made(given: np.ndarray = GIVEN, labels: np.ndarray = LABELS) -> Exhibit:
-    sureness = SURENESS[: len(given)]
-    return exhibit(
+def made(predicted: np.ndarray = PREDICTED, labels: np.ndarray = LABELS) -> Inspection:
+    confidence = CONFIDENCE[: len(predicted)]
+    return inspect_network(
         title="A network",
         caption="How it was trained.",
         key="ab" * 32,
         class_names=("a", "b", "c"),
         parts={
             "training": (np.eye(3)[LABELS], LABELS),
-            "test": (probabilities(given, sureness), labels),
+            "test": (probabilities(predicted, confidence), labels),
         },
-        test_images=IMAGES[: len(given)],
+        test_images=IMAGES[: len(predicted)],
         first_weights=WEIGHTS,
     )
 
 
-def test_confusions_are_counted_true_by_given() -> None:
+def test_confusions_are_counted_true_by_predicted() -> None:
     assert made().confusion == ((1, 1, 0), (0, 1, 0), (1, 1, 1))
 
 
 def test_accuracy_is_by_class_and_part() -> None:
-    table = made().accuracy
-    assert table.columns == ("class", "training images", "test images")
-    assert [row[0] for row in table.rows] == ["all", "a", "b", "c"]
-    assert [row[2] for row in table.rows] == pytest.approx([3 / 6, 1 / 2, 1, 1 / 3])
-    assert [row[1] for row in table.rows] == [1.0] * 4
+    accuracy = made().accuracy  # of all images, then of each class
+    assert list(accuracy) == ["training", "test"]
+    assert accuracy["test"] == pytest.approx([3 / 6, 1 / 2, 1, 1 / 3])
+    assert accuracy["training"] == (1.0,) * 4
 
 
-def test_the_surest_errors_come_first() -> None:
+def test_the_most_confident_mistakes_come_first() -> None:
     shown = made().misclassified
     assert [digit.image[0][0] for digit in shown] == [4, 1, 5]  # of equals, the first in the test set
     assert [digit.label for digit in shown] == [2, 0, 2]
@@ -56,7 +54,7 @@ def test_the_surest_errors_come_first() -> None:
 
 
 def test_only_so_many_errors_and_units_are_shown() -> None:
-    many = exhibit(
+    many = inspect_network(
         title="",
         caption="",
         key="",
@@ -72,8 +70,8 @@ def test_only_so_many_errors_and_units_are_shown() -> None:
 
 
 def test_a_class_without_images_has_no_accuracy() -> None:
-    table = made(GIVEN[:3], LABELS[:3]).accuracy
-    assert [row[2] for row in table.rows] == pytest.approx([2 / 3, 1 / 2, 1, float("nan")], nan_ok=True)
+    accuracy = made(PREDICTED[:3], LABELS[:3]).accuracy
+    assert accuracy["test"] == pytest.approx([2 / 3, 1 / 2, 1, float("nan")], nan_ok=True)
 
 
 def test_a_network_without_errors_shows_none() -> None:

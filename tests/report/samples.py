@@ -7,10 +7,8 @@ import numpy as np
 
 from digitlab.analysis.findings import (
     Axis,
-    Digit,
     Effect,
     Estimate,
-    Exhibit,
     Finding,
     Forest,
     HeatMap,
@@ -18,12 +16,13 @@ from digitlab.analysis.findings import (
     Lines,
     Picture,
     Point,
-    Report,
     Square,
     State,
     StudyFindings,
     Table,
 )
+from digitlab.models.inspection import Digit, Inspection
+from digitlab.report.document import Report
 
 RATE = Axis("learning rate", "log")
 BATCH = Axis("batch size", "log")
@@ -201,7 +200,7 @@ def _digit(random: np.random.Generator) -> Digit:
     )
 
 
-def exhibit() -> Exhibit:
+def example() -> Inspection:
     random = np.random.default_rng(4)
     y, x = np.mgrid[0:28, 0:28]
     weights = []
@@ -212,17 +211,17 @@ def exhibit() -> Exhibit:
             for _ in range(6)
         ) + random.normal(0, 0.08, (28, 28))
         weights.append(tuple(tuple(float(v) for v in row) for row in w))
-    rows = tuple((str(k), 0.98 + 0.001 * k, 0.97 + 0.001 * k, 0.969 + 0.0012 * k) for k in range(10))
-    return Exhibit(
+    accuracy = {
+        "training": (0.991, *(0.98 + 0.001 * k for k in range(10))),
+        "validation": (0.977, *(0.97 + 0.001 * k for k in range(10))),
+        "test": (0.979, *(0.969 + 0.0012 * k for k in range(10))),
+    }
+    return Inspection(
         "784-100-10, as the exercise trains it",
         "One hidden layer of 100 units, plain SGD at rate 1/4, batch 32, 15 epochs, seed 0: 97.9 % of the test images.",
         "3f9c2d41b7a85e60",
         tuple("0123456789"),
-        Table(
-            "Accuracy by class",
-            ("class", "training", "validation", "test"),
-            (*rows, ("all", 0.991, 0.977, 0.979)),
-        ),
+        accuracy,
         confusion(),
         tuple(_digit(random) for _ in range(20)),
         tuple(weights),
@@ -325,7 +324,7 @@ def report() -> Report:
             study(error_curve(), category_lines(), name="data"),
             study(forest(), name="changes"),
         ),
-        (exhibit(),),
+        (example(),),
         ("digitlab study run batch-and-rate --scale full", "digitlab report --output report.html"),
         "Results come from two types of processor; last digits may differ.",
     )
@@ -390,8 +389,17 @@ def hostile_report() -> Report:
     )
     digit = Digit(tuple((0,) * 28 for _ in range(28)), 1, (math.nan, 0.5))
     weights = (tuple((math.nan,) * 28 for _ in range(28)), tuple((0.0,) * 28 for _ in range(28)))
-    shown = Exhibit(HOSTILE, HOSTILE, HOSTILE, (HOSTILE, "b"), odd, ((0, 0), (0, 0)), (digit,), weights)
-    bare = Exhibit("bare", "", "", ("a", "b"), empty, ((1, 0), (0, 2)), (), ())
+    shown = Inspection(
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        (HOSTILE, "b"),
+        {HOSTILE: (math.nan, -0.0, 1.0)},
+        ((0, 0), (0, 0)),
+        (digit,),
+        weights,
+    )
+    bare = Inspection("bare", "", "", ("a", "b"), {}, ((1, 0), (0, 2)), (), ())
     return Report(
         HOSTILE,
         (HOSTILE,),

@@ -13,6 +13,7 @@ from digitlab.result import RunResult
 from digitlab.store import Filter, Store, open_store
 from digitlab.studies.definition import Study
 from digitlab.studies.files import parse_study
+from digitlab.studies.runner import run_study
 
 SMALL = """
 name = "small"
@@ -50,7 +51,7 @@ def study() -> Study:
 def store(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store that knows the whole study."""
     place = open_store(tmp_path_factory.mktemp("store") / "runs.db")
-    assert lab.run_study(study, place).is_done
+    assert run_study(study, place).is_done
     return place
 
 
@@ -106,16 +107,18 @@ def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: 
     assert table.rows[1][2:4] == (small.metrics.test_accuracy, run.accuracy)
 
 
-def test_the_network_on_show_is_looked_at_closely(study: Study) -> None:
+def test_an_example_network_is_looked_at_closely(study: Study) -> None:
     spec = lab.make_spec(hidden=(8,), train_size=500, validation_size=300, steps=60, learning_rate=0.5)
-    shown = lab.exhibit_of(spec)
+    shown = lab.inspection_of(spec)
     result = lab.train(spec)
     assert shown.key == spec.key
-    assert shown.accuracy.columns == ("class", "training images", "validation images", "test images")
-    everything = shown.accuracy.rows[0]
-    assert everything[1] == pytest.approx(result.metrics.training_set_accuracy)
-    assert everything[2] == pytest.approx(result.metrics.validation_accuracy)
-    assert everything[3] == pytest.approx(result.metrics.test_accuracy)
+    assert {name: shares[0] for name, shares in shown.accuracy.items()} == pytest.approx(
+        {
+            "training": result.metrics.training_set_accuracy,
+            "validation": result.metrics.validation_accuracy,
+            "test": result.metrics.test_accuracy,
+        }
+    )
     right = sum(shown.confusion[i][i] for i in range(10))
     assert right == round(10_000 * result.metrics.test_accuracy)
     assert sum(map(sum, shown.confusion)) == 10_000

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from digitlab.analysis.findings import Report
 from digitlab.errors import RunError
 from digitlab.report import html, images
-from digitlab.report.exhibits import mistakes
+from digitlab.report.document import Report
+from digitlab.report.examples import mistakes
 from digitlab.report.figures import write_figures
 from tests.report import samples
 
@@ -109,7 +109,7 @@ def test_everything_is_on_the_page(good: str) -> None:
         assert all(text in words for text in told)
     assert all(
         text in words
-        for text in (*report.introduction, *report.commands, report.mixture, report.exhibits[0].key)
+        for text in (*report.introduction, *report.commands, report.mixture, report.examples[0].key)
     )
     tags = Counter(tag for tag, _ in page.elements)
     assert tags["figure"] == tags["details"] == 6
@@ -165,7 +165,7 @@ def decoded(uri: str) -> tuple[int, int, list[list[int]], bytes]:
 
 
 def test_a_digit_is_black_on_white() -> None:
-    digit = samples.exhibit().misclassified[0]
+    digit = samples.example().misclassified[0]
     width, height, values, palette = decoded(images.grey(digit.image))
     assert (width, height, palette) == (28, 28, b"")
     assert values == [[255 - value for value in row] for row in digit.image]
@@ -185,11 +185,11 @@ def test_weights_share_a_scale_around_white() -> None:
 
 
 def test_a_mistake_shows_the_likeliest_classes_and_its_own() -> None:
-    exhibit = samples.exhibit()
-    for digit, mistake in zip(exhibit.misclassified, mistakes(exhibit), strict=True):
+    example = samples.example()
+    for digit, mistake in zip(example.misclassified, mistakes(example), strict=True):
         likeliest = sorted(range(10), key=lambda index: -digit.probabilities[index])[:3]
         assert [bar.name for bar in mistake.bars[:3]] == [str(index) for index in likeliest]
-        assert mistake.given == str(likeliest[0])
+        assert mistake.predicted == str(likeliest[0])
         assert [bar.name for bar in mistake.bars if bar.is_label] == [str(digit.label)]
         assert mistake.bars[0].words == f"{100 * digit.probabilities[likeliest[0]]:.1f} %"
 
@@ -207,7 +207,7 @@ def test_figures_of_every_picture(tmp_path: Path) -> None:
         "x-b-accuracy-2.png",
     ]
     assert all(path.parent == tmp_path / "figures" and path.stat().st_size > 1000 for path in paths)
-    report = Report("", (), (), (), (samples.exhibit(),), ())
+    report = Report("", (), (), (), (samples.example(),), ())
     assert [path.name for path in write_figures(report, tmp_path)] == [
         "confusion-3f9c2d41b7a8.svg",
         "confusion-3f9c2d41b7a8.png",

@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlab.errors import SpecError
-from digitlab.spec import RunSpec
+from digitlab.spec import RunSpec, geometric_steps
 from digitlab.studies import Study, built_in_names, expansion, read_study
 from digitlab.studies.definition import MOST_RUNS
 from digitlab.studies.expansion import (
     checked,
     combinations,
-    geometric_steps,
     report_seeds,
     run_count,
     spec_of,

@@ -1,4 +1,4 @@
-"""Campaigns: stages in order, ranges that grow, rates that are chosen; then with real runs in a real store."""
+"""A study on its way: stages in order, ranges that grow, rates that are chosen; then with real runs in a real store."""
 
 import itertools
 import math
@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from digitlab import lab
-from digitlab.analysis.registry import findings, noise_specs, unmeasured
+from digitlab.analysis.registry import NOISE_SCALE
+from digitlab.analysis.studies.batch_rate import networks_to_measure
 from digitlab.data import Dataset
 from digitlab.errors import StoreError
 from digitlab.result import RunResult
@@ -19,7 +20,11 @@ from digitlab.spec import RunSpec
 from digitlab.store import Filter, Store, open_store
 from digitlab.studies import Study, built_in_names, read_study
 from digitlab.studies.expansion import MOST_EXTENSIONS, checked, spec_of
-from digitlab.studies.progress import Campaign, Stage, best_moment, spec_until
+from digitlab.studies.findings import findings
+from digitlab.studies.progress import StudyProgress
+from digitlab.studies.runner import run_study
+from digitlab.studies.stages import NothingKnown, Stage
+from digitlab.studies.strategies.tuned_grid import early_stopped
 from tests.store.conftest import rewrite, with_a_later_field
 from tests.studies.documents import RATES, SIZES, study
 from tests.test_result import PROVENANCE
@@ -65,10 +70,13 @@ class World:
         self.read += [key for key in asked if key in self.known]
         return {key: self.known[key] for key in asked if key in self.known}
 
+    def measurements(self, _keys: Iterable[str], _name: str) -> Mapping[str, Mapping[str, float]]:
+        return {}
+
     def pursue(self, of: Study) -> Stage:
         """Run a study to its end; the stages that had something to do are kept."""
-        campaign, self.stages = Campaign(of, self.get), []
-        while (stage := campaign.stage()).missing:
+        progress, self.stages = StudyProgress(of, self), []
+        while (stage := progress.stage()).missing:
             self.stages.append(stage)
             for spec in stage.missing:
                 assert spec.key not in self.known, "a run was asked for twice"
@@ -113,12 +121,12 @@ def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
     assert rates_of(second) == [0.01, 1]
     assert seeds_of(second) == [1_000, 1_001, 1_002]
     assert len(second.missing) == 2 * 2 * 3
-    assert second.run_count == done.run_count == 20 + 12 == Campaign(of, world.get).planned_count
+    assert second.run_count == done.run_count == 20 + 12 == StudyProgress(of, world).planned_count
     assert (second.known_count, done.known_count) == (20, 32)
     assert done.notes == ()
 
 
-def test_a_campaign_that_is_done_tells_its_conditions() -> None:
+def test_a_study_that_is_done_has_its_conditions() -> None:
     world = World(bowl(1))
     done = world.pursue(small(SIZES, tuned(0.5, 2, also=[0.01])))
     assert [one.labels for one in done.conditions] == [{"batch_size": "50"}, {"batch_size": "100"}]
@@ -270,7 +278,7 @@ def test_more_seeds_ask_for_the_new_ones_alone() -> None:
     assert [seeds_of(stage) for stage in world.stages] == [[2], [1_003, 1_004]]
 
 
-# --- the best moment ---
+# --- early-stopped networks ---
 
 
 def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
@@ -287,7 +295,7 @@ def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
     done = world.pursue(of)
     # At every rate the best of the curve is 0.5, so the first of equal ones is chosen, and the range grows.
     last = world.stages[-1]
-    assert last.title == "networks of the best moment"
+    assert last.title == "early-stopped networks"
     assert [(spec.step_count, spec.evaluate_at) for spec in last.missing] == [(4, (4,))] * 3
     (one,) = done.conditions
     assert one.is_best
@@ -308,13 +316,13 @@ def test_a_level_may_count_the_best_where_the_others_count_the_last() -> None:
     assert (best.is_best, last.is_best) == (True, False)
 
 
-def test_the_best_moment_of_what_has_none_is_the_run_itself(mnist_spec: Any) -> None:
+def test_what_cannot_be_stopped_early_is_the_run_itself(mnist_spec: Any) -> None:
     spec = lab.make_spec(steps=10, train_size=200, validation_size=100, evaluate_at=[2, 4])
-    assert best_moment(made_up(spec, 1.0, (2.0, 3.0))) == spec
-    assert best_moment(made_up(spec, 1.0, (0.5, 0.5))) == spec_until(spec, 2)
-    assert best_moment(made_up(spec, math.nan, (0.5, 2.0))) == spec
+    assert early_stopped(made_up(spec, 1.0, (2.0, 3.0))) == spec
+    assert early_stopped(made_up(spec, 1.0, (0.5, 0.5))) == spec.until(2)
+    assert early_stopped(made_up(spec, math.nan, (0.5, 2.0))) == spec
     cooled = lab.make_spec(spec, schedule="warmup-cosine")
-    assert best_moment(made_up(cooled, 1.0, (0.5, 2.0))) == cooled
+    assert early_stopped(made_up(cooled, 1.0, (0.5, 2.0))) == cooled
 
 
 # --- real runs ---
@@ -341,7 +349,7 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
             fresh.extend(results)
 
     def pursue(of: Study) -> Stage:
-        return lab.run_study(
+        return run_study(
             of,
             store,
             workers=1,
@@ -353,8 +361,8 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
     assert done.is_done
     # One network of each size and seed; those that were best before their end are trained once more, until then.
     assert len(fresh) == 2 * 2
-    until_best = [result for result in fresh if best_moment(result) != result.spec]
-    last = ["networks of the best moment"] if until_best else []
+    until_best = [result for result in fresh if early_stopped(result) != result.spec]
+    last = ["early-stopped networks"] if until_best else []
     tunings = titles[: titles.index("fresh seeds")]
     assert set(tunings) == {"tuning the learning rate"}
     assert titles == [*tunings, "fresh seeds", *last]
@@ -370,7 +378,7 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
 def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Dataset) -> None:
     counts = [0]
     for _ in range(100):
-        stage = lab.run_study(tiny(), store, workers=1, seconds_limit=0)
+        stage = run_study(tiny(), store, workers=1, seconds_limit=0)
         counts.append(store.count(Filter()))
         if stage.is_done:
             break
@@ -383,11 +391,11 @@ def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Da
 def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path, mnist: Dataset) -> None:
     place = tmp_path / "runs.db"
     store = open_store(place)
-    done = lab.run_study(tiny(), store, workers=1)
+    done = run_study(tiny(), store, workers=1)
     chosen = done.conditions[0].reports[0]
     rewrite(place, chosen.key, with_a_later_field(chosen))
-    assert not Campaign(tiny(), store.get).stage().is_done
-    again = lab.run_study(tiny(), store, workers=1)
+    assert not StudyProgress(tiny(), store).stage().is_done
+    again = run_study(tiny(), store, workers=1)
     assert again.is_done
     assert again.conditions[0].reports[0].metrics == chosen.metrics
 
@@ -403,25 +411,25 @@ def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, 
         r"^6 of 6 runs were trained and put into the store, which does not know them; .* another --store$"
     )
     with pytest.raises(StoreError, match=expected):
-        lab.run_study(tiny(), store, workers=1)
+        run_study(tiny(), store, workers=1)
 
 
-def test_the_network_of_the_best_moment_is_the_one_at_that_moment(mnist: Dataset) -> None:
+def test_an_early_stopped_network_is_the_one_at_that_moment(mnist: Dataset) -> None:
     whole = lab.make_spec(
         hidden=(8,), train_size=200, validation_size=100, steps=20, evaluate_at=[5, 10, 15], learning_rate=2.0
     )
     result, network = lab.run(whole)
     for at, step in enumerate(result.curve.step[:-1]):
-        until, _ = lab.run(spec_until(whole, step))
+        until, _ = lab.run(whole.until(step))
         assert until.curve.step == (step,)
         assert until.curve.validation_loss == (result.curve.validation_loss[at],)
         assert until.curve.validation_accuracy == (result.curve.validation_accuracy[at],)
         assert until.metrics.validation_loss == result.curve.validation_loss[at]
-    best = best_moment(result)
+    best = early_stopped(result)
     assert lab.run(best)[0].metrics.validation_loss == min(result.curve.validation_loss)
     # The same last step, reached as a moment of a longer run: every parameter and every prediction.
     longer = lab.make_spec(whole, steps=60)
-    until, stopped = lab.run(spec_until(longer, 20))
+    until, stopped = lab.run(longer.until(20))
     assert until.key != result.key
     for one, other in zip(stopped.layers, network.layers, strict=True):
         assert (one.weight == other.weight).all()
@@ -441,20 +449,21 @@ def test_the_noise_scale_is_measured_where_that_was_left_undone(store: Store, mn
         "points": 2,
     }
     of = study(analysis="batch-lr", **changes)
-    stage = lab.run_study(of.model_copy(update={"analysis": "comparison"}), store, workers=1)
+    stage = run_study(of.model_copy(update={"analysis": "comparison"}), store, workers=1)
     assert stage.is_done  # all runs are known, nothing is measured
-    left = unmeasured(of, stage, store)
-    assert left == [spec for specs in noise_specs(stage).values() for spec in specs] != []
-    assert unmeasured(tiny(), stage, store) == []
-    stage = lab.run_study(of, store, workers=1)
-    assert unmeasured(of, stage, store) == []
-    assert {key for key, _ in store.measured()} == {spec.key for spec in left}
+    left = StudyProgress(of, store).stage()
+    assert (left.title, left.measurement) == (NOISE_SCALE, NOISE_SCALE)
+    assert left.missing == tuple(networks_to_measure(stage.conditions)) != ()
+    assert left.conditions == stage.conditions
+    assert left.known_count == left.run_count == stage.run_count
+    assert run_study(of, store, workers=1).is_done
+    assert store.measured() == {(spec.key, NOISE_SCALE) for spec in left.missing}
 
 
 @pytest.mark.parametrize("name", built_in_names())
 def test_the_built_in_studies_ask_for_what_they_say(name: str) -> None:
     of = read_study(name).at("quick")
-    stage = Campaign(of, lambda _: {}).stage()
+    stage = StudyProgress(of, NothingKnown()).stage()
     expected = {
         spec_of(of, one, rate, seed)
         for one in checked(of)

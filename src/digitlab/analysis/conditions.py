@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -103,6 +103,39 @@ class About:
     def say(self, sentence: str) -> str:
         """A verdict as it may be said at this scale."""
         return f"Quick look: {sentence}" if self.scale == "quick" else sentence
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Networks of others, drawn beside ours: one run each.
+
+    name:     whose they are
+    recipe:   how they were trained, in words
+    accuracy: test accuracy by the number of hidden layers
+    """
+
+    name: str
+    recipe: str
+    accuracy: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that an analysis reads. Where it comes from, no analysis knows.
+
+    conditions:   what was found, complete
+    measurements: what was measured on networks besides, by the key of the run
+    predictions:  classes given to the test images, one byte each, by the key of a reported run
+    labels:       classes of the test images, one byte each
+    references:   networks of others on the same data set
+    """
+
+    about: About
+    conditions: Sequence[Condition]
+    measurements: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    predictions: Mapping[str, bytes] = field(default_factory=dict)
+    labels: bytes = b""
+    references: Sequence[Reference] = ()
 
 
 def by_label(conditions: Sequence[Condition], axis: str) -> dict[str, list[Condition]]:

@@ -1,68 +1,56 @@
-"""What a study says that is done: its conditions, and what was measured besides, to its analysis."""
+"""The registry of analyses: what each is called, what it reads, and where its findings are made.
 
-from digitlab.analysis.conditions import About, by_label
+A new analysis is a module in `analysis/studies` with a function `find`, and a line here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from digitlab.analysis.conditions import Condition, Evidence
 from digitlab.analysis.findings import StudyFindings
-from digitlab.analysis.studies import batch_rate, depth, parameters, train_size
-from digitlab.data import registry
 from digitlab.spec import RunSpec
-from digitlab.store import Store
-from digitlab.studies import Study
-from digitlab.studies.expansion import geometric_steps
-from digitlab.studies.progress import Stage, spec_until
-
-NOISE = "gradient noise scale on the images trained on"
-"""The name under which a store keeps what was measured."""
-_NOISE_BATCH = 128
-_NOISE_POINTS = 6
 
 
-def findings(study: Study, scale: str, stage: Stage, store: Store) -> StudyFindings:
-    """What a study says that is done.
+@dataclass(frozen=True)
+class Analysis:
+    """One kind of study.
 
-    scale: the name under which the study was taken
+    name:              as a study file says it
+    module:            of `analysis/studies`. Its `find(evidence)` makes the findings; with a measurement, its
+                       `networks_to_measure(conditions)` says on which networks. Loaded when it is called,
+                       for it brings SciPy along
+    measurement:       what is measured on networks besides the results, by the name under which a store keeps
+                       it; "" for nothing
+    reads_predictions: whether it compares networks image by image
     """
-    about = About(study.name, study.title, study.question, scale, study.baseline, study.target, stage.notes)
-    if study.analysis == "batch-lr":
-        return batch_rate.find(about, stage.conditions, _noise(stage, store))
-    if study.analysis == "train-size":
-        return train_size.find(about, stage.conditions)
-    if study.analysis == "depth":
-        reports = [run for one in stage.conditions for run in one.reports]
-        labels = registry.load(reports[0].spec.data.name).test.labels.tobytes() if reports else b""
-        return depth.find(about, stage.conditions, store.predictions([run.key for run in reports]), labels)
-    return parameters.find(about, stage.conditions)
+
+    name: str
+    module: str
+    measurement: str = ""
+    reads_predictions: bool = False
+
+    def find(self, evidence: Evidence) -> StudyFindings:
+        """What a study says that is done."""
+        return cast("StudyFindings", import_module(self.module).find(evidence))
+
+    def networks_to_measure(self, conditions: Sequence[Condition]) -> list[RunSpec]:
+        """The runs on whose networks something is measured, once all results are known."""
+        if not self.measurement:
+            return []
+        return cast("list[RunSpec]", import_module(self.module).networks_to_measure(conditions))
 
 
-def noise_specs(stage: Stage) -> dict[int, list[RunSpec]]:
-    """The runs on whose networks the gradient noise scale is measured, by how many steps they take.
+NOISE_SCALE = "gradient noise scale on the images trained on"
+"""The measurement that `engine.noise_scale` makes."""
 
-    Those of the first budget, at the batch size nearest to 128 and its best rate, stopped on the way.
-    """
-    first = next(iter(by_label(stage.conditions, "budget").values()))
-    chosen = [one for one in first if one.chosen is not None]
-    if not chosen:
-        return {}
-    near = min(chosen, key=lambda one: abs(one.tunings[0][0].spec.batch_size - _NOISE_BATCH))
-    at = near.rates.index(near.chosen) if near.chosen is not None else 0
-    specs = [runs[at].spec for runs in near.tunings]
-    steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)
-    return {step: [spec_until(spec, step) for spec in specs] for step in steps}
-
-
-def unmeasured(study: Study, stage: Stage, store: Store) -> list[RunSpec]:
-    """The runs on whose networks something is still to be measured, once all results are known."""
-    if study.analysis != "batch-lr" or not stage.is_done:
-        return []
-    asked = [spec for specs in noise_specs(stage).values() for spec in specs]
-    known = store.measurements([spec.key for spec in asked], NOISE)
-    return [spec for spec in asked if spec.key not in known]
-
-
-def _noise(stage: Stage, store: Store) -> dict[int, list[float]]:
-    asked = noise_specs(stage)
-    measured = store.measurements([spec.key for specs in asked.values() for spec in specs], NOISE)
-    found = {
-        step: [measured[spec.key]["noise_scale"] for spec in specs if spec.key in measured]
-        for step, specs in asked.items()
-    }
-    return {step: values for step, values in found.items() if values}
+_STUDIES = f"{__package__}.studies"
+_ANALYSES = (
+    Analysis("batch-lr", f"{_STUDIES}.batch_rate", measurement=NOISE_SCALE),
+    Analysis("train-size", f"{_STUDIES}.train_size"),
+    Analysis("depth", f"{_STUDIES}.depth", reads_predictions=True),
+    Analysis("parameters", f"{_STUDIES}.parameters"),
+    Analysis("comparison", f"{_STUDIES}.parameters"),
+)
+ANALYSES = {analysis.name: analysis for analysis in _ANALYSES}

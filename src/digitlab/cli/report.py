@@ -127,13 +127,13 @@ def write_report(
 
     with stderr().status("writing the report"):
         shown = network_on_show(studies)
-        exhibits = []
+        examples = []
         if shown is not None:
             # Loaded here, for only a network on show needs torch.
-            from digitlab.lab import exhibit_of
+            from digitlab.lab import inspection_of
 
-            exhibits.append(exhibit_of(shown))
-        whole = build.report(studies, exhibits, place, exercise)
+            examples.append(inspection_of(shown))
+        whole = build.report(studies, examples, place, exercise)
         write(whole, output)
         if figures is not None:
             write_figures(whole, figures)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from digitlab.result import RunResult
     from digitlab.store import Store
     from digitlab.studies import Study
-    from digitlab.studies.progress import Stage
+    from digitlab.studies.stages import Stage
 
 study_app = typer.Typer(help="Run, list, show and make studies.", no_args_is_help=True)
 
@@ -174,11 +174,11 @@ def run_one(
 
     end: no cohort is waited for beyond this moment of `time.monotonic`
     """
-    from digitlab.analysis.registry import findings, unmeasured
+    from digitlab.studies.findings import findings
 
     planned, stage = _state(study, place)
     _announce(study, planned, stage, workers)
-    if not stage.is_done or unmeasured(study, stage, place):
+    if not stage.is_done:
         stage = _pursue(study, place, workers=workers, device=device, end=end)
     if not stage.is_done:
         stderr().print(
@@ -230,7 +230,7 @@ class _Watch:
 
 
 def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str, end: float) -> "Stage":
-    from digitlab import lab
+    from digitlab.studies.runner import run_study
 
     watch = _Watch()
     told: set[str] = set()
@@ -244,7 +244,7 @@ def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str,
             stderr().print(f"{study.name}: {stage.title}, {len(stage.missing):,} runs")
 
     with many_progress(study.name, watch.figures) as on_advance:
-        return lab.run_study(
+        return run_study(
             study,
             place,
             device=device,
@@ -290,10 +290,11 @@ def _looked_into(path: Path | None) -> Iterator["Store | None"]:
 
 def _state(study: "Study", place: "Store | None") -> tuple[int, "Stage"]:
     """How many runs the study has before any range grows, and the stage that is due."""
-    from digitlab.studies.progress import Campaign
+    from digitlab.studies.progress import StudyProgress
+    from digitlab.studies.stages import NothingKnown
 
-    campaign = Campaign(study, place.get if place is not None else lambda _: {})
-    return campaign.planned_count, campaign.stage()
+    progress = StudyProgress(study, place if place is not None else NothingKnown())
+    return progress.planned_count, progress.stage()
 
 
 @study_app.command()
@@ -333,8 +334,8 @@ def show(
     """Show what a study found; what it varies, while it is not done."""
     from dataclasses import asdict
 
-    from digitlab.analysis.registry import findings
     from digitlab.cli.findings import print_findings
+    from digitlab.studies.findings import findings
 
     checked_output(output, json=json)
     study, scale = read(name, scale, seeds)

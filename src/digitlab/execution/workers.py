@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-import digitlab
 from digitlab.engine.lockstep.c.build import for_workers
 from digitlab.errors import RunError
 from digitlab.execution.worker import receive
@@ -184,7 +183,7 @@ class _Worker:
         return _Ended(specs, results, cause, self._is_ready)
 
     def _start(self) -> None:
-        package = Path(digitlab.__file__).parent.parent
+        package = Path(__file__).parents[2]
         paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | dict.fromkeys(_THREAD_SETTINGS, "1")
         self._is_ready = False

@@ -4,15 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
-from digitlab.analysis.findings import Cell, Exhibit, Report, StudyFindings, Table
-from digitlab.analysis.registry import findings
+from digitlab.analysis.findings import Cell, StudyFindings, Table
 from digitlab.handout import EPOCHS, figures_of, handout_runs, measured_spread
+from digitlab.models.inspection import Inspection
 from digitlab.options import make_spec
+from digitlab.report.document import Report
 from digitlab.result import Fingerprint, RunResult
 from digitlab.spec import NUMERICS_VERSION
 from digitlab.store import Store
 from digitlab.studies import Study
-from digitlab.studies.progress import Campaign, Stage
+from digitlab.studies.findings import findings
+from digitlab.studies.progress import StudyProgress
+from digitlab.studies.stages import Stage
 from digitlab.version import __version__
 
 # Test error in percent; each with its source.
@@ -51,7 +54,7 @@ def told(study: Study, scale: str, store: Store, source: str | None = None) -> T
 
     source: where it was read from; by default it is built in
     """
-    stage = Campaign(study, store.get).stage()
+    stage = StudyProgress(study, store).stage()
     return (
         Told(study, source or study.name, scale, stage, findings(study, scale, stage, store))
         if stage.is_done
@@ -61,7 +64,7 @@ def told(study: Study, scale: str, store: Store, source: str | None = None) -> T
 
 def report(
     studies: Sequence[Told],
-    exhibits: Sequence[Exhibit],
+    examples: Sequence[Inspection],
     store: Store | None,
     exercise: Sequence[RunResult] = (),
 ) -> Report:
@@ -86,7 +89,7 @@ def report(
             _provenance(machines, results),
         ),
         studies=tuple(one.findings for one in studies),
-        exhibits=tuple(exhibits),
+        examples=tuple(examples),
         commands=(
             *([_exercise_command(runs, has_studies=bool(studies))] if runs else []),
             *(f"digitlab study run {one.source} --scale {one.scale}" for one in studies),

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from digitlab.analysis.findings import Picture, Report, StudyFindings
+from digitlab.analysis.findings import Picture, StudyFindings
 from digitlab.errors import RunError
 from digitlab.files import write_whole
 from digitlab.report.charts import png, svg
-from digitlab.report.exhibits import confusion_picture
+from digitlab.report.document import Report
+from digitlab.report.examples import confusion_picture
 
 
 def write_figures(source: Report | Sequence[StudyFindings], directory: Path) -> list[Path]:
@@ -40,9 +41,9 @@ def _write(source: Report | Sequence[StudyFindings], directory: Path) -> list[Pa
 
 def _named(source: Report | Sequence[StudyFindings]) -> list[tuple[str, Picture]]:
     studies = source.studies if isinstance(source, Report) else source
-    exhibits = source.exhibits if isinstance(source, Report) else ()
+    examples = source.examples if isinstance(source, Report) else ()
     pictures = [(f"{study.name}-{picture.name}", picture) for study in studies for picture in study.pictures]
-    return pictures + [(f"confusion-{exhibit.key[:12]}", confusion_picture(exhibit)) for exhibit in exhibits]
+    return pictures + [(f"confusion-{example.key[:12]}", confusion_picture(example)) for example in examples]
 
 
 def _free(name: str, written: Sequence[Path], directory: Path) -> str:

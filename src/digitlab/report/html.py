@@ -9,12 +9,13 @@ from pathlib import Path
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from digitlab.analysis.findings import Cell, Picture, Report, StudyFindings, Table
+from digitlab.analysis.findings import Cell, Picture, StudyFindings, Table
 from digitlab.errors import RunError
 from digitlab.files import write_whole
 from digitlab.report import numbers
 from digitlab.report.charts import NARROW, WIDE, svg
-from digitlab.report.exhibits import confusion_picture, mistakes, weight_images
+from digitlab.report.document import Report
+from digitlab.report.examples import accuracy_table, confusion_picture, mistakes, weight_images
 from digitlab.report.tables import table_of
 
 _FILES = ("page.html", "parts.html", "style.css")
@@ -70,6 +71,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        accuracy_table=accuracy_table,
         style=Markup(texts["style.css"]),  # noqa: S704  # our own
         charts=_charts,
         columns=_columns,

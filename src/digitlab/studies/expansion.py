@@ -8,7 +8,7 @@ from typing import Any
 
 from digitlab.errors import Fault, SpecError
 from digitlab.options import make_spec
-from digitlab.spec import RunSpec
+from digitlab.spec import RunSpec, geometric_steps
 from digitlab.studies.definition import MOST_RUNS, OF_A_LEVEL, Axis, Level, Range, Select, Study
 
 FIRST_REPORT_SEED = 1_000
@@ -148,15 +148,6 @@ def varied(base: RunSpec, rate: float | None, seed: int) -> RunSpec:
     if rate is not None:
         document["optimiser"]["learning_rate"] = rate
     return RunSpec.model_validate(document)
-
-
-def geometric_steps(step_count: int, points: int) -> list[int]:
-    """About so many steps up to the last one, evenly spaced in the logarithm, from a thousandth of it on."""
-    first = max(1, step_count // 1_000)
-    if points == 1 or step_count == first:
-        return [step_count]
-    growth = (step_count / first) ** (1 / (points - 1))
-    return sorted({round(first * growth**i) for i in range(points)} | {step_count})
 
 
 def tuning_seeds(study: Study) -> range:

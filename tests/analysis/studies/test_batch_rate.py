@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
-from digitlab.analysis.conditions import Condition
+from digitlab.analysis.conditions import Condition, Evidence
 from digitlab.analysis.findings import Estimate, Finding, HeatMap, Line, Lines, StudyFindings, Table
 from digitlab.analysis.statistics.intervals import paired_interval
 from digitlab.analysis.studies import batch_rate
-from digitlab.analysis.studies.batch_rate import find
+from digitlab.analysis.studies.batch_rate import find, networks_to_measure
 from tests.analysis.results import RATES, about, condition, noisy, spec, valley
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -55,6 +55,21 @@ def grid(
     ]
 
 
+def noise(conditions: Sequence[Condition], *scales: Sequence[float]) -> dict[str, dict[str, float]]:
+    """Measurements of the noise scale after each of the first moments, [moment][seed]."""
+    asked = networks_to_measure(conditions)
+    moments = sorted({one.step_count for one in asked})
+    return {
+        one.key: {"noise_scale": scale}
+        for moment, of_seeds in zip(moments, scales, strict=False)
+        for one, scale in zip([one for one in asked if one.step_count == moment], of_seeds, strict=False)
+    }
+
+
+def in_words(step_count: int) -> str:
+    return f"{step_count:,} {'step' if step_count == 1 else 'steps'}"
+
+
 def finding(findings: StudyFindings, title: str) -> Finding:
     (found,) = [one for one in findings.findings if one.title.startswith(title)]
     return found
@@ -83,7 +98,7 @@ def table(findings: StudyFindings, title: str) -> Table:
 def test_a_power_law_is_named_and_its_exponent_lies_in_the_intervals(
     law: Callable[[float], float], name: str, exponents: tuple[float, float]
 ) -> None:
-    found = find(about(), grid(law))
+    found = find(Evidence(about(), grid(law)))
     for which, truth in zip(("smaller", "larger"), exponents, strict=True):
         one = finding(found, f"Exponent at the {which} batch sizes, equal epochs")
         assert one.estimate.low < truth < one.estimate.high
@@ -97,7 +112,7 @@ def test_a_power_law_is_named_and_its_exponent_lies_in_the_intervals(
 
 
 def test_the_saturating_law_is_resolved_and_its_noise_scale_lies_in_the_interval() -> None:
-    found = find(about(), grid(saturating, seeds=5))
+    found = find(Evidence(about(), grid(saturating, seeds=5)))
     best = finding(found, "The law of the best rate, equal epochs: B_noise")
     assert best.estimate.low < NOISE_SCALE < best.estimate.high
     assert best.estimate.high < 2 * best.estimate.low
@@ -111,13 +126,13 @@ def test_the_saturating_law_is_resolved_and_its_noise_scale_lies_in_the_interval
 
 
 def test_noise_leaves_rules_and_laws_unresolved() -> None:
-    found = find(about(), grid(square_root, sizes=SIZES[:4], sd=1.0))
+    found = find(Evidence(about(), grid(square_root, sizes=SIZES[:4], sd=1.0)))
     assert "are not resolved from each other." in finding(found, "Exponent at the larger").verdict
     assert "that it beats the others is not resolved" in finding(found, "The law").verdict
 
 
 def test_one_seed_resolves_nothing() -> None:
-    found = find(about(), grid(square_root, seeds=1, accuracies=[0.9], also={0.01: [0.8]}))
+    found = find(Evidence(about(), grid(square_root, seeds=1, accuracies=[0.9], also={0.01: [0.8]})))
     for one in found.findings:
         assert not one.estimate.has_interval
         assert one.n == 1
@@ -128,7 +143,8 @@ def test_one_seed_resolves_nothing() -> None:
 def test_the_fixed_rates_loss_is_told_as_far_as_it_is_resolved() -> None:
     def left(fixed: Sequence[float]) -> Finding:
         return finding(
-            find(about(), grid(square_root, also={0.01: fixed})), "Accuracy lost by leaving the rate at 0.01"
+            find(Evidence(about(), grid(square_root, also={0.01: fixed}))),
+            "Accuracy lost by leaving the rate at 0.01",
         )
 
     expected = paired_interval(GOOD, LEFT)
@@ -143,13 +159,14 @@ def test_the_fixed_rates_loss_is_told_as_far_as_it_is_resolved() -> None:
 
 
 def test_a_quick_look_says_so() -> None:
-    found = find(about("quick"), grid(square_root, also={0.01: LEFT}), {10: [1.0, 2.0]})
+    conditions = grid(square_root, also={0.01: LEFT})
+    found = find(Evidence(about("quick"), conditions, noise(conditions, [1.0, 2.0])))
     assert len(found.findings) == 5
     assert all(one.verdict.startswith("Quick look: ") for one in found.findings)
 
 
 def test_broken_cells_are_marked_and_left_out() -> None:
-    found = find(about(), grid(square_root, breaks_from=1.0))
+    found = find(Evidence(about(), grid(square_root, breaks_from=1.0)))
     states = {(square.x, square.y): square for square in heat_map(found).squares}
     assert len(states) == len(SIZES) * len(RATES)
     for size in SIZES:
@@ -172,7 +189,9 @@ def test_broken_cells_are_marked_and_left_out() -> None:
 
 def test_cells_are_means_over_seeds() -> None:
     conditions = grid(square_root)
-    squares = {(square.x, square.y): square.value for square in heat_map(find(about(), conditions)).squares}
+    squares = {
+        (square.x, square.y): square.value for square in heat_map(find(Evidence(about(), conditions))).squares
+    }
     for one, size in zip(conditions, SIZES, strict=True):
         for at, rate in enumerate(RATES):
             assert squares[str(size), rate] == pytest.approx(float(np.mean(one.losses[:, at])))
@@ -183,7 +202,7 @@ def test_a_best_rate_at_the_grids_edge_is_called_so_and_counts_for_nothing() -> 
         return math.log2(batch_size) - 5.7
 
     # At 512 and 1,024 the best rates, 2^3.3 and 2^4.3, lie beyond the grid's 2^3.
-    found = find(about(), grid(beyond, sd=0.01))
+    found = find(Evidence(about(), grid(beyond, sd=0.01)))
     rows = table(found, "Best rates").rows
     assert [row[4] for row in rows] == [""] * 6 + ["at the high end"] * 2
     assert len(lines(found, "law")["best rate, equal epochs"].points) == 6
@@ -196,14 +215,14 @@ def test_a_seed_at_the_grids_edge_takes_its_batch_size_out() -> None:
     beyond = condition(
         spec(batch_size=2048), [valley(2.2), valley(2.4), valley(4)], GOOD, labels=conditions[0].labels
     )
-    found = find(about(), [*conditions, beyond])
+    found = find(Evidence(about(), [*conditions, beyond]))
     row = table(found, "Best rates").rows[-1]
     assert (row[0], row[3]) == (2048, math.inf)
     assert [point.x for point in lines(found, "law")["best rate, equal epochs"].points] == list(SIZES)
 
 
 def test_pictures_hold_the_numbers_of_the_tables() -> None:
-    found = find(about(), grid(square_root, also={0.01: LEFT}))
+    found = find(Evidence(about(), grid(square_root, also={0.01: LEFT})))
     rows = table(found, "Best rates").rows
     best = lines(found, "law")["best rate, equal epochs"]
     assert [(point.x, point.y, point.low, point.high) for point in best.points] == [row[:4] for row in rows]
@@ -220,7 +239,7 @@ def test_pictures_hold_the_numbers_of_the_tables() -> None:
 
 
 def test_every_budget_has_its_own_findings_and_the_first_answers() -> None:
-    found = find(about(), [*grid(square_root), *grid(linear, budget="equal steps")])
+    found = find(Evidence(about(), [*grid(square_root), *grid(linear, budget="equal steps")]))
     assert finding(found, "Exponent at the larger batch sizes, equal steps").estimate.value > 0.8
     assert finding(found, "Exponent at the larger batch sizes, equal epochs").estimate.value < 0.7
     assert [picture.name for picture in found.pictures] == [
@@ -235,7 +254,7 @@ def test_every_budget_has_its_own_findings_and_the_first_answers() -> None:
 
 
 def test_two_batch_sizes_tell_no_law() -> None:
-    found = find(about(), grid(square_root, sizes=(8, 16)))
+    found = find(Evidence(about(), grid(square_root, sizes=(8, 16))))
     assert not found.findings
     assert not found.answer
     assert list(lines(found, "law")) == ["best rate, equal epochs"]
@@ -243,7 +262,7 @@ def test_two_batch_sizes_tell_no_law() -> None:
 
 
 def test_where_every_rate_broke_nothing_is_claimed() -> None:
-    found = find(about(), grid(square_root, breaks_from=RATES[0], also={0.01: LEFT}))
+    found = find(Evidence(about(), grid(square_root, breaks_from=RATES[0], also={0.01: LEFT})))
     assert found.findings == ()
     for row in table(found, "Best rates").rows:
         assert row[4:7] == ("every rate broke", 0.0, RATES[0])
@@ -254,7 +273,7 @@ def test_where_every_rate_broke_nothing_is_claimed() -> None:
 
 def test_a_study_that_tunes_nothing_shows_its_accuracies() -> None:
     conditions = [condition(spec(batch_size=size), accuracies=GOOD) for size in SIZES]
-    found = find(about(target=0.5), conditions)
+    found = find(Evidence(about(target=0.5), conditions))
     assert found.findings == ()
     assert [picture.name for picture in found.pictures] == ["law", "exponent", "accuracy"]
     assert [point.y for point in lines(found, "accuracy")["best rate"].points] == pytest.approx(
@@ -264,25 +283,33 @@ def test_a_study_that_tunes_nothing_shows_its_accuracies() -> None:
 
 
 def test_the_noise_scale_is_told_as_it_was_measured() -> None:
-    found = find(about(), grid(square_root), {100: [500.0, 2_000.0], 10: [40.0, 90.0]})
+    conditions = grid(square_root)
+    first, second = sorted({one.step_count for one in networks_to_measure(conditions)})[:2]
+    found = find(Evidence(about(), conditions, noise(conditions, [40.0, 90.0], [500.0, 2_000.0])))
     one = finding(found, "Simple gradient noise scale")
     assert one.estimate.value == pytest.approx(1_000)
     assert one.n == 2
-    assert "is 60.0 after 10 steps, 1,000 after 100 steps" in one.verdict
+    assert f"is 60.0 after {in_words(first)}, 1,000 after {in_words(second)}" in one.verdict
     steps, scales = zip(*(row[:2] for row in table(found, "Simple gradient").rows), strict=True)
-    assert steps == (10, 100)
+    assert steps == (first, second)
     assert scales == pytest.approx((60, 1_000))
-    once = finding(find(about(), grid(square_root), {10: [50.0]}), "Simple gradient noise scale")
-    assert "is 50.0 after 10 steps:" in once.verdict
+    once = finding(
+        find(Evidence(about(), conditions, noise(conditions, [50.0]))), "Simple gradient noise scale"
+    )
+    assert f"is 50.0 after {in_words(first)}:" in once.verdict
     assert not [
-        f for f in find(about(), grid(square_root), {10: [math.inf]}).findings if "noise scale" in f.title
+        f
+        for f in find(Evidence(about(), conditions, noise(conditions, [math.inf]))).findings
+        if "noise scale" in f.title
     ]
 
 
 def test_methods_say_only_what_was_done() -> None:
-    epochs = " ".join(find(about(notes=("A range grew.",)), grid(square_root)).methods)
+    epochs = " ".join(find(Evidence(about(notes=("A range grew.",)), grid(square_root))).methods)
     assert "equal epochs" in epochs
     assert "equal steps" not in epochs
     assert "10,000 images held out" in epochs
     assert epochs.endswith("A range grew.")
-    assert batch_rate.find(about(), grid(square_root)).run_count == len(SIZES) * (3 * len(RATES) + 3)
+    assert batch_rate.find(Evidence(about(), grid(square_root))).run_count == len(SIZES) * (
+        3 * len(RATES) + 3
+    )

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from digitlab.analysis.conditions import Condition
+from digitlab.analysis.conditions import Condition, Evidence, Reference
 from digitlab.analysis.findings import Finding, Forest, Line, Lines, StudyFindings
 from digitlab.analysis.statistics.compare import crossed_interval, holm
 from digitlab.analysis.statistics.intervals import paired_interval, paired_p_value
@@ -66,7 +66,7 @@ def lines(findings: StudyFindings, name: str) -> dict[str, Line]:
 
 def test_known_differences_are_found_and_judged() -> None:
     conditions = family([0.92, 0.97, 0.97, 0.965])
-    found = steps(find(about(), conditions, {}, b""))
+    found = steps(find(Evidence(about(), conditions)))
     assert [one.title for one in found] == [
         f"From {a} to {a + 1} hidden layers: width 100, PyTorch's initialisation" for a in range(3)
     ]
@@ -86,7 +86,7 @@ def test_differences_that_only_the_uncorrected_interval_resolves_are_not_resolve
     # Each difference is 0.4 ± 0.36 points: p is 0.035 alone, and 0.1 as one of three.
     spread = np.array([-0.0036, 0.0036, -0.0023, 0.0023, 0.0, 0.0]) * 1.2
     conditions = [network(depth, list(0.9 + 0.004 * depth + (depth % 2) * spread)) for depth in range(4)]
-    for one in steps(find(about(), conditions, {}, b"")):
+    for one in steps(find(Evidence(about(), conditions))):
         assert one.estimate.low > 0
         assert "makes a difference that is not resolved" in one.verdict
         assert "after Holm's correction" in one.verdict
@@ -95,7 +95,7 @@ def test_differences_that_only_the_uncorrected_interval_resolves_are_not_resolve
 def test_practically_equal_needs_the_whole_interval_inside() -> None:
     wide = np.array([0.003, -0.003, 0.002, -0.002, 0.001, -0.001])
     conditions = [network(0, list(0.97 + SEEDS)), network(1, list(0.97 + SEEDS + wide))]
-    (one,) = steps(find(about(), conditions, {}, b""))
+    (one,) = steps(find(Evidence(about(), conditions)))
     assert one.estimate.value == pytest.approx(0)
     assert "makes a difference that is not resolved" in one.verdict
 
@@ -110,13 +110,13 @@ def test_images_are_crossed_with_seeds_where_predictions_are_known() -> None:
         for run in one.reports
     }
     predictions = {key: values.tobytes() for key, values in given.items()}
-    (one,) = steps(find(about(), conditions, predictions, labels.tobytes()))
+    (one,) = steps(find(Evidence(about(), conditions, predictions=predictions, labels=labels.tobytes())))
     right = [np.stack([given[run.key] for run in one.reports]) == labels for one in conditions]
     truth = crossed_interval(right[1], right[0])
     assert f"On new images too: {100 * truth.value:+.2f} points" in one.verdict
     assert f"{100 * truth.low:+.2f} to {100 * truth.high:+.2f}" in one.verdict
     del predictions[conditions[0].reports[0].key]
-    (without,) = steps(find(about(), conditions, predictions, labels.tobytes()))
+    (without,) = steps(find(Evidence(about(), conditions, predictions=predictions, labels=labels.tobytes())))
     assert "new images" not in without.verdict + without.method
     assert "nan" not in without.verdict + without.method
 
@@ -126,7 +126,7 @@ def finding_from(found: StudyFindings, depth: int) -> Finding:
 
 
 def test_the_spread_between_depths_is_told_at_both_rates() -> None:
-    found = find(about(), family([0.92, 0.97, 0.972, 0.969]), {}, b"")
+    found = find(Evidence(about(), family([0.92, 0.97, 0.972, 0.969])))
     (one,) = [one for one in found.findings if one.title.startswith("Spread")]
     assert one.estimate.value == pytest.approx(0.3, abs=0.02)
     # At 0.01: 0.97 - 0.1 less 0.969 - 0.3.
@@ -141,14 +141,14 @@ def test_a_spread_that_is_noise_is_not_resolved() -> None:
         network(depth, list(0.97 + (-1) ** depth * wide + 0.0001 * depth), also={0.01: [0.9] * 6})
         for depth in (1, 2)
     ]
-    (one,) = [f for f in find(about(), conditions, {}, b"").findings if f.title.startswith("Spread")]
+    (one,) = [f for f in find(Evidence(about(), conditions)).findings if f.title.startswith("Spread")]
     assert "0 points (not resolved) apart at rate 0.01" in one.verdict
     assert "points (not resolved) with the rate tuned" in one.verdict
 
 
 def test_one_seed_resolves_nothing() -> None:
     conditions = [network(depth, [0.9 + 0.02 * depth], also={0.01: [0.5]}) for depth in range(3)]
-    found = find(about("quick"), conditions, {}, b"")
+    found = find(Evidence(about("quick"), conditions))
     assert len(found.findings) == 3
     for one in found.findings:
         assert one.n == 1
@@ -163,7 +163,8 @@ def test_families_are_compared_within_themselves() -> None:
         *family([0.92, 0.97]),
         *family([0.9, 0.95], group="equal parameters"),
     ]
-    found = find(about(), conditions, {}, b"")
+    other = Reference("another's runs", "one run each", {0: 0.909, 2: 0.9367})
+    found = find(Evidence(about(), conditions, references=[other]))
     assert [one.title.partition(": ")[2] for one in steps(found)] == [
         "width 100, He's initialisation",
         "width 100, PyTorch's initialisation",
@@ -172,13 +173,17 @@ def test_families_are_compared_within_themselves() -> None:
     names = [picture.name for picture in found.pictures]
     assert names == ["differences", "accuracy", "rate-he", "rate-torch", "losses"]
     assert len(lines(found, "accuracy")) == 5
-    handout = lines(found, "accuracy")["the handout's runs"]
-    assert [(point.x, point.y) for point in handout.points] == [(0, 0.909), (1, 0.9279), (2, 0.9367)]
+    beside = lines(found, "accuracy")["another's runs"]
+    assert ([(point.x, point.y) for point in beside.points], beside.role) == (
+        [(0, 0.909), (2, 0.9367)],
+        "reference",
+    )
+    assert "Another's runs: one run each." in found.pictures[1].caption
     assert len(found.tables) == 3
 
 
 def test_pictures_hold_the_numbers_of_the_tables() -> None:
-    found = find(about(), family([0.92, 0.97, 0.97]), {}, b"")
+    found = find(Evidence(about(), family([0.92, 0.97, 0.97])))
     (table,) = found.tables
     shown = lines(found, "accuracy")
     tuned = shown["PyTorch's initialisation, tuned"].points
@@ -196,7 +201,7 @@ def test_pictures_hold_the_numbers_of_the_tables() -> None:
 
 
 def test_broken_networks_are_shown_as_they_ended() -> None:
-    found = find(about(), [network(1, [0.9, 0.9], breaks_from=1.0)], {}, b"")
+    found = find(Evidence(about(), [network(1, [0.9, 0.9], breaks_from=1.0)]))
     points = lines(found, "rate-torch")["1 hidden"].points
     assert [point.x for point in points] == list(RATES)
     assert [point.y for point in points] == pytest.approx(
@@ -206,7 +211,7 @@ def test_broken_networks_are_shown_as_they_ended() -> None:
 
 def test_a_depth_that_broke_everywhere_is_left_out() -> None:
     conditions = [*family([0.92, 0.97]), network(2, [0.9] * 6, breaks_from=RATES[0], also={0.01: [0.5] * 6})]
-    found = find(about(), conditions, {}, b"")
+    found = find(Evidence(about(), conditions))
     assert [one.title[:7] for one in found.findings] == ["From 0 "]
     assert len(lines(found, "accuracy")["PyTorch's initialisation, tuned"].points) == 2
     assert math.isnan(float(found.tables[0].rows[2][3] or 0))
@@ -215,14 +220,14 @@ def test_a_depth_that_broke_everywhere_is_left_out() -> None:
 
 def test_all_broken_or_nothing_tuned_gives_fewer_findings() -> None:
     broken = [network(depth, [0.9], breaks_from=RATES[0]) for depth in range(3)]
-    found = find(about(), broken, {}, b"")
+    found = find(Evidence(about(), broken))
     assert not found.findings
     assert not found.answer
     assert [picture.name for picture in found.pictures] == ["differences", "rate-torch"]
     untuned = [
         condition(spec(hidden=(9,) * depth), accuracies=[0.8, 0.9 - depth / 100]) for depth in range(3)
     ]
-    plain = find(about(), untuned, {}, b"")
+    plain = find(Evidence(about(), untuned))
     assert [one.title for one in plain.findings] == [
         "From 0 to 1 hidden layers: PyTorch's initialisation",
         "From 1 to 2 hidden layers: PyTorch's initialisation",
@@ -231,7 +236,7 @@ def test_all_broken_or_nothing_tuned_gives_fewer_findings() -> None:
 
 
 def test_captions_claim_nothing_of_the_data() -> None:
-    captions = " ".join(picture.caption for picture in find(about(), family([0.9, 0.8]), {}, b"").pictures)
+    captions = " ".join(picture.caption for picture in find(Evidence(about(), family([0.9, 0.8]))).pictures)
     for claim in ("falls", "better", "layers of 100"):
         assert claim not in captions
 
@@ -240,5 +245,5 @@ def test_a_run_without_validation_counts_as_a_guess() -> None:
     def bare(of: RunSpec, seed: int, rate: float) -> RunResult:
         return run(of, seed, rate, validation_accuracy=None)
 
-    found = find(about(), [condition(spec(), [bare], [0.9, 0.8])], {}, b"")
+    found = find(Evidence(about(), [condition(spec(), [bare], [0.9, 0.8])]))
     assert lines(found, "rate-torch")["1 hidden"].points[0].y == 0.1

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from digitlab.analysis.conditions import Condition
+from digitlab.analysis.conditions import Condition, Evidence
 from digitlab.analysis.findings import Estimate, Forest, Lines, StudyFindings
 from digitlab.analysis.statistics.intervals import mean_interval, paired_interval
 from digitlab.analysis.studies.parameters import find
@@ -52,7 +52,7 @@ def forest(findings: StudyFindings, name: str) -> Forest:
 
 
 def test_known_differences_are_found_and_judged() -> None:
-    found = find(about(baseline="base"), settings())
+    found = find(Evidence(about(baseline="base"), settings()))
     by_title = {one.title: one for one in found.findings}
     assert list(by_title) == [*EFFECTS, "noisy"]
     said = {
@@ -71,7 +71,7 @@ def test_known_differences_are_found_and_judged() -> None:
 
 
 def test_the_answer_counts_and_names_the_largest_resolved_differences() -> None:
-    found = find(about("quick", baseline="base"), settings())
+    found = find(Evidence(about("quick", baseline="base"), settings()))
     assert found.answer[0] == (
         "Quick look: Of 4 settings compared with base, 1 are resolved to be better, 1 worse, 1 practically "
         "equal, and 1 are not resolved."
@@ -84,9 +84,9 @@ def test_holms_correction_takes_a_verdict_back() -> None:
     # 0.4 ± 0.36 points: resolved alone, not as one of four.
     spread = np.array([-0.0036, 0.0036, -0.0023, 0.0023, 0.0, 0.0]) * 1.2
     base = setting("base", [0.9] * 6)
-    alone = find(about(), [base, setting("a", list(0.904 + spread))])
+    alone = find(Evidence(about(), [base, setting("a", list(0.904 + spread))]))
     assert alone.findings[0].verdict.startswith("a is better than base")
-    several = find(about(), [base, *(setting(label, list(0.904 + spread)) for label in "abcd")])
+    several = find(Evidence(about(), [base, *(setting(label, list(0.904 + spread)) for label in "abcd")]))
     for one in several.findings:
         assert one.estimate.low > 0
         assert "is not resolved from base" in one.verdict
@@ -95,13 +95,13 @@ def test_holms_correction_takes_a_verdict_back() -> None:
 
 
 def test_the_first_condition_is_the_base_where_none_is_named() -> None:
-    found = find(about(), settings()[1:])
+    found = find(Evidence(about(), settings()[1:]))
     assert [one.title for one in found.findings] == ["worse", "equal", "noisy"]
     assert "worse is worse than better" in found.findings[0].verdict
 
 
 def test_pictures_hold_the_numbers_of_findings_and_tables() -> None:
-    found = find(about(baseline="base"), settings())
+    found = find(Evidence(about(baseline="base"), settings()))
     effects = forest(found, "effects").effects
     assert {effect.label: effect.estimate for effect in effects} == {
         one.title: one.estimate for one in found.findings
@@ -121,7 +121,7 @@ def test_pictures_hold_the_numbers_of_findings_and_tables() -> None:
 
 
 def test_valleys_are_over_the_best_rate_and_leave_broken_rates_out() -> None:
-    found = find(about(), [setting("base", [0.9, 0.8], breaks_from=1.0)])
+    found = find(Evidence(about(), [setting("base", [0.9, 0.8], breaks_from=1.0)]))
     (picture,) = [one for one in found.pictures if one.name == "sensitivity"]
     assert isinstance(picture, Lines)
     (line,) = picture.lines
@@ -131,14 +131,14 @@ def test_valleys_are_over_the_best_rate_and_leave_broken_rates_out() -> None:
 
 def test_valleys_that_are_not_shown_are_told() -> None:
     many = [setting(f"setting {i}", [0.9, 0.8]) for i in range(9)]
-    (picture,) = [one for one in find(about(), many).pictures if one.name == "sensitivity"]
+    (picture,) = [one for one in find(Evidence(about(), many)).pictures if one.name == "sensitivity"]
     assert isinstance(picture, Lines)
     assert len(picture.lines) == 8
     assert picture.caption.endswith("The first 8 of 9 settings.")
 
 
 def test_two_fixed_rates_are_told_apart() -> None:
-    found = find(about(), [setting("base", [0.9, 0.8], also={0.01: [0.5, 0.4], 0.1: [0.8, 0.7]})])
+    found = find(Evidence(about(), [setting("base", [0.9, 0.8], also={0.01: [0.5, 0.4], 0.1: [0.8, 0.7]})]))
     assert [effect.label for effect in forest(found, "tuning").effects] == [
         "base, over 0.01",
         "base, over 0.1",
@@ -147,7 +147,7 @@ def test_two_fixed_rates_are_told_apart() -> None:
 
 
 def test_one_seed_resolves_nothing() -> None:
-    found = find(about(), [setting("base", [0.9]), setting("other", [0.99])])
+    found = find(Evidence(about(), [setting("base", [0.9]), setting("other", [0.99])]))
     (one,) = found.findings
     assert one.verdict == "other is not resolved from base (+9.00 points, no interval)."
     assert "nan" not in one.method
@@ -155,22 +155,22 @@ def test_one_seed_resolves_nothing() -> None:
 
 def test_settings_that_broke_everywhere_are_left_out() -> None:
     broken = setting("broken", [0.9] * 6, breaks_from=RATES[0])
-    found = find(about(baseline="base"), [*settings(), broken])
+    found = find(Evidence(about(baseline="base"), [*settings(), broken]))
     assert "broken" not in [one.title for one in found.findings]
     assert found.tables[0].rows[-1][:2] == ("broken", None)
     assert math.isnan(float(found.tables[0].rows[-1][2] or 0))
-    without_base = find(about(baseline="broken"), [*settings(), broken])
+    without_base = find(Evidence(about(baseline="broken"), [*settings(), broken]))
     assert not without_base.findings
     assert not without_base.answer
-    assert find(about(), [broken]).pictures == ()
+    assert find(Evidence(about(), [broken])).pictures == ()
 
 
 def test_a_study_without_tuning_compares_all_the_same() -> None:
     plain = [
         condition(spec(), accuracies=[0.9 + i / 100, 0.91 + i / 100], labels={"n": str(i)}) for i in range(2)
     ]
-    found = find(about(), plain)
+    found = find(Evidence(about(), plain))
     assert [picture.name for picture in found.pictures] == ["effects"]
     assert "tuned" not in " ".join(found.methods)
     assert found.tables[0].rows[0][1] is None
-    assert find(about(), [condition(spec(), accuracies=[0.9])]).tables[0].rows[0][0] == "the study"
+    assert find(Evidence(about(), [condition(spec(), accuracies=[0.9])])).tables[0].rows[0][0] == "the study"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from digitlab.analysis.conditions import Condition
+from digitlab.analysis.conditions import Condition, Evidence
 from digitlab.analysis.findings import Finding, Line, Lines, StudyFindings
 from digitlab.analysis.statistics.intervals import mean_interval, paired_interval
 from digitlab.analysis.studies.train_size import find
@@ -59,7 +59,7 @@ def lines(findings: StudyFindings, name: str) -> dict[str, Line]:
 
 @pytest.mark.parametrize("gamma", [0.0, 0.02])
 def test_the_exponent_lies_in_its_interval_and_a_floor_is_told_where_there_is_one(gamma: float) -> None:
-    one = finding(find(about(), grid(gamma=gamma)), "Exponent of the error")
+    one = finding(find(Evidence(about(), grid(gamma=gamma))), "Exponent of the error")
     assert one.estimate.low < BETA < one.estimate.high
     assert one.estimate.value == pytest.approx(BETA, abs=0.03)
     assert (one.n, one.n_of) == (5, "draws")
@@ -69,23 +69,25 @@ def test_the_exponent_lies_in_its_interval_and_a_floor_is_told_where_there_is_on
 
 
 def test_an_exponent_that_may_be_nothing_is_not_resolved() -> None:
-    one = finding(find(about(), grid(beta=0.0, sd=0.2, draws=3, gamma=-1.5)), "Exponent of the error")
+    one = finding(
+        find(Evidence(about(), grid(beta=0.0, sd=0.2, draws=3, gamma=-1.5))), "Exponent of the error"
+    )
     assert not one.estimate.low > 0
     assert "is not resolved: its exponent is" in one.verdict
     assert "falls as a power" not in one.verdict
 
 
 def test_the_largest_size_is_predicted_from_the_others() -> None:
-    fine = finding(find(about(), grid(draws=10)), "Error at 50,000 images")
+    fine = finding(find(Evidence(about(), grid(draws=10))), "Error at 50,000 images")
     truth = 100 * ALPHA * 50_000**-BETA
     assert fine.estimate.low < truth < fine.estimate.high
     assert "the two agree as far as these draws can tell." in fine.verdict
-    bent = finding(find(about(), grid(draws=10, last=1.5)), "Error at 50,000 images")
+    bent = finding(find(Evidence(about(), grid(draws=10, last=1.5))), "Error at 50,000 images")
     assert "the law does not hold over the whole range." in bent.verdict
 
 
 def test_one_draw_resolves_nothing() -> None:
-    found = find(about(), [*grid(draws=1), *grid(draws=1, budget="15 epochs", also={0.01: [0.3]})])
+    found = find(Evidence(about(), [*grid(draws=1), *grid(draws=1, budget="15 epochs", also={0.01: [0.3]})]))
     assert len(found.findings) == 3
     for one in found.findings:
         assert not one.estimate.has_interval
@@ -98,7 +100,7 @@ def test_under_training_is_told_as_far_as_it_is_resolved() -> None:
     def lost(fixed: Sequence[float]) -> Finding:
         other = grid(budget="15 epochs", also={0.01: fixed}, is_best=False)
         return finding(
-            find(about(), [*primary, *other]), "Accuracy lost by 15 epochs at rate 0.01, 100 images"
+            find(Evidence(about(), [*primary, *other])), "Accuracy lost by 15 epochs at rate 0.01, 100 images"
         )
 
     best = [run.metrics.test_accuracy for run in primary[0].reports]
@@ -111,13 +113,13 @@ def test_under_training_is_told_as_far_as_it_is_resolved() -> None:
 
 
 def test_a_quick_look_says_so() -> None:
-    found = find(about("quick"), [*grid(), *grid(budget="15 epochs", also={0.01: [0.3] * 5})])
+    found = find(Evidence(about("quick"), [*grid(), *grid(budget="15 epochs", also={0.01: [0.3] * 5})]))
     assert len(found.answer) == len(found.findings) == 3
     assert all(sentence.startswith("Quick look: ") for sentence in found.answer)
 
 
 def test_pictures_hold_the_numbers_of_the_tables() -> None:
-    found = find(about(), [*grid(), *grid(budget="15 epochs", also={0.01: [0.3] * 5})])
+    found = find(Evidence(about(), [*grid(), *grid(budget="15 epochs", also={0.01: [0.3] * 5})]))
     for table, budget in zip(found.tables, ("fixed steps", "15 epochs"), strict=True):
         errors = lines(found, "error")[f"{budget}, rate tuned"]
         assert [point.x for point in errors.points] == [row[0] for row in table.rows]
@@ -138,22 +140,22 @@ def test_pictures_hold_the_numbers_of_the_tables() -> None:
 
 
 def test_the_gaps_caption_says_what_was_measured() -> None:
-    (picture,) = [one for one in find(about(), grid()).pictures if one.name == "gap"]
+    (picture,) = [one for one in find(Evidence(about(), grid())).pictures if one.name == "gap"]
     assert "The two lie 0 points apart at 100 images, 0 at 50,000." in picture.caption
 
 
 def test_few_sizes_tell_no_law() -> None:
-    found = find(about(), grid(sizes=SIZES[:2]))
+    found = find(Evidence(about(), grid(sizes=SIZES[:2])))
     assert found.findings == ()
     assert list(lines(found, "error")) == ["fixed steps, rate tuned"]
-    three = find(about(), grid(sizes=SIZES[:3]))
+    three = find(Evidence(about(), grid(sizes=SIZES[:3])))
     assert three.findings == ()
-    assert len(find(about(), grid(sizes=SIZES[:1])).tables[0].rows) == 1
+    assert len(find(Evidence(about(), grid(sizes=SIZES[:1]))).tables[0].rows) == 1
 
 
 def test_errors_of_zero_give_no_law() -> None:
     perfect = [condition(spec(train_size=size), accuracies=[1.0, 1.0]) for size in SIZES]
-    assert find(about(), perfect).findings == ()
+    assert find(Evidence(about(), perfect)).findings == ()
 
 
 def test_where_every_rate_broke_nothing_is_claimed() -> None:
@@ -161,7 +163,7 @@ def test_where_every_rate_broke_nothing_is_claimed() -> None:
         condition(spec(train_size=size), [valley(-2, breaks_from=0.001)], [0.9], also={0.01: [0.3]})
         for size in SIZES
     ]
-    found = find(about(), broken)
+    found = find(Evidence(about(), broken))
     assert found.findings == ()
     assert [picture.name for picture in found.pictures] == ["error", "slope"]
     assert list(lines(found, "error")) == ["this budget, rate 0.01"]
@@ -173,16 +175,16 @@ def test_sizes_that_broke_are_left_out() -> None:
     conditions[0] = condition(
         spec(train_size=100), [valley(-2, breaks_from=0.001)], [0.9], labels={"budget": "fixed steps"}
     )
-    found = find(about(), conditions)
+    found = find(Evidence(about(), conditions))
     assert "from 200 to 50,000 images" in finding(found, "Exponent").verdict
     assert len(lines(found, "error")["fixed steps, rate tuned"].points) == len(SIZES) - 1
 
 
 def test_methods_say_only_what_was_done() -> None:
-    best = " ".join(find(about(), grid()).methods)
+    best = " ".join(find(Evidence(about(), grid())).methods)
     assert "With fixed steps, the network of the best validation loss" in best
-    plain = " ".join(find(about(), grid(is_best=False, budget="15 epochs")).methods)
+    plain = " ".join(find(Evidence(about(), grid(is_best=False, budget="15 epochs"))).methods)
     assert "best validation loss" not in plain
     assert "With 15 epochs, a small set also makes few steps." in plain
     untuned = [condition(spec(train_size=size), accuracies=[0.9, 0.8]) for size in SIZES]
-    assert "tuned" not in " ".join(find(about(), untuned).methods)
+    assert "tuned" not in " ".join(find(Evidence(about(), untuned)).methods)

@@ -9,7 +9,7 @@ import pytest
 from digitlab.analysis.findings import Axis, Line, Lines, Picture, Point, Role
 from digitlab.report.charts import NARROW, WIDE, png, svg, table_of
 from digitlab.report.charts.lines import strokes_of
-from digitlab.report.exhibits import confusion_picture
+from digitlab.report.examples import confusion_picture
 from tests.report import samples
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -19,7 +19,7 @@ GOOD = (
     samples.few_lines(),
     samples.category_lines(),
     samples.forest(),
-    confusion_picture(samples.exhibit()),
+    confusion_picture(samples.example()),
 )
 
 
@@ -97,9 +97,9 @@ def test_a_heat_map_shows_cells_signs_and_ticks() -> None:
 
 
 def test_a_confusion_matrix_shows_its_counts() -> None:
-    exhibit = samples.exhibit()
-    written = texts(drawn(confusion_picture(exhibit)))
-    counts = [str(count) for row in exhibit.confusion for count in row]
+    example = samples.example()
+    written = texts(drawn(confusion_picture(example)))
+    counts = [str(count) for row in example.confusion for count in row]
     assert all(written.count(count) >= counts.count(count) for count in counts)
 
 

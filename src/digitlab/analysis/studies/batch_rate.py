@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from digitlab.analysis.conditions import About, Condition, by_label, spec_of
+from digitlab.analysis.conditions import About, Condition, Evidence, by_label, spec_of
 from digitlab.analysis.findings import Estimate, Finding, StudyFindings, Table, three_figures
 from digitlab.analysis.statistics.intervals import geometric_interval
 from digitlab.analysis.statistics.scaling_laws import best_law, exponent
@@ -11,6 +11,7 @@ from digitlab.analysis.studies.batch_pictures import pictures, tables
 from digitlab.analysis.studies.best_rates import BestRates, best_rates
 from digitlab.analysis.studies.steps import steps_to_target
 from digitlab.analysis.summary import FIXED_RATE, accuracy, gain, is_resolved, percent, study_findings
+from digitlab.spec import RunSpec, geometric_steps
 
 Noise = Mapping[int, Sequence[float]]
 """The simple gradient noise scale after so many steps, of each seed."""
@@ -19,11 +20,15 @@ _END_SHARE = 0.4
 """Of the batch sizes, those that an exponent at one end is taken over."""
 
 
-def find(about: About, conditions: Sequence[Condition], noise: Noise | None = None) -> StudyFindings:
-    """What the study says. The first budget's findings are its answer.
+_NOISE_BATCH = 128
+"""The noise scale is measured at the batch size nearest to this one."""
+_NOISE_POINTS = 6
 
-    noise: the gradient noise scale, where it was measured
-    """
+
+def find(evidence: Evidence) -> StudyFindings:
+    """What the study says. The first budget's findings are its answer."""
+    about, conditions = evidence.about, evidence.conditions
+    noise = _noise(evidence)
     budgets = [best_rates(name, same) for name, same in by_label(conditions, "budget").items()]
     by_budget = [
         [*_exponents(about, budget), *_law(about, budget), *_fixed_rate(about, budget)] for budget in budgets
@@ -34,9 +39,9 @@ def find(about: About, conditions: Sequence[Condition], noise: Noise | None = No
         about,
         conditions,
         answer=[finding.verdict for finding in by_budget[0]],
-        findings=[*found, *steps.findings, *_noise_finding(about, noise or {})],
+        findings=[*found, *steps.findings, *_noise_finding(about, noise)],
         pictures=[*pictures(budgets), *steps.pictures],
-        tables=[*tables(budgets), *steps.tables, *_noise_table(noise or {})],
+        tables=[*tables(budgets), *steps.tables, *_noise_table(noise)],
         methods=_methods(conditions),
     )
 
@@ -181,6 +186,42 @@ def _beside(first: Condition) -> str:
 
 
 # ---- The gradient noise scale ----
+
+
+def networks_to_measure(conditions: Sequence[Condition]) -> list[RunSpec]:
+    """The runs on whose networks the gradient noise scale is measured."""
+    return [spec for specs in _noise_specs(conditions).values() for spec in specs]
+
+
+def _noise_specs(conditions: Sequence[Condition]) -> dict[int, list[RunSpec]]:
+    """The same, by how many steps they take.
+
+    Those of the first budget, at the batch size nearest to 128 and its best rate, stopped on the way.
+    """
+    first = next(iter(by_label(conditions, "budget").values()))
+    chosen = [one for one in first if one.chosen is not None]
+    if not chosen:
+        return {}
+    near = min(chosen, key=lambda one: abs(one.tunings[0][0].spec.batch_size - _NOISE_BATCH))
+    at = near.rates.index(near.chosen) if near.chosen is not None else 0
+    specs = [runs[at].spec for runs in near.tunings]
+    steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)
+    return {step: [spec.until(step) for spec in specs] for step in steps}
+
+
+def _noise(evidence: Evidence) -> Noise:
+    """What was measured, of each seed, where it was measured."""
+    if not evidence.measurements:
+        return {}
+    found = {
+        step: [
+            evidence.measurements[spec.key]["noise_scale"]
+            for spec in specs
+            if spec.key in evidence.measurements
+        ]
+        for step, specs in _noise_specs(evidence.conditions).items()
+    }
+    return {step: values for step, values in found.items() if values}
 
 
 def _positive(noise: Noise) -> Noise:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool
 
-from digitlab.analysis.conditions import About, Condition, spec_of, test_accuracies
+from digitlab.analysis.conditions import About, Condition, Evidence, Reference, spec_of, test_accuracies
 from digitlab.analysis.findings import (
     Axis,
     Effect,
@@ -37,7 +37,6 @@ from digitlab.analysis.summary import (
     points_in_words,
     study_findings,
 )
-from digitlab.handout import EPOCHS, handout_runs
 from digitlab.result import RunResult
 
 Predictions = Mapping[str, bytes]
@@ -95,16 +94,11 @@ class _Step:
         return f"{_depth(self.shallower)} to {_depth(self.deeper)} hidden layers"
 
 
-def find(
-    about: About, conditions: Sequence[Condition], predictions: Predictions, labels: bytes
-) -> StudyFindings:
-    """What the study says.
-
-    predictions: of the reported runs
-    labels:      classes of the test images, one byte each
-    """
+def find(evidence: Evidence) -> StudyFindings:
+    """What the study says."""
+    about, conditions = evidence.about, evidence.conditions
     families = _families(conditions)
-    steps = [(family, _steps(family, predictions, labels)) for family in families]
+    steps = [(family, _steps(family, evidence.predictions, evidence.labels)) for family in families]
     spread = [finding for family in families for finding in _spread(about, family)]
     compared = [_finding(about, family, step) for family, found in steps for step in found]
     first = [family for family in families if family.group == families[0].group]
@@ -113,7 +107,12 @@ def find(
         conditions,
         answer=[finding.verdict for finding in (*compared[:2], *spread)],
         findings=[*spread, *compared],
-        pictures=[_differences(steps), *_by_depth(first), *_against_rate(first), *_losses(first[-1])],
+        pictures=[
+            _differences(steps),
+            *_by_depth(first, evidence.references),
+            *_against_rate(first),
+            *_losses(first[-1]),
+        ],
         tables=[_table(family) for family in families],
         methods=(
             "Depths are compared within one group of networks and one initialisation, each with the rate of "
@@ -259,7 +258,7 @@ def _differences(steps: Sequence[tuple[_Family, Sequence[_Step]]]) -> Forest:
     )
 
 
-def _by_depth(families: Sequence[_Family]) -> list[Lines]:
+def _by_depth(families: Sequence[_Family], references: Sequence[Reference]) -> list[Lines]:
     lines = []
     for family in families:
         name = _NAMES[family.initialisation]
@@ -269,26 +268,23 @@ def _by_depth(families: Sequence[_Family]) -> list[Lines]:
             points = tuple(point(_depth(one), accuracy(runs)) for one, runs in shown)
             lines.append(Line(f"{name}, {rate}", points))
     whole = [line for line in lines if line.points]
-    beside = _handout(families[0]) if whole else []
+    beside = references if whole else ()
     return _drawn(
         Lines(
             name="accuracy",
             title=f"Test accuracy by depth, at rate {FIXED_RATE:g} and with the rate tuned",
             caption=f"Mean of {_seeds(families[0])} with its 95 % interval{_of_group(families[0])}."
-            + (f" The handout's: one run each of {EPOCHS} epochs at rate {FIXED_RATE:g}." if beside else ""),
+            + "".join(f" {one.name.capitalize()}: {one.recipe}." for one in beside),
             x=Axis("hidden layers"),
             y=Axis("test accuracy", is_share=True),
-            lines=(*whole, *beside),
+            lines=(*whole, *map(_reference_line, beside)),
         )
     )
 
 
-def _handout(family: _Family) -> list[Line]:
-    """The handout's accuracies, where the networks are of its kind."""
-    if any(spec_of(one).data.name != "mnist" for one in family.conditions):
-        return []
-    points = tuple(Point(len(run.hidden), run.accuracy) for run in handout_runs())
-    return [Line("the handout's runs", points, "reference")]
+def _reference_line(reference: Reference) -> Line:
+    points = tuple(Point(depth, accuracy) for depth, accuracy in reference.accuracy.items())
+    return Line(reference.name, points, "reference")
 
 
 def _of_group(family: _Family) -> str:

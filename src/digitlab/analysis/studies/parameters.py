@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitlab.analysis.conditions import About, Condition, spec_of, test_accuracies
+from digitlab.analysis.conditions import About, Condition, Evidence, spec_of, test_accuracies
 from digitlab.analysis.findings import (
     Axis,
     Effect,
@@ -57,8 +57,9 @@ class _Change:
         return judge_corrected(self.points, self.p_value)
 
 
-def find(about: About, conditions: Sequence[Condition]) -> StudyFindings:
+def find(evidence: Evidence) -> StudyFindings:
     """What the study says. Without a baseline, the first condition is it."""
+    about, conditions = evidence.about, evidence.conditions
     base = next((one for one in conditions if about.baseline in one.labels.values()), conditions[0])
     changes = _changes(base, [one for one in conditions if one is not base and one.reports])
     return study_findings(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from digitlab.analysis.conditions import About, Condition, by_label, spec_of, test_accuracies
+from digitlab.analysis.conditions import About, Condition, Evidence, by_label, spec_of, test_accuracies
 from digitlab.analysis.findings import (
     Axis,
     Estimate,
@@ -59,8 +59,9 @@ class _Budget:
         return [one for one in self.conditions if one.reports]
 
 
-def find(about: About, conditions: Sequence[Condition]) -> StudyFindings:
+def find(evidence: Evidence) -> StudyFindings:
     """What the study says. The first budget is the primary one."""
+    about, conditions = evidence.about, evidence.conditions
     budgets = [_budget(name, same) for name, same in by_label(conditions, "budget").items()]
     primary, *others = budgets
     findings = [

@@ -1,0 +1,26 @@
+"""Report: all that one report shows, as a value; `build` makes it, `html` lays it out."""
+
+from dataclasses import dataclass
+
+from digitlab.analysis.findings import StudyFindings, Table
+from digitlab.models.inspection import Inspection
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report shows.
+
+    introduction: paragraphs
+    tables:       of the whole: the exercise's networks beside the handout, published results, provenance
+    examples:     example networks
+    commands:     shell lines that reproduce it
+    mixture:      what differs between where results come from ("" when nothing does)
+    """
+
+    title: str
+    introduction: tuple[str, ...]
+    tables: tuple[Table, ...]
+    studies: tuple[StudyFindings, ...]
+    examples: tuple[Inspection, ...]
+    commands: tuple[str, ...]
+    mixture: str = ""

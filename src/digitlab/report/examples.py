@@ -1,0 +1,99 @@
+"""An example network, laid out: accuracies, the confusion matrix, mistakes, weights as images."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from digitlab.analysis.findings import Axis, Cell, HeatMap, Square, Table
+from digitlab.models.inspection import Digit, Inspection
+from digitlab.report.images import diverging, grey, largest
+from digitlab.report.numbers import DASH, clean, number
+
+_BARS = 3
+"""So many classes are shown beside a digit, the likeliest first, and its own if not among them."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A class and how likely the network holds it: width in percent of the whole, and in words."""
+
+    name: str
+    width: float
+    words: str
+    is_label: bool
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A misclassified digit: its image (a data: URI), its class, the predicted class."""
+
+    image: str
+    label: str
+    predicted: str
+    bars: tuple[Bar, ...]
+
+
+def accuracy_table(network: Inspection) -> Table:
+    """Accuracy on each part of the data, a row for all images and one for each class."""
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(shares[i] for shares in network.accuracy.values()))
+        for i, name in enumerate(("all", *network.class_names))
+    ]
+    return Table(
+        "Accuracy by class", ("class", *(f"{name} images" for name in network.accuracy)), tuple(rows)
+    )
+
+
+def confusion_picture(network: Inspection) -> HeatMap:
+    """The confusion matrix: a row for each true class, a column for each predicted class."""
+    squares = tuple(
+        Square(_name(predicted, network), _name(label, network), float(count))
+        for label, row in enumerate(network.confusion)
+        for predicted, count in enumerate(row)
+    )
+    return HeatMap(
+        "confusion",
+        f"Confusion matrix: {network.title}",
+        "Test images by their class (rows) and the predicted class (columns); off the diagonal are "
+        "mistakes. Colours follow the logarithm of the count.",
+        Axis("predicted class", "category"),
+        Axis("true class", "category"),
+        Axis("images", "log"),
+        squares,
+        text=True,
+    )
+
+
+def mistakes(network: Inspection) -> list[Mistake]:
+    """The misclassified digits, in their order."""
+    return [_mistake(digit, network) for digit in network.misclassified]
+
+
+def weight_images(network: Inspection) -> list[str]:
+    """The first layer's weights as data: URIs, [unit], all on one scale that is symmetric about 0."""
+    limit = largest(network.weights)
+    return [diverging(unit, limit) for unit in network.weights]
+
+
+def _mistake(digit: Digit, network: Inspection) -> Mistake:
+    order = sorted(range(len(digit.probabilities)), key=lambda index: -_known(digit.probabilities[index]))
+    shown = order[:_BARS] if digit.label in order[:_BARS] else [*order[:_BARS], digit.label]
+    bars = tuple(_bar(index, digit, network) for index in shown if index < len(digit.probabilities))
+    predicted = _name(order[0], network) if order else ""
+    return Mistake(grey(digit.image), _name(digit.label, network), predicted, bars)
+
+
+def _bar(index: int, digit: Digit, network: Inspection) -> Bar:
+    share = digit.probabilities[index]
+    words = f"{number(100 * share, decimals=1)} %" if math.isfinite(share) else DASH
+    width = round(100 * min(max(_known(share), 0.0), 1.0), 1)
+    return Bar(_name(index, network), width, words, index == digit.label)
+
+
+def _known(share: float) -> float:
+    return share if math.isfinite(share) else 0.0
+
+
+def _name(index: int, network: Inspection) -> str:
+    names: Sequence[str] = network.class_names
+    return clean(names[index]) if index < len(names) else str(index)

@@ -1,0 +1,46 @@
+"""A study that is done -> its findings: hands its analysis all that it reads."""
+
+from digitlab.analysis.conditions import About, Evidence, Reference
+from digitlab.analysis.findings import StudyFindings
+from digitlab.analysis.registry import ANALYSES
+from digitlab.data import registry
+from digitlab.handout import EPOCHS, handout_runs
+from digitlab.store import Store
+from digitlab.studies.definition import Study
+from digitlab.studies.stages import Stage
+
+
+def findings(study: Study, scale: str, stage: Stage, store: Store) -> StudyFindings:
+    """What a study says that is done.
+
+    scale: the name under which the study was taken
+    """
+    return ANALYSES[study.analysis].find(_evidence(study, scale, stage, store))
+
+
+def _evidence(study: Study, scale: str, stage: Stage, store: Store) -> Evidence:
+    analysis, conditions = ANALYSES[study.analysis], stage.conditions
+    reports = [run for one in conditions for run in one.reports]
+    names = {run.spec.data.name for one in conditions for run in one.runs}
+    labels, predictions, measured = b"", {}, {}
+    if analysis.reads_predictions and reports:
+        labels = registry.load(reports[0].spec.data.name).test.labels.tobytes()
+        predictions = store.predictions([run.key for run in reports])
+    if analysis.measurement:
+        wanted = analysis.networks_to_measure(conditions)
+        measured = store.measurements([spec.key for spec in wanted], analysis.measurement)
+    return Evidence(
+        about=About(
+            study.name, study.title, study.question, scale, study.baseline, study.target, stage.notes
+        ),
+        conditions=conditions,
+        measurements=measured,
+        predictions=predictions,
+        labels=labels,
+        references=(_handout(),) if names == {"mnist"} else (),
+    )
+
+
+def _handout() -> Reference:
+    accuracy = {len(run.hidden): run.accuracy for run in handout_runs()}
+    return Reference("the handout's runs", f"one run each of {EPOCHS} epochs at rate 0.01", accuracy)

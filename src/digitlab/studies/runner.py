@@ -1,0 +1,117 @@
+"""Running a study: its stages, one after the other, into a store."""
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+
+from digitlab import lab
+from digitlab.analysis.registry import NOISE_SCALE
+from digitlab.data import registry
+from digitlab.engine.inputs import run_split
+from digitlab.engine.noise_scale import noise_scale
+from digitlab.errors import RunError, StoreError
+from digitlab.lab import Advance, Failure, OnAdvance
+from digitlab.result import RunResult
+from digitlab.spec import RunSpec
+from digitlab.store import Store
+from digitlab.studies.definition import Study
+from digitlab.studies.progress import StudyProgress
+from digitlab.studies.stages import Stage
+
+_NOISE_EXAMPLES = 10_000
+"""The gradient noise scale is measured on so many of the images that a run trains on, at most."""
+
+
+def run_study(
+    study: Study,
+    store: Store,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    seconds_limit: float = math.inf,
+    on_stage: Callable[[Stage], None] = lambda _: None,
+    on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
+    on_advance: OnAdvance = lambda _: None,
+) -> Stage:
+    """Train and measure what a study lacks, stage by stage; each cohort is kept as soon as it is done.
+
+    seconds_limit: after so many seconds, end with the cohort that is done next; others under way are lost
+    on_stage:      told each stage that has missing runs, before they are trained
+    on_results:    told what was put into the store
+    Returns the stage that was reached: done, unless the time was over.
+    Raises what `lab.train` raises, StoreError, also when the store does not know what was put into it, and
+    RunError when a run failed, after all others are done.
+    """
+    end, progress = time.monotonic() + seconds_limit, StudyProgress(study, store)
+    stage = progress.stage()
+    while stage.missing:
+        on_stage(stage)
+        if stage.measurement:
+            steps = _measured(stage, store, device, on_advance)
+        else:
+            steps = _trained(stage, store, device, workers, on_results, on_advance)
+        kept: set[tuple[str, str]] = set()
+        with closing(steps):
+            for keys in steps:
+                kept |= {(stage.measurement, key) for key in keys}
+                if time.monotonic() > end:
+                    break
+        stage = progress.stage()
+        if lost := kept & {(stage.measurement, spec.key) for spec in stage.missing}:
+            raise StoreError(
+                f"{len(lost)} of {len(kept)} runs were trained and put into the store, which does not know "
+                "them; another program may have taken them out. Run the study with another --store"
+            )
+        if time.monotonic() > end:
+            break
+    return stage
+
+
+_Steps = Generator[set[str], None, None]
+"""Keys of what is in the store now, each time there is more."""
+
+
+def _trained(
+    stage: Stage,
+    store: Store,
+    device: str,
+    workers: int | None,
+    on_results: Callable[[Sequence[RunResult]], None],
+    on_advance: OnAdvance,
+) -> _Steps:
+    """Train the stage's runs; the keys of each cohort, when its results are in the store."""
+    failures: list[Failure] = []
+    cohorts = lab.run_cohorts(stage.missing, device=device, workers=workers, on_advance=on_advance)
+    with closing(cohorts):
+        for ended in cohorts:
+            results = [run for run in ended if isinstance(run, RunResult)]
+            failures += [run for run in ended if isinstance(run, Failure)]
+            store.add(results)
+            on_results(results)
+            yield {result.key for result in results}
+    if failures:
+        first = failures[0]
+        raise RunError(
+            f"{len(failures)} of {len(stage.missing)} runs failed, the first with "
+            f"{first.spec.network_name}, seed {first.spec.seed}: {first.cause}; run the study again to "
+            "try them again"
+        )
+
+
+def _measured(stage: Stage, store: Store, device: str, on_advance: OnAdvance) -> _Steps:
+    """Train each network of the stage again and measure it; the key of each."""
+    for done, spec in enumerate(stage.missing, start=1):
+        store.add_measurement(spec.key, stage.measurement, _MEASUREMENTS[stage.measurement](spec, device))
+        on_advance(Advance(done / len(stage.missing), done, len(stage.missing)))
+        yield {spec.key}
+
+
+def _noise_scale(spec: RunSpec, device: str) -> Mapping[str, float]:
+    _, network = lab.run(spec, device=device)
+    dataset = registry.load(spec.data.name)
+    seen = run_split(spec, dataset).train[:_NOISE_EXAMPLES]
+    return noise_scale(network, dataset.train.images[seen], dataset.train.labels[seen])
+
+
+_MEASUREMENTS: Mapping[str, Callable[[RunSpec, str], Mapping[str, float]]] = {NOISE_SCALE: _noise_scale}

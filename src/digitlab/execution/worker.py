@@ -1,8 +1,9 @@
 """A worker process: cohorts from its standard input, trained, replies to a pipe of their own.
 
 `python -m digitlab.execution.worker FD`: FD is the pipe's number. It is not standard output, to which
-anything in this process may print. One compute thread. Pickles both ways, between processes of one user that
-started one another. It ends when its input ends, even in the middle of a cohort: then whoever started it is gone.
+anything in this process may print. One compute thread. Pickles both ways, between processes of one user
+that started one another. It ends when its input ends, even in the middle of a cohort: then whoever started it
+is gone.
 """
 
 import os

@@ -26,6 +26,7 @@ from digitlab import spec as spec_module
 from digitlab.cli import train as train_command
 from digitlab.cli.app import app
 from digitlab.cli.main import main
+from digitlab.datasets import Dataset
 from digitlab.datasets.catalog import FILE_NAMES
 from digitlab.networks import Layer
 from digitlab.result import RunResult
@@ -457,7 +458,7 @@ def test_fetch_goes_through_the_mirrors_and_tells_what_each_answered(
 
 @needs_maps
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_end_a_training_with_their_code(number: signal.Signals, code: int) -> None:
+def test_signals_end_a_training_with_their_code(number: signal.Signals, code: int, mnist: Dataset) -> None:
     process = subprocess.Popen(
         [str(DIGITLAB), "train", "--epochs", "100000", "--evaluate-at", "1"],
         stdout=subprocess.PIPE,

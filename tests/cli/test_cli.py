@@ -478,9 +478,9 @@ def test_signals_end_a_training_with_their_code(number: signal.Signals, code: in
 # Says when the command line has taken its signals in hand, before it loads anything.
 STARTING = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from digitlab.cli import main as it; prepare = it._prepare_streams\n"
-    "def told(): print('ready', flush=True); prepare()\n"
-    "it._prepare_streams = told; it.main()"
+    "from digitlab.cli import main as it; run = it._run\n"
+    "def told(): print('ready', flush=True); run()\n"
+    "it._run = told; it.main()"
 )
 
 

@@ -49,6 +49,11 @@ def worker_processes(of: int | None = None) -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _unpacked(mnist: Dataset) -> None:
+    """The images are in the cache: whoever unpacks them at first has a copy instead of a map."""
+
+
 def is_training(worker: psutil.Process) -> bool:
     """Whether a worker has the images in its hands: it maps them as the last thing before it trains."""
     try:

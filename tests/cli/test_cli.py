@@ -26,6 +26,7 @@ from digitlab import spec as spec_module
 from digitlab.cli import train as train_command
 from digitlab.cli.app import app
 from digitlab.cli.main import main
+from digitlab.data import Dataset
 from digitlab.data.catalog import FILE_NAMES
 from digitlab.models.parameters import Layer
 from digitlab.models.trained import load

@@ -140,16 +140,16 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--members", type=int, nargs="+", default=[96, 1_024])
-    wished = parser.parse_args()
+    chosen = parser.parse_args()
     try:
-        device = find_device(wished.device)
+        device = find_device(chosen.device)
     except DeviceError as error:
         raise SystemExit(f"nothing was measured: {error}") from None
     if device.type == "cpu":
         raise SystemExit("nothing was measured: this benchmark is for GPUs; benchmarks/run.py is for the CPU")
     dense, moved = dense_rate(device), bandwidth(device)
-    found = measured(wished.device, wished.members, wished.repeats)
-    text = report(device, wished.repeats, dense, moved, found)
+    found = measured(chosen.device, chosen.members, chosen.repeats)
+    text = report(device, chosen.repeats, dense, moved, found)
     print(text)
     (RESULTS / "gpu.md").write_text(text)
     document = {

@@ -208,7 +208,7 @@ def report(measured: dict[str, Any], machine: dict[str, Any], repeats: int) -> s
             "",
             f"Adding took {adding['add, by batches']:.2f} ms a run in batches of {BATCH:,}, and "
             f"{adding['add, one by one']:.1f} ms one by one (each waits for the disk). "
-            f"`verify` read and proved everything in {measured['verify_seconds']:.1f} s.",
+            f"`verify` read and verified everything in {measured['verify_seconds']:.1f} s.",
             "",
         ]
     )

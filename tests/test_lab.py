@@ -22,7 +22,7 @@ from digitlab.engine.progress import Progress
 from digitlab.errors import DataError, RunError, WeightsError
 from digitlab.execution.workers import train_cohorts
 from digitlab.lab import Advance, Failure
-from digitlab.options import Wishes
+from digitlab.options import Options
 from digitlab.planning.calibration import TYPICAL
 from digitlab.planning.cost import Images
 from digitlab.planning.planner import plan
@@ -111,7 +111,7 @@ def test_what_cannot_be_is_told_before_the_first_run(empty_data_directory: Path)
         next(lab.run_many(specs))
 
 
-OTHERS: list[Wishes] = [{}, {"momentum": 0.9}, {"optimiser": "adam", "learning_rate": 0.01}]
+OTHERS: list[Options] = [{}, {"momentum": 0.9}, {"optimiser": "adam", "learning_rate": 0.01}]
 
 
 def mixed(count: int) -> list[RunSpec]:

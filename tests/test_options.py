@@ -1,4 +1,4 @@
-"""From wishes and documents to RunSpecs."""
+"""From options and documents to RunSpecs."""
 
 import inspect
 import json
@@ -13,7 +13,7 @@ import pytest
 import digitlab as dl
 from digitlab import lab
 from digitlab.errors import SpecError
-from digitlab.options import Wishes
+from digitlab.options import Options
 from digitlab.spec import SGD, Adam, AdamW, Budget, DataSpec, RunSpec, WarmupCosine
 from digitlab.validation import Part
 
@@ -76,7 +76,7 @@ def test_another_kind_begins_anew_and_the_same_kind_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "wishes", "fault"),
+    ("base", "options", "fault"),
     [
         ({"optimiser": "adam"}, {"learning_rate": 0.1}, "optimiser: 'adam' is not a table of fields"),
         ({"optimiser": "adam"}, {"optimiser": "adam"}, "optimiser: 'adam' is not a table of fields"),
@@ -85,9 +85,9 @@ def test_another_kind_begins_anew_and_the_same_kind_does_not() -> None:
         ([1, 2], {}, "the base: [1, 2] is not a table of fields"),
     ],
 )
-def test_a_base_that_is_no_table_is_refused(base: Any, wishes: Any, fault: str) -> None:
+def test_a_base_that_is_no_table_is_refused(base: Any, options: Any, fault: str) -> None:
     with pytest.raises(SpecError) as caught:
-        lab.make_spec(base, **wishes)
+        lab.make_spec(base, **options)
     assert str(caught.value) == fault
 
 
@@ -96,13 +96,13 @@ def test_every_field_can_be_wished_for() -> None:
     parts: list[type[Part]] = [SGD, Adam, AdamW, WarmupCosine, Budget]
     flat = {name for name in RunSpec.model_fields if name != "budget"}
     flat |= {name for part in parts for name in part.model_fields if name != "kind"}
-    assert set(typing.get_type_hints(Wishes)) == flat
+    assert set(typing.get_type_hints(Options)) == flat
 
 
 def test_all_faults_are_told_the_data_sets_too() -> None:
-    wishes: Any = {"data": "minst", "seed": -1, "momentum": 2.0, "steps": 3, "epochs": 4}
+    options: Any = {"data": "minst", "seed": -1, "momentum": 2.0, "steps": 3, "epochs": 4}
     with pytest.raises(SpecError) as caught:
-        lab.make_spec(**wishes)
+        lab.make_spec(**options)
     assert [fault.field for fault in caught.value.faults] == ["data", "optimiser.momentum", "budget", "seed"]
     assert str(caught.value).startswith("data: 'minst' is not the name of a data set; did you mean mnist?")
     unknown: Any = {"learning_rat": 3}
@@ -237,17 +237,17 @@ def test_numbers_that_no_spec_may_hold_are_refused_from_documents(tmp_path: Path
     ],
 )
 def test_an_option_s_name_elsewhere_is_answered_with_its_name_here(name: str, ours: str) -> None:
-    wishes: Any = {name: 0.1}
+    options: Any = {name: 0.1}
     problem = f"{name}: 0.1 is for an option that does not exist; did you mean {ours}?"
     with pytest.raises(SpecError, match=re.escape(problem)):
-        lab.train(**wishes)
+        lab.train(**options)
 
 
 @pytest.mark.parametrize("function", [lab.train, lab.make_spec])
 def test_signature_and_docstring_show_every_option_with_its_default(function: Any) -> None:
     parameters = inspect.signature(function).parameters
-    assert list(parameters)[-len(Wishes.__annotations__) :] == list(Wishes.__annotations__)
-    assert "wishes" not in parameters
+    assert list(parameters)[-len(Options.__annotations__) :] == list(Options.__annotations__)
+    assert "options" not in parameters
     spec = lab.make_spec()
     for name in ("scaling", "hidden", "batch_size", "seed", "precision", "evaluate_at", "last_batch"):
         assert parameters[name].default == getattr(spec, name)
@@ -260,5 +260,5 @@ def test_signature_and_docstring_show_every_option_with_its_default(function: An
     assert re.search(r"steps +instead of epochs\n", text)
     # What the signature says is what happens.
     fields = {"beta1", "beta2", "epsilon", "steps", "train_size", "warmup_steps", "final_fraction"}
-    shown = {name: parameters[name].default for name in Wishes.__annotations__ if name not in fields}
+    shown = {name: parameters[name].default for name in Options.__annotations__ if name not in fields}
     assert lab.make_spec(**shown) == spec

@@ -1,4 +1,4 @@
-"""The laboratory: the one place where the chain from a wish to results is put together."""
+"""The laboratory: the one place where the chain from options to results is put together."""
 
 import math
 import os
@@ -17,7 +17,7 @@ from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.execution.workers import Failure, train_cohorts
 from digitlab.models.inspection import Inspection, inspect_network
 from digitlab.models.trained import TrainedNetwork, save_all, writable_folder, writable_target
-from digitlab.options import Base, Wishes, make_spec, read_document, with_options
+from digitlab.options import Base, Options, make_spec, read_document, with_options
 from digitlab.planning.calibration import TYPICAL, calibrate
 from digitlab.planning.cost import Images
 from digitlab.planning.planner import Cohort, Plan, plan
@@ -127,7 +127,7 @@ def estimated(specs: Sequence[RunSpec], *, workers: int) -> Plan:
 
 
 def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
-    """The data sets of runs, each loaded once: it is proved at every load."""
+    """The data sets of runs, each loaded once: it is verified at every load."""
     return {data: registry.load(data.name) for data in dict.fromkeys(spec.data for spec in specs)}
 
 
@@ -234,18 +234,18 @@ def train(
     engine: Engine = "lockstep",
     save: str | os.PathLike[str] | None = None,
     on_progress: OnProgress = ignore,
-    **wishes: Unpack[Wishes],
+    **options: Unpack[Options],
 ) -> RunResult:
     """Train one network and return what came of it; `train(hidden=(100, 100), seed=3)`.
 
-    base, wishes: see `make_spec`; without any: the exercise's linear network
+    base, options: see `make_spec`; without any: the exercise's linear network
     device:       `cpu`, `cuda`, `cuda:1`, `mps`
     engine:       `lockstep`, the fast one, or `reference`, plain PyTorch with autograd
     save:         a safetensors file to write the trained network to; `load` reads it back
     on_progress:  told of progress some times a second, and at each point of the curve
     Raises SpecError, DataError, DeviceError, WeightsError; RunError when memory does not suffice.
     """
-    spec = make_spec(base, **wishes)
+    spec = make_spec(base, **options)
     if save is not None:
         writable_target(save)
     result, network = run(spec, device=device, engine=engine, on_progress=on_progress)

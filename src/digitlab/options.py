@@ -1,6 +1,6 @@
-"""Wishes -> RunSpec.
+"""Options -> RunSpec.
 
-A wish is flat (`hidden=(100,), learning_rate=0.1`), as command line and notebook have it, or a document,
+Options are flat (`hidden=(100,), learning_rate=0.1`), as command line and notebook have it, or a document,
 as a file has it; both become a RunSpec, whose data set is looked up by name.
 """
 
@@ -29,7 +29,7 @@ from digitlab.spec import (
 from digitlab.validation import Part, nearest, parse_json, parse_toml
 
 
-class Wishes(TypedDict, total=False):
+class Options(TypedDict, total=False):
     """The flat names of all that a RunSpec decides; see RunSpec and its parts for what they mean."""
 
     data: str | DataSpec
@@ -115,14 +115,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def with_options(function: Function) -> Function:
-    """A function whose signature and docstring show each of its `**wishes` with its default."""
+    """A function whose signature and docstring show each of its `**options` with its default."""
     signature = inspect.signature(function)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    defaults = {name: _defaults(name) for name in Wishes.__annotations__}
+    defaults = {name: _defaults(name) for name in Options.__annotations__}
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual, annotation=annotation)
         for (name, annotation), (usual, _) in zip(
-            Wishes.__annotations__.items(), defaults.values(), strict=True
+            Options.__annotations__.items(), defaults.values(), strict=True
         )
     ]
     function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ def with_options(function: Function) -> Function:
 
 
 def _defaults(name: str) -> tuple[Any, str]:
-    """The default of a wish where nothing else is wished, and all of its defaults in words."""
+    """The default of an option where nothing else is chosen, and all of its defaults in words."""
     part, inner = _PARTS.get(name, (name, ""))
     if inner == "kind":
         return _USUAL_KINDS[part], repr(_USUAL_KINDS[part])
@@ -159,43 +159,44 @@ def _defaults(name: str) -> tuple[Any, str]:
 
 
 @with_options
-def make_spec(base: Base = None, **wishes: Unpack[Wishes]) -> RunSpec:
-    """The RunSpec of a base and of wishes, which come before it. What neither says is the exercise's recipe.
+def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
+    """The RunSpec of a base and of options, which come before it. What neither says is the exercise's recipe.
 
-    A wish for another kind of optimiser or schedule, or for a budget, replaces all that the base says of it.
-    A base that trains on all images there are does so too when a wish changes how many those are.
+    An option for another kind of optimiser or schedule, or for a budget, replaces all that the base says of
+    it.
+    A base that trains on all images there are does so too when an option changes how many those are.
 
     base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set
     Raises SpecError with all faults.
     """
     fields: dict[str, Any] = _mapping(base, "the base")
-    if "train_size" not in wishes and fields.get("train_size") == _available(fields):
+    if "train_size" not in options and fields.get("train_size") == _available(fields):
         fields.pop("train_size", None)
-    if wishes.keys() & {"epochs", "steps"}:
+    if options.keys() & {"epochs", "steps"}:
         fields["budget"] = {}
     for name, usual in _USUAL_KINDS.items():
-        if name in wishes and _mapping(fields.get(name), name).get("kind", usual) != wishes[name]:  # type: ignore[literal-required]
+        if name in options and _mapping(fields.get(name), name).get("kind", usual) != options[name]:  # type: ignore[literal-required]
             fields[name] = {}
-    for name, value in wishes.items():
+    for name, value in options.items():
         part, inner = _PARTS.get(name, (name, ""))
         fields[part] = {**_mapping(fields.get(part), part), inner: value} if inner else value
     try:
         return _with_data_set(fields)
     except SpecError as error:
-        raise SpecError([_in_flat_names(fault, wishes) for fault in error.faults]) from None
+        raise SpecError([_in_flat_names(fault, options) for fault in error.faults]) from None
 
 
 def flat_name(field: str) -> tuple[str, str]:
-    """The wish that a RunSpec's field belongs to, and the place inside its value: `hidden.1` -> hidden, 1."""
+    """The option of a RunSpec's field, and the place inside its value: `hidden.1` -> hidden, 1."""
     first, _, inside = field.partition(".")
-    wish = next((wish for wish, place in _PARTS.items() if ".".join(place) == field), None)
-    return (wish, "") if wish is not None else (first, inside)
+    option = next((option for option, place in _PARTS.items() if ".".join(place) == field), None)
+    return (option, "") if option is not None else (first, inside)
 
 
-def _in_flat_names(fault: Fault, wishes: Mapping[str, Any]) -> Fault:
-    """A fault of a wish that nobody can grant, with the names of those that can be granted."""
-    names = Wishes.__annotations__
-    if fault.field not in wishes or fault.field in names:
+def _in_flat_names(fault: Fault, options: Mapping[str, Any]) -> Fault:
+    """A fault of an option that does not exist, with the names of those that do."""
+    names = Options.__annotations__
+    if fault.field not in options or fault.field in names:
         return fault
     elsewhere = _NAMES_ELSEWHERE.get(fault.field.lower())
     advice = f"did you mean {elsewhere}?" if elsewhere else nearest(fault.field, list(names))

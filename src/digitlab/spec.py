@@ -56,7 +56,7 @@ Width = Annotated[PlainInt, Field(ge=1, le=65_536)]
 
 
 class DataSpec(Part):
-    """Which data set: its name, what proves its content, and the two sizes that specs are checked against.
+    """Which data set: its name, the digest of its content, and the two sizes that specs are checked against.
 
     sha256:       SHA-256 over the four files' payload digests (`datasets.catalog` says how)
     train_images: number of training images in the data set

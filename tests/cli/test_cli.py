@@ -77,9 +77,9 @@ def test_importing_digitlab_imports_no_torch() -> None:
 
 def test_every_field_of_a_spec_is_an_option_with_its_group() -> None:
     text = run("train", "--help", env=os.environ | {"COLUMNS": "160"}).stdout
-    from digitlab.options import Wishes
+    from digitlab.options import Options
 
-    for name in typing.get_type_hints(Wishes):
+    for name in typing.get_type_hints(Options):
         option = "--lr" if name == "learning_rate" else f"--{name.replace('_', '-')}"
         assert re.search(rf"{option}\b", text), option
     for group in ("Data", "Network", "Optimiser", "Schedule", "Budget", "Run"):
@@ -390,7 +390,7 @@ def test_data_commands_from_import_to_training(tmp_path: Path, empty_data_direct
     done = run("data", "import", "mine", source)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "mine: 200 training and 50 test images, 10 classes, sound; their digests are recorded\n"
+        "mine: 200 training and 50 test images, 10 classes, intact; their digests are recorded\n"
     )
     listed = run("data", "list").stdout
     assert re.search(r"mnist +MNIST handwritten digits +bundled +60,000 +10,000 +10", listed)
@@ -405,7 +405,7 @@ def test_data_commands_from_import_to_training(tmp_path: Path, empty_data_direct
     assert run("train", "--data", "mine", "--epochs", 1).returncode == 0
     verified = run("data", "verify")
     assert verified.returncode == 0
-    assert len(re.findall("sound  ", verified.stdout)) == 8  # four bundled, four of mine
+    assert len(re.findall("intact  ", verified.stdout)) == 8  # four bundled, four of mine
     (empty_data_directory / "datasets" / "mine" / FILE_NAMES["test_labels"]).write_bytes(b"damaged")
     verified = run("data", "verify", "mine")
     assert verified.returncode == 1

@@ -200,7 +200,7 @@ def test_data_are_listed_and_verified_where_there_is_no_home() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "bundled" in done.stdout
     done = digitlab_there("data", "verify")
-    assert (done.returncode, done.stderr, done.stdout.count("sound")) == (0, "", 4)
+    assert (done.returncode, done.stderr, done.stdout.count("intact")) == (0, "", 4)
 
 
 NO_PLACE_FOR_DATA = (
@@ -239,7 +239,7 @@ def test_the_home_of_another_user_is_told() -> None:
 
 
 @pytest.mark.usefixtures("mnist")
-def test_sound_data_in_a_folder_that_may_only_be_read_are_used() -> None:
+def test_intact_data_in_a_folder_that_may_only_be_read_are_used() -> None:
     data = os.environ["DIGITLAB_DATA"]
     script = "import digitlab as dl; data = dl.load_dataset(); print(open('/proc/self/maps').read())"
     done = on_machine("-c", script, DIGITLAB_DATA=data)

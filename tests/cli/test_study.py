@@ -383,7 +383,7 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert (
-        f"error: {place}: the disk failed (disk I/O error); see that it is sound and has room" in done.stderr
+        f"error: {place}: the disk failed (disk I/O error); see that it is intact and has room" in done.stderr
     )
     kept = results_in(place)
     assert 0 < len(kept) < SMALL_RUNS

@@ -33,7 +33,7 @@ class _Mirrors(http.server.BaseHTTPRequestHandler):
             return self.send_error(404)
         if behaviour == "html":
             content = HTML
-        if behaviour == "truncated":  # a sound answer that holds half a file
+        if behaviour == "truncated":  # an intact answer that holds half a file
             content = content[: len(content) // 2]
         if behaviour == "other":
             content = gzip.compress(PAYLOADS["train_images"][:-1] + b"\0")
@@ -163,7 +163,7 @@ def test_an_interrupted_fetch_leaves_nothing(
     assert list(cache.folder("small").parent.iterdir()) == []
 
 
-def test_two_at_once_end_with_one_sound_copy(
+def test_two_at_once_end_with_one_intact_copy(
     server: tuple[str, list[str]], empty_data_directory: Path
 ) -> None:
     threads = [threading.Thread(target=fetch, args=(entry(server[0], "good"),)) for _ in range(4)]

@@ -80,7 +80,7 @@ def test_a_known_name_must_be_what_it_claims(tmp_path: Path, empty_data_director
         ("train_images", b"<html>", r"found a web page \(HTML\), expected an IDX file of images"),
     ],
 )
-def test_a_new_name_needs_sound_files(
+def test_a_new_name_needs_intact_files(
     tmp_path: Path, empty_data_directory: Path, role: FileRole, payload: bytes, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
@@ -94,7 +94,7 @@ def test_one_class_is_no_classification(tmp_path: Path, empty_data_directory: Pa
 
 
 @pytest.mark.parametrize("broken", [b"\x1f\x8b\x08 torn", b"", b"<html>"])
-def test_a_broken_file_hides_no_sound_one_beside_it(
+def test_a_broken_file_hides_no_intact_one_beside_it(
     tmp_path: Path, empty_data_directory: Path, broken: bytes
 ) -> None:
     source = write_files(tmp_path / "source", payloads(), packed=False)
@@ -127,7 +127,7 @@ def test_of_several_data_sets_in_a_folder_the_one_of_this_name_is_taken(
         import_directory("mine", tmp_path / "source")
 
 
-def test_the_remedy_for_a_sound_file_of_another_kind_fits_it(
+def test_the_remedy_for_an_intact_file_of_another_kind_fits_it(
     tmp_path: Path, empty_data_directory: Path
 ) -> None:
     def refusal(name: str, **changed: bytes) -> str:

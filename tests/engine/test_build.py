@@ -1,4 +1,4 @@
-"""The kernel's making: built once, proved before it is loaded, and torch with one line wherever it cannot be had.
+"""The kernel's making: built once, verified before it is loaded, and torch with one line wherever it cannot be had.
 
 The faults are real ones: compilers that are scripts, files that are cut, mounts without exec.
 """

@@ -201,7 +201,7 @@ def test_a_diverged_run_ends_at_the_same_step_with_the_same_record(mnist: Datase
 # --- identity ---
 
 
-def company(size: int, **wishes: Any) -> list[RunSpec]:
+def company(size: int, **options: Any) -> list[RunSpec]:
     """Specs of one cohort: three members a seed, some of which blow up."""
     rates = [2.0**-4, 0.5, 2.0**20, 1e19, 2.0**40]
     return [
@@ -211,7 +211,7 @@ def company(size: int, **wishes: Any) -> list[RunSpec]:
             weight_decay=0.001 if i % 3 == 0 else 0,
             seed=i // 3,
             initialisation="he",
-            **wishes,
+            **options,
         )
         for i in range(size)
     ]

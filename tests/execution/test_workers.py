@@ -27,8 +27,8 @@ BY_SIGKILL = "its worker was ended by SIGKILL (by hand, or by the system for wan
 needs_maps = pytest.mark.skipif(sys.platform != "linux", reason="sees by /proc whether a worker trains")
 
 
-def small(seed: int, **wishes: object) -> RunSpec:
-    fields = {"hidden": (20,), "train_size": 2_000, "epochs": 2, "learning_rate": 0.1} | wishes
+def small(seed: int, **options: object) -> RunSpec:
+    fields = {"hidden": (20,), "train_size": 2_000, "epochs": 2, "learning_rate": 0.1} | options
     return lab.make_spec(seed=seed, **fields)  # type: ignore[arg-type]
 
 
@@ -190,7 +190,7 @@ def test_workers_that_cannot_start_end_in_an_error_after_a_few_tries(
     assert not worker_processes()
 
 
-# A worker that gives a sound first reply, then this instead of results, and lives on.
+# A worker that gives an intact first reply, then this instead of results, and lives on.
 ODD_WORKER = """#!{python}
 import os, signal, sys
 from digitlab.execution.worker import send

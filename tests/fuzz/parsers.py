@@ -1,4 +1,4 @@
-"""The parsers that strangers' input meets, with sound examples to start from."""
+"""The parsers that strangers' input meets, with intact examples to start from."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ from digitlab import lab
 from digitlab.data.catalog import CATALOG, DatasetEntry
 from digitlab.data.idx import IdxFile, Kind
 from digitlab.models import trained
-from digitlab.options import Wishes, make_spec, read_document
+from digitlab.options import Options, make_spec, read_document
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, open_store
@@ -69,14 +69,14 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("IDX, gzip", _packed([images, labels]), _from_file(folder / "idx.gz", _read_idx)),
         Parser("weights", _bytes([weights], WEIGHT_TOKENS, 1_500), _from_file(folder / "weights", _read_weights)),
         Parser("store", _stores(folder, result), _from_file(folder / "store.db", _read_store)),
-        Parser("wishes", _wishes, lambda wishes: make_spec(None, **wishes).key),
+        Parser("options", _options, lambda options: make_spec(None, **options).key),
         Parser("options", _option_text, _read_options),
     ]  # fmt: skip
 
 
 _NAMES = sorted(
     {
-        *Wishes.__annotations__, *Study.model_fields, *RunSpec.model_fields, *RunResult.model_fields, *DatasetEntry.model_fields,
+        *Options.__annotations__, *Study.model_fields, *RunSpec.model_fields, *RunResult.model_fields, *DatasetEntry.model_fields,
         "kind", "label", "group", "tune", "values", "levels", "range", "from", "to", "factor", "also", "extend", "quick",
     }
 )  # fmt: skip
@@ -180,10 +180,10 @@ def _read_store(path: Path) -> object:
         return known, found
 
 
-def _wishes(rng: Random) -> dict[str, Any]:
-    sound: dict[str, Any] = {"hidden": (4,), "learning_rate": 0.1, "steps": 10}
-    names = rng.sample([*Wishes.__annotations__, "lr", "momentun"], rng.randint(1, 4))
-    return sound | {name: odd_value(rng) for name in names}
+def _options(rng: Random) -> dict[str, Any]:
+    intact: dict[str, Any] = {"hidden": (4,), "learning_rate": 0.1, "steps": 10}
+    names = rng.sample([*Options.__annotations__, "lr", "momentun"], rng.randint(1, 4))
+    return intact | {name: odd_value(rng) for name in names}
 
 
 def _option_text(rng: Random) -> str:
@@ -224,13 +224,13 @@ def _trained(folder: Path) -> tuple[RunResult, bytes]:
 
 def _stores(folder: Path, result: RunResult) -> Callable[[Random], bytes]:
     """A small store of three runs: with bytes changed, or by way of SQL, rows and tables."""
-    place = folder / "sound.db"
+    place = folder / "intact.db"
     with closing(open_store(place)) as store:
         for seed in range(3):
             spec = result.spec.model_copy(update={"seed": seed})
             store.add([result.model_copy(update={"spec": spec, "key": spec.key})])
         store.add_measurement(result.key, "noise scale", {"value": 1.0})
-    sound = place.read_bytes()
+    intact = place.read_bytes()
     with closing(sqlite3.connect(place)) as connection:
         named = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         columns = {
@@ -240,9 +240,9 @@ def _stores(folder: Path, result: RunResult) -> Callable[[Random], bytes]:
 
     def make(rng: Random) -> bytes:
         if rng.random() < 0.6:
-            return changed_bytes(rng, sound, SQLITE_TOKENS, rng.choice([100, 4_096, None]))
+            return changed_bytes(rng, intact, SQLITE_TOKENS, rng.choice([100, 4_096, None]))
         changed = folder / "changed.db"
-        changed.write_bytes(sound)
+        changed.write_bytes(intact)
         with closing(sqlite3.connect(changed, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute("PRAGMA journal_mode=OFF")

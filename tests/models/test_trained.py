@@ -111,19 +111,19 @@ class _Harmful:
         (header(b"{" + b" " * 20, 500), "it is no safetensors file"),
         (header(b"{" + b" " * (1 << 20) + b"}"), "it is no safetensors file"),
         (header(b"[1, 2, 3]" + b" " * 20), "it is no safetensors file"),
-        (header(b"{not json" + b" " * 20), "it is no sound safetensors file"),
+        (header(b"{not json" + b" " * 20), "it is not a valid safetensors file"),
         (
             header(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}') + bytes(4),
-            "no sound safetensors file",
+            "not a valid safetensors file",
         ),
         (
             header(b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,4]}}')
             + bytes(4),
-            "it is no sound safetensors file",
+            "it is not a valid safetensors file",
         ),
         (
             header(b'{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}') + bytes(4),
-            "no sound safetensors",
+            "not a valid safetensors",
         ),
         (header(b"{}" + b" " * 20), "its metadata has no RunSpec"),
     ],

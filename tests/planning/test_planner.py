@@ -107,9 +107,9 @@ from digitlab import lab
 from digitlab.data import registry as library
 from digitlab.planning.cost import Images, memory_bytes
 from digitlab.engine.lockstep import train_cohort
-wishes, members = eval(sys.argv[1]), int(sys.argv[2])
+options, members = eval(sys.argv[1]), int(sys.argv[2])
 dataset = library.load("mnist")
-first = lab.make_spec(**wishes)
+first = lab.make_spec(**options)
 train_cohort([lab.make_spec(first, hidden=(), batch_size=8, steps=2, evaluate_at=[1])], dataset)
 before = psutil.Process().memory_info().rss
 specs = [lab.make_spec(first, seed=i // 2) for i in range(members)]
@@ -122,7 +122,7 @@ print((after * 1024 - before) / memory_bytes(specs, Images.of(dataset)))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
-    ("wishes", "members"),
+    ("options", "members"),
     [
         ({"hidden": (1000, 1000), "optimiser": "adam", "steps": 4, "batch_size": 64, "train_size": 2_000}, 8),
         ({"hidden": (200,), "steps": 2, "batch_size": 40_000}, 2),
@@ -131,9 +131,9 @@ print((after * 1024 - before) / memory_bytes(specs, Images.of(dataset)))
     ],
     ids=str,
 )
-def test_memory_is_known_beforehand(wishes: dict[str, Any], members: int) -> None:
+def test_memory_is_known_beforehand(options: dict[str, Any], members: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, repr(wishes), str(members)],
+        [sys.executable, "-c", MEASURE, repr(options), str(members)],
         capture_output=True,
         text=True,
         env=os.environ,

@@ -265,7 +265,7 @@ def test_a_changed_run_is_listed_by_its_key_alone(
     damage(path, results[0].key)
     by_key = {row.key: row for row in store.list(Filter())}
     assert repr(by_key[results[0].key]) == repr(RunRow.damaged(results[0].key))
-    assert by_key[results[1].key].is_sound
+    assert by_key[results[1].key].is_intact
 
 
 # --- what another version wrote ---
@@ -310,7 +310,7 @@ def test_what_this_version_cannot_read_is_unknown_told_and_replaced(
     keys = [result.key for result in results]
     assert store.known(keys) == store.get(keys).keys() == {keys[0], keys[2]}
     assert open_store(path.with_name("other.db")).merge(store) == 2
-    # It may be sound for the version that wrote it, so it stays until it is replaced.
+    # It may be intact for the version that wrote it, so it stays until it is replaced.
     assert store.verify() == store.verify() == Verification(3, (), (keys[1],))
     assert store.add(results) == 1
     assert list(store.get(keys, predictions=True).values()) == results
@@ -463,15 +463,15 @@ def test_tables_that_are_others_are_told_with_a_remedy(
 def test_a_schema_whose_words_are_no_text_is_told(path: Path, numbered: Numbered) -> None:
     store = full_of_runs(path, numbered)
     store.close()
-    sound = path.read_bytes()
+    intact = path.read_bytes()
     for word in (
         b"CREATE TABLE runs",
         b"CREATE TABLE about",
         b"CREATE INDEX runs_by_time",
         b"learning_rate DOUBLE",
     ):
-        assert word in sound
-        path.write_bytes(sound.replace(word, b"\xff\xfe" + word[2:]))
+        assert word in intact
+        path.write_bytes(intact.replace(word, b"\xff\xfe" + word[2:]))
         with pytest.raises(StoreError, match=r"runs\.db: .*; .*"):
             all_of(path, [numbered(1)])
 
@@ -538,9 +538,9 @@ def test_what_is_no_database_is_told(path: Path, content: bytes) -> None:
 def test_damage_anywhere_in_the_file_is_told_or_found(path: Path, numbered: Numbered) -> None:
     results = {numbered(number).key: numbered(number) for number in range(60)}
     full_of_runs(path, numbered)
-    sound = path.read_bytes()
-    for page in range(0, len(sound) // 4096, 7):
-        torn = bytearray(sound)
+    intact = path.read_bytes()
+    for page in range(0, len(intact) // 4096, 7):
+        torn = bytearray(intact)
         torn[page * 4096 + 1000 : page * 4096 + 1400] = os.urandom(400)
         path.write_bytes(torn)
         try:
@@ -588,7 +588,7 @@ def test_a_file_that_may_not_grow_keeps_what_it_has(path: Path, numbered: Number
     results = [numbered(number) for number in range(60)]
     added, message = fill(path, results, limit=150_000)
     assert 0 < added < 60
-    assert "the disk failed (disk I/O error); see that it is sound and has room" in message
+    assert "the disk failed (disk I/O error); see that it is intact and has room" in message
     store = open_store(path)
     assert store.known(result.key for result in results) == {result.key for result in results[:added]}
     assert store.verify() == Verification(added, ())

@@ -9,7 +9,7 @@ SIZES = {"name": "batch_size", "values": [50, 100]}
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """A sound one: two batch sizes, three rates."""
+    """An intact one: two batch sizes, three rates."""
     usual = {"name": "mine", "title": "Mine", "question": "What if?", "axes": [SIZES, RATES]}
     return usual | {"fixed": {"validation_size": 100}} | changes
 

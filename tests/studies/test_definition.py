@@ -33,12 +33,12 @@ def of_axis(**fields: Any) -> dict[str, str]:
         (
             {"levels": [{"label": "a"}, {"label": "b", "hiden": 3}]},
             "axes.0.levels.1.hiden",
-            "is for no wish; did you mean hidden?",
+            "is not an option; did you mean hidden?",
         ),
         (
             {"levels": [{"label": "a", "seed": 3}]},
             "axes.0.levels.0.seed",
-            "is for no wish: `seeds` says how often a study repeats; leave it out",
+            "is not an option: `seeds` says how often a study repeats; leave it out",
         ),
         (
             {"levels": [{"label": "a"}, {"hidden": [3]}]},
@@ -74,12 +74,12 @@ def of_axis(**fields: Any) -> dict[str, str]:
         (
             {"name": "depth", "values": [1, 2]},
             "axes.0",
-            "has no levels, and depth is no wish; name a wish, such as batch_size",
+            "has no levels, and depth is not an option; name an option, such as batch_size",
         ),
         (
             {"name": "seed", "values": [1, 2]},
             "axes.0",
-            "has no levels, and seed is no wish; name a wish, such as batch_size",
+            "has no levels, and seed is not an option; name an option, such as batch_size",
         ),
         (
             {"values": ["unit"], "tune": True},
@@ -171,13 +171,13 @@ def test_an_axis_that_is_fixed_too(name: str) -> None:
     assert faults(fixed={name: 10}) == expected
 
 
-def test_a_fixed_wish_that_is_none() -> None:
-    problem = "is for no wish: `seeds` says how often a study repeats; leave it out"
+def test_a_fixed_option_that_is_none() -> None:
+    problem = "is not an option: `seeds` says how often a study repeats; leave it out"
     assert faults(fixed={"seed": 1, "momentun": 0.9}) == {
         "fixed.seed": problem,
-        "fixed.momentun": "is for no wish; did you mean momentum?",
+        "fixed.momentun": "is not an option; did you mean momentum?",
     }
-    assert faults(fixed={"zzz": 1})["fixed.zzz"].startswith("is for no wish; there are batch_size, beta1, ")
+    assert faults(fixed={"zzz": 1})["fixed.zzz"].startswith("is not an option; there are batch_size, beta1, ")
 
 
 def test_unknown_fields_are_told_with_what_may_be_meant() -> None:
@@ -225,7 +225,7 @@ def test_a_baseline_that_a_scale_takes_away() -> None:
 
 
 def test_points_beside_the_steps_that_they_would_replace() -> None:
-    problem = {"points": "would take the place of evaluate_at, which is wished too; leave out one of them"}
+    problem = {"points": "would take the place of evaluate_at, which is chosen too; leave out one of them"}
     assert faults(points=3, fixed={"evaluate_at": [5]}) == problem
     levels = [{"label": "a", "evaluate_at": [5]}, {"label": "b"}]
     assert faults(points=3, axes=[{"name": "kind", "levels": levels}]) == problem

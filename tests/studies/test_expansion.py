@@ -45,11 +45,11 @@ def test_conditions_are_all_combinations_the_last_axis_fastest() -> None:
     ]
     assert [one.groups["kind"] for one in found] == ["g", "g", "", ""]
     assert [one.select for one in found] == ["last", "last", "best", "best"]
-    assert found[0].wishes == {"epochs": 2, "momentum": 0.5, "batch_size": 50}
-    assert found[3].wishes == {"epochs": 2, "batch_size": 100}
+    assert found[0].options == {"epochs": 2, "momentum": 0.5, "batch_size": 50}
+    assert found[3].options == {"epochs": 2, "batch_size": 100}
 
 
-def test_a_level_may_have_a_range_of_its_own_and_other_fixed_wishes() -> None:
+def test_a_level_may_have_a_range_of_its_own_and_other_fixed_options() -> None:
     levels = [
         {"label": "sgd"},
         {

@@ -10,7 +10,7 @@ from digitlab.errors import SpecError
 from digitlab.files import TEXT_LIMIT_BYTES
 from digitlab.spec import RunSpec
 from digitlab.studies import built_in_names, built_in_text, read_study
-from digitlab.studies.definition import MOST_RUNS, MOST_VALUES, OF_A_LEVEL, WISHES, Axis, Study
+from digitlab.studies.definition import LEVEL_FIELDS, MOST_RUNS, MOST_VALUES, OPTIONS, Axis, Study
 from digitlab.studies.expansion import FIRST_REPORT_SEED, checked, spec_of
 from digitlab.studies.files import line_of, parse_study
 
@@ -142,7 +142,7 @@ def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
 def test_several_faults_are_told_a_line_each() -> None:
     told = refusal(TEXT.replace("hidden = [10]", "hiden = 3").replace("tune = false", "extend = 3"))
     assert told.splitlines() == [
-        "mine.toml, line 6: fixed.hiden: 3 is for no wish; did you mean hidden?",
+        "mine.toml, line 6: fixed.hiden: 3 is not an option; did you mean hidden?",
         "mine.toml, line 19: axes.1.extend: 3 is not a truth value; give true or false",
     ]
 
@@ -181,7 +181,7 @@ def test_what_is_no_toml_is_told_with_its_line() -> None:
         (
             'name = "batch_size"\nvalues = [50, 100]',
             'name = "batch_size"\nlevels = [{ label = "a" }, { label = "b", momentun = 0.9 }]',
-            "line 11: axes.0.levels.1.momentun: 0.9 is for no wish; did you mean momentum?",
+            "line 11: axes.0.levels.1.momentun: 0.9 is not an option; did you mean momentum?",
         ),
         ("points = 3", "fixed = { epochs = 0 }", "line 24: scales.quick.fixed.epochs: 0 is too small; "),
         (
@@ -196,7 +196,7 @@ def test_what_is_no_toml_is_told_with_its_line() -> None:
         ),
     ],
 )
-def test_a_fault_of_a_wish_is_told_as_the_file_writes_it(old: str, new: str, fault: str) -> None:
+def test_a_fault_of_an_option_is_told_as_the_file_writes_it(old: str, new: str, fault: str) -> None:
     text = TEXT.replace("[fixed]\nhidden = [10]", "[fixed]\nepochs = 1")
     assert old in text
     assert f"mine.toml, {fault}" in refusal(text.replace(old, new))
@@ -340,7 +340,7 @@ def test_the_pages_example_is_a_study() -> None:
 
 def test_the_page_names_every_field_and_every_wish() -> None:
     text = PAGE.read_text()
-    names = WISHES | OF_A_LEVEL | Study.model_fields.keys() | Axis.model_fields.keys() | {"factor"}
+    names = OPTIONS | LEVEL_FIELDS | Study.model_fields.keys() | Axis.model_fields.keys() | {"factor"}
     assert [name for name in names if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text)] == []
     for limit in (MOST_RUNS, MOST_VALUES, FIRST_REPORT_SEED):
         assert f"{limit:,}" in text or str(limit) in text

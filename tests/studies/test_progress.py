@@ -198,10 +198,10 @@ def test_a_condition_that_every_rate_breaks_is_told_and_not_reported() -> None:
         ),
         "batch size 50: some network broke at every learning rate",
     )
-    broken, sound = done.conditions
+    broken, intact = done.conditions
     assert (broken.chosen, broken.reports) == (None, ())
     assert len(broken.also[0.01]) == 3
-    assert (sound.chosen, len(sound.reports)) == (1, 3)
+    assert (intact.chosen, len(intact.reports)) == (1, 3)
 
 
 # --- ranges that grow ---

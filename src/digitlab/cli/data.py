@@ -117,13 +117,13 @@ def verify(
     json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Read every file of a data set and prove it."""
+    """Read every file of a data set and verify it."""
     from digitlab.data import registry
     from digitlab.errors import DataError
 
     checked_output(output, json=json)
     faults: list[DataError] = []
-    proved: list[dict[str, object]] = []
+    verified: list[dict[str, object]] = []
     for each in [name] if name else registry.names():
         try:
             checks = registry.verify(each)
@@ -135,13 +135,13 @@ def verify(
             raise DataError(f"data set {name}", "nothing on this machine", "its files", remedy)
         for check in checks:
             fault = str(check.fault) if check.fault else None
-            proved.append({"name": each, "path": str(check.path), "fault": fault})
+            verified.append({"name": each, "path": str(check.path), "fault": fault})
             if json:
                 continue
-            stdout().print(f"{'FAULT' if check.fault else 'sound'}  {check.path}", soft_wrap=True)
+            stdout().print(f"{'FAULT' if check.fault else 'intact'}  {check.path}", soft_wrap=True)
         faults += [check.fault for check in checks if check.fault]
     if json:
-        print_json(proved, output)
+        print_json(verified, output)
     for found in faults:
         stderr().print(f"error: {found}", soft_wrap=True)
     if faults:
@@ -151,9 +151,9 @@ def verify(
 @data_app.command()
 def fetch(
     name: Name,
-    force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is there and sound.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is there and intact.")] = False,
 ) -> None:
-    """Fetch a data set from its mirrors, and prove it."""
+    """Fetch a data set from its mirrors, and verify it."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from digitlab.data import cache, registry
@@ -161,7 +161,7 @@ def fetch(
 
     entry = registry.entry(name)
     if registry.is_cached(name) and not force and not any(check.fault for check in registry.verify(name)):
-        stdout().print(f"{name} is there already and sound: {cache.folder(name)}", soft_wrap=True)
+        stdout().print(f"{name} is there already and intact: {cache.folder(name)}", soft_wrap=True)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -188,7 +188,7 @@ def import_(
     ],
     path: Annotated[Path, typer.Argument(help="Directory of the four IDX files, gzip or raw.")],
 ) -> None:
-    """Import a data set from a directory, and prove it."""
+    """Import a data set from a directory, and verify it."""
     from digitlab.data.importing import import_directory
 
     _print_added(import_directory(name, path))
@@ -201,7 +201,9 @@ def _print_added(entry: "DatasetEntry") -> None:
     sizes = f"{entry.train_images:,} training and {entry.test_images:,} test images"
     classes = f"{len(entry.class_names)} classes"
     how = (
-        "proved by the catalogue's digests" if entry.name in CATALOG else "sound; their digests are recorded"
+        "verified by the catalogue's digests"
+        if entry.name in CATALOG
+        else "intact; their digests are recorded"
     )
     stdout().print(f"{entry.name}: {sizes}, {classes}, {how}", soft_wrap=True)
     stdout().print(str(cache.folder(entry.name)), soft_wrap=True)

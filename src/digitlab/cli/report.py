@@ -16,7 +16,7 @@ from digitlab.cli.terminal import stderr, stdout
 from digitlab.errors import Fault, SpecError, StoreError
 
 if TYPE_CHECKING:
-    from digitlab.report.build import Told
+    from digitlab.report.build import CompletedStudy
     from digitlab.result import RunResult
     from digitlab.spec import RunSpec
     from digitlab.store import Store
@@ -82,7 +82,7 @@ def _browser() -> webbrowser.BaseBrowser | None:
     return None if program in _TEXT_BROWSERS else browser
 
 
-def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list[Told]":
+def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list[CompletedStudy]":
     """The studies that are done, of those named; those that are not are said.
 
     Raises StoreError when none is done.
@@ -90,7 +90,7 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
     from digitlab.report.build import told
     from digitlab.studies import built_in_names, read_study
 
-    found: list[Told] = []
+    found: list[CompletedStudy] = []
     for name in names or built_in_names():
         whole = read_study(name)
         usual = [whole.usual_scale, *(one for one in whole.scales if one != whole.usual_scale)]
@@ -111,13 +111,13 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
 
 
 def write_report(
-    studies: "list[Told]",
+    studies: "list[CompletedStudy]",
     place: "Store | None",
     output: Path,
     figures: Path | None = None,
     exercise: "Sequence[RunResult]" = (),
 ) -> None:
-    """Write the report, and the figures where they are wished.
+    """Write the report, and the figures where they are chosen.
 
     exercise: runs of the exercise's networks; by default those that the store knows
     """
@@ -139,7 +139,7 @@ def write_report(
             write_figures(whole, figures)
 
 
-def network_on_show(studies: "list[Told]") -> "RunSpec | None":
+def network_on_show(studies: "list[CompletedStudy]") -> "RunSpec | None":
     """The reported network of the best validation loss that has a hidden layer."""
     runs = [run for told in studies for one in told.stage.conditions for run in one.reports]
     seen = [

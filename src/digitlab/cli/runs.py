@@ -74,7 +74,7 @@ def list_(
             *(row.key[:SHORT_KEY], row.network, str(row.batch_size), f"{row.learning_rate:g}", str(row.seed)),
             *(row.outcome, f"{row.test_accuracy:.4f}", row.finished[:19].replace("T", " ")),
         )
-        if row.is_sound
+        if row.is_intact
         else (row.key[:SHORT_KEY], *"????", "damaged", "?", "?")
         for row in rows
     ]
@@ -82,7 +82,7 @@ def list_(
     if cells:
         print_table("llrrrlrl", heads, cells)
     stdout().print(f"{len(rows):,} of {count:,} runs")
-    if damaged := sum(not row.is_sound for row in rows):
+    if damaged := sum(not row.is_intact for row in rows):
         stderr().print(
             f"{_runs(damaged)} of these not as written; `digitlab store verify` sets damaged runs aside, to "
             "be computed again",

@@ -1,4 +1,4 @@
-"""`digitlab store`: prove what the store holds, and merge stores."""
+"""`digitlab store`: verify what the store holds, and merge stores."""
 
 import random
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def verify(
     output: OutputOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Read every run and prove it; one that was changed is set aside, to be computed again."""
+    """Read every run and verify it; one that was changed is set aside, to be computed again."""
     checked_output(output, json=json)
     with opened(store, must_exist=True) as place:
         found = place.verify()

@@ -21,7 +21,7 @@ from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import print_json, stderr, stdout, training_progress
 
 if TYPE_CHECKING:
-    from digitlab.options import Wishes
+    from digitlab.options import Options
     from digitlab.result import RunResult
 
 DATA, NETWORK, OPTIMISER, SCHEDULE, BUDGET, RUN = "Data", "Network", "Optimiser", "Schedule", "Budget", "Run"
@@ -257,8 +257,8 @@ def train(
         "evaluate_at": _numbers(evaluate_at) if evaluate_at and evaluate_at[0].isdecimal() else evaluate_at,
         "seed": seed,
     }
-    wishes = cast("Wishes", {name: value for name, value in options.items() if value is not None})
-    run = lab.make_spec(lab.read_document(spec) if spec else None, **wishes)
+    given = cast("Options", {name: value for name, value in options.items() if value is not None})
+    run = lab.make_spec(lab.read_document(spec) if spec else None, **given)
     chosen = checked_engine(engine)
     checked_output(output, json=json)
     if save:

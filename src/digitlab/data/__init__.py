@@ -1,6 +1,6 @@
-"""Data sets: catalogued, fetched or imported, proved, and split.
+"""Data sets: catalogued, fetched or imported, verified, and split.
 
-`catalog` says what there is; `idx` reads one file and proves its form; `cache` is where files lie;
+`catalog` says what there is; `idx` reads one file and verifies its form; `cache` is where files lie;
 `library` puts these together and loads; `fetch` and `importing` fill the cache; `splits` chooses which
 images a run sees; `dataset` is the value that all of it yields.
 """

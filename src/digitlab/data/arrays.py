@@ -22,7 +22,7 @@ class LabelledImages:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set, read and proved."""
+    """A data set, read and verified."""
 
     entry: DatasetEntry
     train: LabelledImages

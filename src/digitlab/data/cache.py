@@ -1,7 +1,7 @@
 """The cache: verified data sets on disk, a folder each, published whole or not at all.
 
 A folder holds the four IDX files, uncompressed, so that they can be mapped into memory, and an imported
-data set's `dataset.json` beside them. Whatever is published was proved; whatever is opened is proved again.
+data set's `dataset.json` beside them. What is published was verified; what is opened is verified again.
 """
 
 import errno

@@ -29,7 +29,7 @@ Text = Annotated[str, in_form(r"[^\x00-\x1f\x7f-\x9f]*", "one line without contr
 
 
 class DatasetEntry(Document):
-    """What is known of a data set before it is read, and what proves it.
+    """What is known of a data set before it is read, and the digests that verify it.
 
     class_names:    name of each class, [class]
     train_images, test_images: number of images

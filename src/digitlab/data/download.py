@@ -1,4 +1,4 @@
-"""Fetching: a catalogued data set from its mirrors, one after the other until the file is proved."""
+"""Fetching: a catalogued data set from its mirrors, one after the other until the file is verified."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +8,12 @@ import requests
 from digitlab.data import cache
 from digitlab.data.catalog import FILE_NAMES, DatasetEntry, FileRole, file_kind
 from digitlab.data.idx import IdxFile
-from digitlab.data.registry import prove
+from digitlab.data.registry import verify_payload
 from digitlab.errors import DataError
 from digitlab.files import write_whole
 
 OnBytes = Callable[[str, int, int | None], None]
-"""Told of progress: name of the file, bytes so far, bytes in all where the server says so."""
+"""CompletedStudy of progress: name of the file, bytes so far, bytes in all where the server says so."""
 
 _TIMEOUT_SECONDS = (10, 30)  # to connect; between two packets
 _CHUNK_BYTES = 1 << 16
@@ -26,7 +26,7 @@ class _MirrorError(Exception):
 
 
 def fetch(known: DatasetEntry, on_bytes: OnBytes = lambda *_: None) -> None:
-    """Download the four files, prove each, and publish them together in the cache.
+    """Download the four files, verify each, and publish them together in the cache.
 
     Nothing is left behind when it fails or is interrupted.
     Raises DataError, with what each address answered, when a file can be had from no mirror.
@@ -64,14 +64,14 @@ def _from_mirrors(known: DatasetEntry, role: FileRole, stage: Path, on_bytes: On
 
 
 def _from_mirror(known: DatasetEntry, role: FileRole, url: str, stage: Path, on_bytes: OnBytes) -> bytes:
-    """The proved payload of one file from one address."""
+    """The verified payload of one file from one address."""
     packed = stage / f"{FILE_NAMES[role]}.gz"
     file = IdxFile(packed, file_kind(role), "try another mirror", known.item_count(role))
     limit = file.payload_bytes(known.item_count(role)) + _MARGIN_BYTES
     try:
         _download(url, packed, limit, on_bytes)
         payload = file.read()
-        prove(known, role, file, payload)
+        verify_payload(known, role, file, payload)
     except requests.RequestException as error:
         raise _MirrorError(_reason(error)) from None
     except DataError as fault:

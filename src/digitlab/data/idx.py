@@ -1,4 +1,4 @@
-"""The IDX reader: images and labels as MNIST's makers wrote them, gzip or raw, proved before they are used.
+"""The IDX reader: images and labels as MNIST's makers wrote them, gzip or raw, verified before they are used.
 
 An IDX file is a big-endian header (magic number, then each dimension, 4 bytes each) and the bytes
 themselves. The magic number is 0x00000803 for images [n, rows, columns] and 0x00000801 for labels [n].
@@ -49,7 +49,7 @@ class IdxFile:
         return DataError(self.path, found, expected, self.remedy)
 
     def read(self) -> bytes:
-        """The file's whole payload (uncompressed), its header and length proved.
+        """The file's whole payload (uncompressed), its header and length verified.
 
         Reads and unpacks no more than the header promises and one byte, so that a bomb stops there.
         Raises DataError.
@@ -71,7 +71,7 @@ class IdxFile:
                 "a gzip stream that ends too early", "a whole one: the file is truncated"
             ) from None
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise self.fault(f"a damaged gzip stream ({error})", "a sound one") from None
+            raise self.fault(f"a damaged gzip stream ({error})", "a valid one") from None
         except OSError as error:
             raise self.fault(f"a file that cannot be read ({error.strerror})", "a readable one") from None
 
@@ -87,7 +87,7 @@ class IdxFile:
         return bytes(payload)
 
     def _promised_bytes(self, payload: bytes | bytearray | memoryview) -> int:
-        """How long the payload must be by its own header, which is proved on the way."""
+        """How long the payload must be by its own header, which is verified on the way."""
         header = bytes(payload[: _HEADER_BYTES[self.kind]])
         if header[:1] == b"<":
             raise self.fault("a web page (HTML)", f"an IDX file of {self.kind}")

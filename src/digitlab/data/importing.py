@@ -8,7 +8,7 @@ from pathlib import Path
 from digitlab.data import cache
 from digitlab.data.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRole, file_kind
 from digitlab.data.idx import IdxFile, Kind
-from digitlab.data.registry import IMPORTED_ENTRY, prove
+from digitlab.data.registry import IMPORTED_ENTRY, verify_payload
 from digitlab.errors import DataError, Fault, SpecError
 from digitlab.files import write_whole
 from digitlab.spec import NAME_IN_WORDS, NAME_PATTERN
@@ -34,7 +34,7 @@ _OTHER_FORMATS = (
 
 
 def import_directory(name: str, directory: Path) -> DatasetEntry:
-    """Copy a data set into the cache, proved: returns its entry.
+    """Copy a data set into the cache, verified: returns its entry.
 
     name:      of the catalogue: then the payloads must be its own; or new: then their form is checked
                (28 x 28, counts that match) and their hashes are recorded, so that it is the same for ever
@@ -53,7 +53,7 @@ def import_directory(name: str, directory: Path) -> DatasetEntry:
     if known is None:
         known = _describe(name, files, payloads)
         for role, payload in payloads.items():
-            prove(known, role, files[role], payload)
+            verify_payload(known, role, files[role], payload)
     try:
         with cache.publish(name) as stage:
             for role, payload in payloads.items():
@@ -119,7 +119,7 @@ def _remedy_of_none(place: Path) -> str:
 
 
 def _read(candidates: list[IdxFile], role: FileRole, known: DatasetEntry | None) -> tuple[IdxFile, bytes]:
-    """The first of these files that is what it should be, and its payload: a broken one hides no sound one.
+    """The first of these files that is what it should be, and its payload: a broken one hides no intact one.
 
     Raises the first one's DataError when none is.
     """
@@ -128,7 +128,7 @@ def _read(candidates: list[IdxFile], role: FileRole, known: DatasetEntry | None)
         try:
             payload = file.read()
             if known:
-                prove(known, role, file, payload)
+                verify_payload(known, role, file, payload)
         except DataError as fault:
             remedy = _remedy(file, known)
             faults.append(DataError(fault.source, fault.found, fault.expected, remedy))
@@ -138,9 +138,9 @@ def _read(candidates: list[IdxFile], role: FileRole, known: DatasetEntry | None)
 
 
 def _remedy(file: IdxFile, known: DatasetEntry | None) -> str:
-    """What to do about a file that was refused: a sound one of another kind need not be got again."""
+    """What to do about a file that was refused: an intact one of another kind need not be got again."""
     other: Kind = "labels" if file.kind == "images" else "images"
-    if (payload := _sound(file.path, file.kind)) is not None and known:
+    if (payload := _intact(file.path, file.kind)) is not None and known:
         digest = hashlib.sha256(payload).hexdigest()
         its = [entry.name for entry in CATALOG.values() if digest in entry.payload_sha256.values()]
         if its == [known.name]:
@@ -151,7 +151,7 @@ def _remedy(file: IdxFile, known: DatasetEntry | None) -> str:
             f"if it is not {known.name}, import it under a name of its own, by `digitlab data import NAME "
             f"PATH`; if it should be, {_AGAIN}"
         )
-    if _sound(file.path, other) is not None:
+    if _intact(file.path, other) is not None:
         return f"it holds {other}: give each file the name of what it holds"
     try:
         file.read()
@@ -161,8 +161,8 @@ def _remedy(file: IdxFile, known: DatasetEntry | None) -> str:
     return _AGAIN
 
 
-def _sound(path: Path, kind: Kind) -> bytes | None:
-    """The payload of a sound IDX file of any data set; None when it is none."""
+def _intact(path: Path, kind: Kind) -> bytes | None:
+    """The payload of an intact IDX file of any data set; None when it is none."""
     try:
         return IdxFile(path, kind, _AGAIN).read()
     except DataError:

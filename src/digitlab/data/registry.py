@@ -1,4 +1,4 @@
-"""The library: which data sets there are, and reading one, proved byte by byte.
+"""The registry: which data sets there are, and reading one, verified byte by byte.
 
 A bundled data set is unpacked into the cache at its first use and mapped into memory from then on, which
 starts several times faster and lets processes share it; where the cache cannot be written it is used from
@@ -33,7 +33,7 @@ def is_bundled(name: str) -> bool:
 
 
 def is_cached(name: str) -> bool:
-    """Whether the data set lies in the cache (proved or not)."""
+    """Whether the data set lies in the cache (verified or not)."""
     return cache.is_there(name)
 
 
@@ -75,7 +75,7 @@ def _again(name: str) -> str:
     return f"import it again with `digitlab data import {name} PATH`"
 
 
-def prove(
+def verify_payload(
     known: DatasetEntry, role: FileRole, file: IdxFile, payload: bytes | memoryview
 ) -> UInt8[np.ndarray, "n ..."]:
     """The array in a payload of which hash, form and labels are what the entry says.
@@ -145,14 +145,16 @@ def load(name: str = "mnist") -> Dataset:
 
 def _load_cached(known: DatasetEntry) -> Dataset:
     files = _cached_files(known)
-    return _dataset(known, {role: prove(known, role, file, _map_file(file)) for role, file in files.items()})
+    return _dataset(
+        known, {role: verify_payload(known, role, file, _map_file(file)) for role, file in files.items()}
+    )
 
 
 def _load_bundled(known: DatasetEntry) -> Dataset:
     """Unpack the bundled files, and leave them in the cache for the next time."""
     files = _bundled_files(known)
     payloads = {role: file.read() for role, file in files.items()}
-    arrays = {role: prove(known, role, files[role], payload) for role, payload in payloads.items()}
+    arrays = {role: verify_payload(known, role, files[role], payload) for role, payload in payloads.items()}
     # No place, no room, no right to write: no cache. That is not worth a word, said again by each worker.
     with suppress(OSError, DataError), cache.publish(known.name) as stage:
         for role, payload in payloads.items():
@@ -169,7 +171,7 @@ class FileCheck:
 
 
 def verify(name: str) -> list[FileCheck]:
-    """Prove every file of a data set that is on this machine, bundled and cached; empty: none is.
+    """Verify every file of a data set that is on this machine, bundled and cached; empty: none is.
 
     Raises SpecError when there is no data set of this name, DataError when its description is damaged.
     """
@@ -187,7 +189,7 @@ def _check(
 ) -> Iterator[FileCheck]:
     for role, file in files.items():
         try:
-            prove(known, role, file, read(file))
+            verify_payload(known, role, file, read(file))
         except DataError as fault:
             yield FileCheck(file.path, fault)
         else:

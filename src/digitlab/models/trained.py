@@ -193,7 +193,7 @@ def load(path: str | os.PathLike[str]) -> TrainedNetwork:
                 raise _refused(path, "its tensors are not those of the RunSpec in its metadata")
             tensors = {name: file.get_tensor(name) for name in found}
     except SafetensorError as error:
-        raise _refused(path, f"it is no sound safetensors file ({error})") from None
+        raise _refused(path, f"it is not a valid safetensors file ({error})") from None
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be read ({error.strerror or error}); name a file that can"

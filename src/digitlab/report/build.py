@@ -35,7 +35,7 @@ _PUBLISHED = (
 
 
 @dataclass(frozen=True)
-class Told:
+class CompletedStudy:
     """A study that is done, and what it says.
 
     source: its name, or its file
@@ -49,21 +49,21 @@ class Told:
     findings: StudyFindings
 
 
-def told(study: Study, scale: str, store: Store, source: str | None = None) -> Told | None:
+def told(study: Study, scale: str, store: Store, source: str | None = None) -> CompletedStudy | None:
     """What a study says, if the store knows all of its runs; else None.
 
     source: where it was read from; by default it is built in
     """
     stage = StudyProgress(study, store).stage()
     return (
-        Told(study, source or study.name, scale, stage, findings(study, scale, stage, store))
+        CompletedStudy(study, source or study.name, scale, stage, findings(study, scale, stage, store))
         if stage.is_done
         else None
     )
 
 
 def report(
-    studies: Sequence[Told],
+    studies: Sequence[CompletedStudy],
     examples: Sequence[Inspection],
     store: Store | None,
     exercise: Sequence[RunResult] = (),
@@ -110,7 +110,7 @@ def runs_of(stage: Stage) -> Iterable[RunResult]:
         yield from one.runs
 
 
-def _introduction(studies: Sequence[Told], run_count: int) -> tuple[str, ...]:
+def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[str, ...]:
     if not studies:
         return ("The exercise's networks, trained once each, beside the handout's figures.",)
     paragraphs = [

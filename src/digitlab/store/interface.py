@@ -34,7 +34,7 @@ class RunRow:
     validation_loss: nats; None without a validation split, and when it is not a number
     seconds:         of training
     finished:        UTC, ISO 8601
-    is_sound:        False: the row is not as it was written, and nothing else but its key is told
+    is_intact:        False: the row is not as it was written, and nothing else but its key is told
     """
 
     key: str
@@ -48,12 +48,12 @@ class RunRow:
     validation_loss: float | None
     seconds: float
     finished: str
-    is_sound: bool = True
+    is_intact: bool = True
 
     @classmethod
     def damaged(cls, key: str) -> "RunRow":
         """The row of a run of which nothing but the key can be told."""
-        return cls(key, "", "", 0, math.nan, 0, "diverged", math.nan, None, math.nan, "", is_sound=False)
+        return cls(key, "", "", 0, math.nan, 0, "diverged", math.nan, None, math.nan, "", is_intact=False)
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,15 @@ class Store(Protocol):
         ...
 
     def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
-        """Rows of the chosen runs, the newest first, at most `limit` of them, each proved by its hash."""
+        """Rows of the chosen runs, the newest first, at most `limit` of them, each verified by its hash."""
         ...
 
     def keys(self, chosen: Filter, limit: int | None = None) -> builtins.list[str]:
-        """Keys of the chosen runs in the same order. Quick, for nothing is proved."""
+        """Keys of the chosen runs in the same order. Quick, for nothing is verified."""
         ...
 
     def count(self, chosen: Filter) -> int:
-        """How many runs are chosen. Quick, for nothing is proved."""
+        """How many runs are chosen. Quick, for nothing is verified."""
         ...
 
     def delete(self, keys: Iterable[str]) -> int:
@@ -138,7 +138,7 @@ class Store(Protocol):
         ...
 
     def verify(self) -> Verification:
-        """Read everything and prove it; what is not as it was written is set aside, out of all others' sight.
+        """Read and verify everything; what is not as it was written is set aside, out of all others' sight.
 
         The next run that needs it then computes it again. What this version cannot read is told and left.
         """

@@ -1,4 +1,4 @@
-"""RunResult -> rows and back: compressed, and proved by a hash.
+"""RunResult -> rows and back: compressed, and verified by a hash.
 
 A hash says that a row is as it was written; whether this version of digitlab can read it is another question,
 for another version, or another program, may have written it. What cannot be read is None, never an error.
@@ -73,7 +73,7 @@ def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else repr(value).encode()
 
 
-def is_sound(row: Row) -> bool:
+def is_intact(row: Row) -> bool:
     """Whether a row of runs is as it was written."""
     return bool(row["sha256"] == _run_hash(row))
 
@@ -82,7 +82,7 @@ def is_whole(row: Row) -> bool:
     """Whether a row of runs and the predictions in it are as they were written."""
     packed = row["predictions"]
     found = None if packed is None else hashlib.sha256(_bytes(packed)).hexdigest()
-    return found == row["predictions_sha256"] and is_sound(row)
+    return found == row["predictions_sha256"] and is_intact(row)
 
 
 def _unpack(packed: object) -> bytes | None:
@@ -96,7 +96,7 @@ def _unpack(packed: object) -> bytes | None:
 
 
 def read_result(row: Row) -> RunResult | None:
-    """The result of a sound row, with the predictions that are in it.
+    """The result of an intact row, with the predictions that are in it.
 
     None when this version of digitlab cannot read it: another version wrote it, whose numerics may be others
     too, so that its key is no longer that of its RunSpec.
@@ -117,15 +117,15 @@ def read_result(row: Row) -> RunResult | None:
 
 
 def read_predictions(row: Row) -> bytes | None:
-    """The predictions in a sound row; None when there are none, or this version cannot read them."""
+    """The predictions in an intact row; None when there are none, or this version cannot read them."""
     packed = row.get("predictions")
     return None if packed is None else _unpack(packed)
 
 
 def read_row(row: Row) -> RunRow:
     """The figures of a run for a listing."""
-    figures = {name: row[name] for name in RunRow.__dataclass_fields__ if name != "is_sound"}
-    if not (is_sound(row) and all(_is_of_its_type(*figure) for figure in figures.items())):
+    figures = {name: row[name] for name in RunRow.__dataclass_fields__ if name != "is_intact"}
+    if not (is_intact(row) and all(_is_of_its_type(*figure) for figure in figures.items())):
         return RunRow.damaged(str(row["key"]))
     if figures["test_accuracy"] is None:
         figures["test_accuracy"] = math.nan
@@ -150,13 +150,13 @@ def _measurement_hash(row: Row) -> str:
     return hashlib.sha256(columns.encode()).hexdigest()
 
 
-def is_sound_measurement(row: Row) -> bool:
+def is_intact_measurement(row: Row) -> bool:
     """Whether a row of measurements is as it was written."""
     return bool(row["sha256"] == _measurement_hash(row))
 
 
 def read_measurement(row: Row) -> dict[str, float] | None:
-    """The values of a sound row of measurements; None when this version cannot read them."""
+    """The values of an intact row of measurements; None when this version cannot read them."""
     try:
         values = json.loads(row["document"])
         return {str(figure): float(value) for figure, value in values.items()}

@@ -56,8 +56,8 @@ class SqlStore:
     def get(self, keys: Iterable[str], *, predictions: bool = False) -> dict[str, RunResult]:
         """Results by key."""
         wanted = _distinct(keys)
-        sound = self._database.read(partial(_whole_runs if predictions else _sound_runs, keys=wanted))
-        found = {row["key"]: rows.read_result(row) for row in sound}
+        intact = self._database.read(partial(_whole_runs if predictions else _intact_runs, keys=wanted))
+        found = {row["key"]: rows.read_result(row) for row in intact}
         return {key: result for key in wanted if (result := found.get(key)) is not None}
 
     def predictions(self, keys: Iterable[str]) -> dict[str, bytes]:
@@ -103,7 +103,7 @@ class SqlStore:
         """What was measured under a name, by key."""
         wanted, query = _distinct(keys), select(measurements).where(measurements.c.name == name)
         found = self._database.read(lambda connection: list(_found(connection, query, measurements, wanted)))
-        read = {row["key"]: rows.read_measurement(row) for row in found if rows.is_sound_measurement(row)}
+        read = {row["key"]: rows.read_measurement(row) for row in found if rows.is_intact_measurement(row)}
         return {key: values for key, values in read.items() if values is not None}
 
     def measured(self) -> frozenset[tuple[str, str]]:
@@ -114,7 +114,7 @@ class SqlStore:
         return frozenset((row["key"], row["name"]) for row in found if _is_known_measurement(row))
 
     def verify(self) -> Verification:
-        """Read everything and prove it; set aside what was changed."""
+        """Read everything and verify it; set aside what was changed."""
         self._database.read(self._database.examine)
         run_keys = self._database.read(lambda connection: connection.scalars(select(runs.c.key)).all())
         measured_keys = self._database.read(
@@ -122,7 +122,7 @@ class SqlStore:
         )
         changed: set[str] = set()
         unreadable: set[str] = set()
-        # Looked at in reading transactions, so that a sound store can be verified where none may write, and
+        # Looked at in reading transactions, so that an intact store can be verified where none may write, and
         # in chunks, so that nobody waits for long.
         for some in _chunks(_distinct([*run_keys, *measured_keys])):
             if suspect := self._database.read(partial(_unreadable, keys=some)):
@@ -176,12 +176,12 @@ def _found(connection: Connection, query: Select[Any], table: Table, keys: Itera
         yield from map(dict, connection.execute(query.where(table.c.key.in_(some))).mappings())
 
 
-def _sound_runs(connection: Connection, keys: Iterable[str]) -> list[Row]:
-    return [row for row in _found(connection, _RUNS, runs, keys) if rows.is_sound(row)]
+def _intact_runs(connection: Connection, keys: Iterable[str]) -> list[Row]:
+    return [row for row in _found(connection, _RUNS, runs, keys) if rows.is_intact(row)]
 
 
 def _whole_runs(connection: Connection, keys: Iterable[str]) -> list[Row]:
-    """Rows of runs with their predictions, both sound."""
+    """Rows of runs with their predictions, both intact."""
     return [row for row in _found(connection, _WHOLE_RUNS, runs, keys) if rows.is_whole(row)]
 
 
@@ -193,7 +193,7 @@ def _is_known_measurement(row: Row) -> bool:
     names = (row["key"], row["name"])
     return (
         all(isinstance(name, str) for name in names)
-        and rows.is_sound_measurement(row)
+        and rows.is_intact_measurement(row)
         and rows.read_measurement(row) is not None
     )
 
@@ -206,7 +206,7 @@ def _changed(
     unreadable_too: and those that this version cannot read
     """
     is_run = _is_known_run if unreadable_too else rows.is_whole
-    is_measurement = _is_known_measurement if unreadable_too else rows.is_sound_measurement
+    is_measurement = _is_known_measurement if unreadable_too else rows.is_intact_measurement
     of_runs = _found(connection, _WHOLE_RUNS, runs, keys)
     of_measurements = _found(connection, select(measurements), measurements, keys)
     return (
@@ -244,8 +244,8 @@ def _set_aside(connection: Connection, keys: Iterable[str], *, unreadable_too: b
 
 def _conditions(chosen: Filter) -> list[ColumnElement[bool]]:
     names = ("data", "network", "outcome", "batch_size", "seed")
-    wishes = {name: getattr(chosen, name) for name in names}
-    conditions = [runs.c[name] == wish for name, wish in wishes.items() if wish is not None]
+    wanted = {name: getattr(chosen, name) for name in names}
+    conditions = [runs.c[name] == value for name, value in wanted.items() if value is not None]
     if chosen.key_prefix is not None:
         start = chosen.key_prefix.lower()
         conditions += [runs.c.key >= start, runs.c.key < start + _LATER_THAN_ANY_DIGIT]

@@ -22,7 +22,7 @@ _MEANINGS = {
     "SQLITE_NOTADB": _DAMAGED,
     "SQLITE_CORRUPT": _DAMAGED,
     "SQLITE_FULL": "the disk is full ({cause}); make room and run it again: what was added before is kept",
-    "SQLITE_IOERR": "the disk failed ({cause}); see that it is sound and has room, and run it again: what "
+    "SQLITE_IOERR": "the disk failed ({cause}); see that it is intact and has room, and run it again: what "
     "was added before is kept",
     "SQLITE_READONLY": "cannot be written ({cause}); allow writing to the file and its folder, or name "
     "another place by --store",
@@ -67,7 +67,7 @@ def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        # A damaged text must not keep the sound ones beside it from being read.
+        # A damaged text must not keep the intact ones beside it from being read.
         connection.text_factory = lambda text: text.decode(errors="replace")
         # With a rollback journal, not a write-ahead log, the store is one file, on network drives too; EXTRA
         # also waits for the folder, so that a commit outlives a power failure.

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from digitlab.errors import Fault, SpecError, shown
-from digitlab.options import Wishes
+from digitlab.options import Options
 from digitlab.spec import Count, Name
 from digitlab.validation import Document, Part, PlainInt, Positive, in_form, nearest, refuse, refuse_inside
 
@@ -21,7 +21,7 @@ Analysis = Literal["batch-lr", "train-size", "depth", "parameters", "comparison"
 Select = Literal["last", "best"]
 Label = Annotated[str, Field(min_length=1, max_length=60)]
 Level = dict[str, Any]
-"""What a level wishes of a run, by the flat names of Wishes; with a `label`, a `group` to show it under,
+"""What a level sets of a run, by the flat names of Options; with a `label`, a `group` to show it under,
 `tune`, a range of its own for the tuned axis, and `select`, which comes before the study's."""
 
 _MOST_LABELS = 40
@@ -30,9 +30,9 @@ _MOST_LABELS = 40
 MOST_RUNS = 200_000
 MOST_VALUES = 1_000
 """A range has so many values at most."""
-WISHES = frozenset(Wishes.__annotations__) - {"seed"}
-"""What a study may wish; how often it repeats is said by its seeds."""
-OF_A_LEVEL = frozenset({"label", "group", "tune", "select"})
+OPTIONS = frozenset(Options.__annotations__) - {"seed"}
+"""What a study may set; how often it repeats is said by its seeds."""
+LEVEL_FIELDS = frozenset({"label", "group", "tune", "select"})
 _A_LEVEL = "[{ label = 'Adam', optimiser = 'adam' }]"
 
 
@@ -67,10 +67,10 @@ class Range(Part):
 class Axis(Part):
     """One thing that varies.
 
-    name:   of a wish (`batch_size`), whose values it takes; or any name, with levels that say what they wish
-    values: of the wish
-    levels: tables of wishes
-    range:  from, to and factor: values of the wish
+    name:   of an option (`batch_size`), whose values it takes; or any name, with levels that set options
+    values: of the option
+    levels: tables of options
+    range:  from, to and factor: values of the option
     tune:   the best value is searched at every condition; only the learning rate, in a range
     extend: while the best value lies at an end of the range, the range grows there
     also:   values that are reported at every condition beside the best one
@@ -101,9 +101,9 @@ class Axis(Part):
         given = [kind for kind in ("values", "levels", "range") if getattr(self, kind) is not None]
         if len(given) != 1:
             refuse("needs exactly one of values, levels, range")
-        if self.levels is None and self.name not in WISHES:
-            advice = nearest(self.name, sorted(WISHES), "name a wish, such as batch_size")
-            refuse(f"has no levels, and {self.name} is no wish; {advice}")
+        if self.levels is None and self.name not in OPTIONS:
+            advice = nearest(self.name, sorted(OPTIONS), "name an option, such as batch_size")
+            refuse(f"has no levels, and {self.name} is not an option; {advice}")
         if self.tune and (self.range is None or self.name != "learning_rate"):
             refuse("cannot be tuned; tune the learning_rate, in a range")
         if (self.extend or self.also) and not self.tune:
@@ -119,13 +119,13 @@ class Axis(Part):
         return tuple({"label": _label(value), self.name: value} for value in values)
 
     @property
-    def wishes(self) -> frozenset[str]:
-        """What its levels wish."""
-        return frozenset(name for level in self.all_levels for name in level.keys() - OF_A_LEVEL)
+    def options(self) -> frozenset[str]:
+        """What its levels set."""
+        return frozenset(name for level in self.all_levels for name in level.keys() - LEVEL_FIELDS)
 
 
 def _faults_of_level(level: Level) -> Iterator[tuple[tuple[str, ...], object, str]]:
-    yield from _faults_of_wishes(level, OF_A_LEVEL)
+    yield from _faults_of_options(level, LEVEL_FIELDS)
     if not isinstance(level.get("label"), str):
         yield (), level, "lacks a label; give each level one, such as label = 'Adam'"
     if not isinstance(level.get("group", ""), str):
@@ -136,15 +136,15 @@ def _faults_of_level(level: Level) -> Iterator[tuple[tuple[str, ...], object, st
         yield ("select",), level["select"], "is not known; use 'last' or 'best'"
 
 
-def _faults_of_wishes(
-    wishes: Level, others: frozenset[str] = frozenset()
+def _faults_of_options(
+    options: Level, others: frozenset[str] = frozenset()
 ) -> Iterator[tuple[tuple[str, ...], object, str]]:
-    """Of names that are neither wishes nor among the others."""
-    for name, value in wishes.items():
+    """Of names that are neither options nor among the others."""
+    for name, value in options.items():
         if name == "seed":
-            yield (name,), value, "is for no wish: `seeds` says how often a study repeats; leave it out"
-        elif name not in WISHES | others:
-            yield (name,), value, f"is for no wish; {nearest(name, sorted(WISHES | others))}"
+            yield (name,), value, "is not an option: `seeds` says how often a study repeats; leave it out"
+        elif name not in OPTIONS | others:
+            yield (name,), value, f"is not an option; {nearest(name, sorted(OPTIONS | others))}"
 
 
 def _is_range(value: object) -> bool:
@@ -177,7 +177,7 @@ class Study(Document):
 
     name, title, question: for people
     analysis: what becomes of the results; `comparison` suits any study
-    fixed:    wishes that hold for every run
+    fixed:    options that hold for every run
     axes:     what varies; at most one of them is tuned
     seeds:    how often
     points:   of each run's curve, evenly spaced in the logarithm of the steps; None: as `evaluate_at` says
@@ -204,7 +204,7 @@ class Study(Document):
     @field_validator("fixed")
     @classmethod
     def _fixed_wishes_are_known(cls, fixed: dict[str, Any]) -> dict[str, Any]:
-        refuse_inside(_faults_of_wishes(fixed))
+        refuse_inside(_faults_of_options(fixed))
         return fixed
 
     @field_validator("axes")
@@ -222,8 +222,8 @@ class Study(Document):
             axis.tune for axis in axes
         ):
             refuse("has a level with a range to tune over, and no axis that is tuned; say tune = true of one")
-        wished = Counter(name for axis in axes for name in axis.wishes)
-        twice = sorted(name for name, count in wished.items() if count > 1)
+        varied = Counter(name for axis in axes for name in axis.options)
+        twice = sorted(name for name, count in varied.items() if count > 1)
         if twice:
             refuse(f"varies {', '.join(twice)} on two axes; leave it to one")
         fixed = set(info.data.get("fixed", {})) & set(names)
@@ -234,9 +234,9 @@ class Study(Document):
     @field_validator("points")
     @classmethod
     def _points_replace_nothing(cls, points: int | None, info: ValidationInfo) -> int | None:
-        wished = {name for axis in info.data.get("axes", ()) for name in axis.wishes}
-        if points is not None and "evaluate_at" in wished | info.data.get("fixed", {}).keys():
-            refuse("would take the place of evaluate_at, which is wished too; leave out one of them")
+        varied = {name for axis in info.data.get("axes", ()) for name in axis.options}
+        if points is not None and "evaluate_at" in varied | info.data.get("fixed", {}).keys():
+            refuse("would take the place of evaluate_at, which is chosen too; leave out one of them")
         return points
 
     @field_validator("baseline")

@@ -9,7 +9,7 @@ from typing import Any
 from digitlab.errors import Fault, SpecError
 from digitlab.options import make_spec
 from digitlab.spec import RunSpec, geometric_steps
-from digitlab.studies.definition import MOST_RUNS, OF_A_LEVEL, Axis, Level, Range, Select, Study
+from digitlab.studies.definition import LEVEL_FIELDS, MOST_RUNS, Axis, Level, Range, Select, Study
 
 FIRST_REPORT_SEED = 1_000
 """Seeds that are reported begin here, so that they are never among those that rates are tuned on."""
@@ -23,14 +23,14 @@ class Combination:
 
     labels: by axis
     groups: by axis, of levels that are shown together
-    wishes: what every run of it wishes
+    options: what every run of it sets
     range:  of the tuned axis; None where nothing is tuned
     select: which network of a run counts
     """
 
     labels: dict[str, str]
     groups: dict[str, str]
-    wishes: dict[str, Any]
+    options: dict[str, Any]
     range: Range | None
     select: Select
 
@@ -39,17 +39,17 @@ def combinations(study: Study) -> Iterator[Combination]:
     """All of them, the last axis varying fastest."""
     tuned = study.tuned
     for levels in product(*(axis.all_levels for axis in study.varied)):
-        wishes, span, select = dict(study.fixed), tuned.range if tuned else None, study.select
+        options, span, select = dict(study.fixed), tuned.range if tuned else None, study.select
         for level in levels:
-            wishes |= {name: value for name, value in level.items() if name not in OF_A_LEVEL}
+            options |= {name: value for name, value in level.items() if name not in LEVEL_FIELDS}
             span = Range.model_validate(level["tune"]) if "tune" in level else span
             select = level.get("select", select)
         labels, groups = (_by_axis(study.varied, levels, what) for what in ("label", "group"))
-        yield Combination(labels, groups, wishes, span, select)
+        yield Combination(labels, groups, options, span, select)
 
 
 def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
-    """Wishes of some combinations in which every level of every axis occurs; each wish with its place.
+    """Options of some combinations in which every level of every axis occurs; each option with its place.
 
     A place is a path such as `fixed.epochs`, `axes.0.values.2` or `axes.1.levels.0.momentum`. The tuned axis
     is left out.
@@ -60,20 +60,20 @@ def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
     for k, levels in enumerate(axes):
         for level in levels[1 if k else 0 :]:
             chosen = [*first[:k], level, *first[k + 1 :]]
-            yield fixed | {name: wish for wishes in chosen for name, wish in wishes.items()}
+            yield fixed | {name: value for options in chosen for name, value in options.items()}
     if not axes:
         yield fixed
 
 
 def _placed(i: int, axis: Axis) -> list[dict[str, tuple[str, Any]]]:
-    """For each level of an axis its wishes, each with its place."""
+    """For each level of an axis its options, each with its place."""
     kind = "levels" if axis.levels is not None else "values" if axis.values is not None else "range"
     ends = {"levels": ".{level}.{name}", "values": ".{level}", "range": ""}[kind]
     return [
         {
             name: (f"axes.{i}.{kind}{ends.format(level=number, name=name)}", value)
             for name, value in level.items()
-            if name not in OF_A_LEVEL
+            if name not in LEVEL_FIELDS
         }
         for number, level in enumerate(axis.all_levels)
     ]
@@ -131,12 +131,12 @@ def spec_of(study: Study, one: Combination, rate: float | None, seed: int) -> Ru
     rate: of the tuned axis; None where nothing is tuned
     Raises SpecError, naming the combination.
     """
-    wishes = one.wishes | {"seed": seed} | ({"learning_rate": rate} if rate is not None else {})
+    options = one.options | {"seed": seed} | ({"learning_rate": rate} if rate is not None else {})
     try:
-        spec = make_spec(None, **wishes)
+        spec = make_spec(None, **options)
         if study.points is None:
             return spec
-        return make_spec(None, **{**wishes, "evaluate_at": geometric_steps(spec.step_count, study.points)})
+        return make_spec(None, **{**options, "evaluate_at": geometric_steps(spec.step_count, study.points)})
     except SpecError as error:
         raise SpecError([_named(study, one, fault) for fault in error.faults]) from None
 

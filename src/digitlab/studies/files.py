@@ -53,7 +53,7 @@ def read_study(name_or_path: str | os.PathLike[str]) -> Study:
 
 
 def parse_study(text: str, source: str) -> Study:
-    """The study that a TOML text describes; every scale of it is checked too, and what it wishes.
+    """The study that a TOML text describes; every scale of it is checked too, and the options that it sets.
 
     Raises SpecError with all faults, each with its line.
     """
@@ -79,13 +79,13 @@ def _check_scale(study: Study, scale: str) -> None:
         faults = [Fault(f"scales.{scale}.{one.field}", one.value, one.problem) for one in error.faults]
         raise SpecError(faults) from None
     found: dict[str, Fault] = {}
-    for wished in each_level_once(whole):
+    for chosen in each_level_once(whole):
         try:
-            make_spec(None, **{name: value for name, (_, value) in wished.items()})
+            make_spec(None, **{name: value for name, (_, value) in chosen.items()})
         except SpecError as error:
             for fault in error.faults:
-                wish, inside = flat_name(fault.field)
-                place = wished[wish][0] if wish in wished else f"fixed.{wish}"
+                option, inside = flat_name(fault.field)
+                place = chosen[option][0] if option in chosen else f"fixed.{option}"
                 field = _as_written(place, study, scale, changes) + (f".{inside}" if inside else "")
                 found.setdefault(field, Fault(field, fault.value, fault.problem))
     if found:

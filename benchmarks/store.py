@@ -48,8 +48,8 @@ QUESTIONS = {
     "digitlab runs list --seed 7": "command('runs', 'list', '--seed', '7')",
     f"digitlab study status, {ASKED:,} known runs": "command('study', 'status', study)",
     f"the report's data of {ASKED:,} known runs": (
-        "from digitlab.report.build import told; from digitlab.studies import read_study; "
-        "assert told(read_study(study), 'full', store)"
+        "from digitlab.report.build import completed_study; from digitlab.studies import read_study; "
+        "assert completed_study(read_study(study), 'full', store)"
     ),
 }
 OPENED = """

@@ -80,7 +80,7 @@ def main() -> None:
     documents: dict[str, Any] = {}
     told = []
     for name in built_in_names():
-        done = build.told(read_study(name).at("full"), "full", store)
+        done = build.completed_study(read_study(name).at("full"), "full", store)
         if done is None:
             raise SystemExit(f"{name} is not done in this store; run `digitlab study run {name}` first")
         told.append(done)

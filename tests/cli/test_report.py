@@ -24,7 +24,7 @@ def test_a_study_becomes_a_page_and_pictures(tmp_path: Path) -> None:
     assert "A small study" in text
     assert "Does width matter?" in text
     assert f"digitlab study run {study} --scale full" in text
-    assert "data:image/png;base64," in text  # the network on show
+    assert "data:image/png;base64," in text  # the example network
     assert "<script" not in text
     pictures = sorted(path.name for path in (tmp_path / "figures").iterdir())
     assert "small-effects.svg" in pictures

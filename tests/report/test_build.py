@@ -56,20 +56,20 @@ def store(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_a_study_that_is_not_done_tells_nothing(study: Study, tmp_path: Path) -> None:
-    assert build.told(study, "full", open_store(tmp_path / "empty.db")) is None
+    assert build.completed_study(study, "full", open_store(tmp_path / "empty.db")) is None
 
 
 def test_a_report_holds_its_studies_and_how_to_make_them_again(study: Study, store: Store) -> None:
-    told = build.told(study, "full", store)
-    assert told is not None
-    report = build.report([told], [], store)
-    assert report.studies == (told.findings,)
+    completed = build.completed_study(study, "full", store)
+    assert completed is not None
+    report = build.report([completed], [], store)
+    assert report.studies == (completed.findings,)
     assert report.commands == ("digitlab study run small --scale full", "digitlab report small")
     assert report.mixture == ""
     (where,) = [table for table in report.tables if table.title == "Where the results come from"]
-    runs = {run.key for one in told.stage.conditions for runs in one.tunings for run in runs}
-    runs |= {run.key for one in told.stage.conditions for run in (*one.reports, *one.also[0.01])}
-    assert [row[-1] for row in where.rows] == [len(runs)] == [told.findings.run_count]
+    runs = {run.key for one in completed.stage.conditions for runs in one.tunings for run in runs}
+    runs |= {run.key for one in completed.stage.conditions for run in (*one.reports, *one.also[0.01])}
+    assert [row[-1] for row in where.rows] == [len(runs)] == [completed.findings.run_count]
 
 
 def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Pa
     runs = list(store.get([row.key for row in store.list(Filter())]).values())
     elsewhere = runs[0].provenance.model_copy(update={"processor": "another"})
     mixed.add([runs[0].model_copy(update={"provenance": elsewhere}), *runs[1:]])
-    told = build.told(study, "full", mixed)
-    assert told is not None
-    report = build.report([told], [], mixed)
+    completed = build.completed_study(study, "full", mixed)
+    assert completed is not None
+    report = build.report([completed], [], mixed)
     assert report.mixture.startswith("These results come from 2 kinds of machine")
     (where,) = [table for table in report.tables if table.title == "Where the results come from"]
     assert where.columns[:5] == ("engine", "arithmetic", "device", "processor", "numpy")
@@ -93,9 +93,9 @@ def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: 
     spec = lab.make_spec(hidden=run.hidden)
     small = lab.train(spec, train_size=500, validation_size=0, epochs=15)
     place.add([RunResult.of(spec, **small.model_dump(exclude={"spec", "key"}))])
-    told = build.told(study, "full", store)
-    assert told is not None
-    report = build.report([told], [], place)
+    completed = build.completed_study(study, "full", store)
+    assert completed is not None
+    report = build.report([completed], [], place)
     (table,) = [table for table in report.tables if table.title.startswith("The exercise's networks")]
     assert table.columns[4] == f"mean of {measured_spread(run.name)['test accuracy'].seeds} seeds"
     assert table.rows[0][:4] == (

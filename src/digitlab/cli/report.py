@@ -18,7 +18,6 @@ from digitlab.errors import Fault, SpecError, StoreError
 if TYPE_CHECKING:
     from digitlab.report.build import CompletedStudy
     from digitlab.result import RunResult
-    from digitlab.spec import RunSpec
     from digitlab.store import Store
 
 _TEXT_BROWSERS = {"www-browser", "links", "links2", "elinks", "lynx", "w3m"}
@@ -87,7 +86,7 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
 
     Raises StoreError when none is done.
     """
-    from digitlab.report.build import told
+    from digitlab.report.build import completed_study
     from digitlab.studies import built_in_names, read_study
 
     found: list[CompletedStudy] = []
@@ -95,7 +94,9 @@ def chosen_studies(names: list[str], scale: str | None, place: "Store") -> "list
         whole = read_study(name)
         usual = [whole.usual_scale, *(one for one in whole.scales if one != whole.usual_scale)]
         scales = [scale] if scale else usual
-        done = next((one for one in (told(whole.at(at), at, place, name) for at in scales) if one), None)
+        done = next(
+            (one for one in (completed_study(whole.at(at), at, place, name) for at in scales) if one), None
+        )
         if done:
             found.append(done)
         elif names:
@@ -126,10 +127,10 @@ def write_report(
     from digitlab.report.html import write
 
     with stderr().status("writing the report"):
-        shown = network_on_show(studies)
+        shown = build.example_network(studies)
         examples = []
         if shown is not None:
-            # Loaded here, for only a network on show needs torch.
+            # Loaded here, for only an example network needs torch.
             from digitlab.lab import inspection_of
 
             examples.append(inspection_of(shown))
@@ -137,14 +138,3 @@ def write_report(
         write(whole, output)
         if figures is not None:
             write_figures(whole, figures)
-
-
-def network_on_show(studies: "list[CompletedStudy]") -> "RunSpec | None":
-    """The reported network of the best validation loss that has a hidden layer."""
-    runs = [run for told in studies for one in told.stage.conditions for run in one.reports]
-    seen = [
-        (run.metrics.validation_loss, run.key, run.spec)
-        for run in runs
-        if run.spec.hidden and run.outcome == "completed" and run.metrics.validation_loss is not None
-    ]
-    return min(seen, key=lambda one: one[:2])[2] if seen else None

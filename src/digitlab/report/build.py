@@ -10,7 +10,7 @@ from digitlab.models.inspection import Inspection
 from digitlab.options import make_spec
 from digitlab.report.document import Report
 from digitlab.result import Fingerprint, RunResult
-from digitlab.spec import NUMERICS_VERSION
+from digitlab.spec import NUMERICS_VERSION, RunSpec
 from digitlab.store import Store
 from digitlab.studies import Study
 from digitlab.studies.findings import findings
@@ -49,7 +49,9 @@ class CompletedStudy:
     findings: StudyFindings
 
 
-def told(study: Study, scale: str, store: Store, source: str | None = None) -> CompletedStudy | None:
+def completed_study(
+    study: Study, scale: str, store: Store, source: str | None = None
+) -> CompletedStudy | None:
     """What a study says, if the store knows all of its runs; else None.
 
     source: where it was read from; by default it is built in
@@ -60,6 +62,17 @@ def told(study: Study, scale: str, store: Store, source: str | None = None) -> C
         if stage.is_done
         else None
     )
+
+
+def example_network(studies: Sequence[CompletedStudy]) -> RunSpec | None:
+    """The reported network of the best validation loss that has a hidden layer."""
+    runs = [run for study in studies for one in study.stage.conditions for run in one.reports]
+    seen = [
+        (run.metrics.validation_loss, run.key, run.spec)
+        for run in runs
+        if run.spec.hidden and run.outcome == "completed" and run.metrics.validation_loss is not None
+    ]
+    return min(seen, key=lambda one: one[:2])[2] if seen else None
 
 
 def report(

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from digitlab.analysis.findings import StudyFindings
 from digitlab.errors import StoreError
-from digitlab.report.build import told
+from digitlab.report.build import completed_study
 from digitlab.report.html import fragment
 from digitlab.store import open_store
 from digitlab.studies import read_study
 
 
 @dataclass(frozen=True)
-class Shown:
+class StudyView:
     """Findings that show themselves."""
 
     findings: StudyFindings
@@ -25,7 +25,7 @@ class Shown:
 
 def findings_of(
     source: str | os.PathLike[str], scale: str = "full", store: str | os.PathLike[str] | None = None
-) -> Shown:
+) -> StudyView:
     """What a study says; in a notebook it shows itself.
 
     source: the name of a built-in study, or a TOML file
@@ -33,7 +33,7 @@ def findings_of(
     Raises SpecError when there is no such study, StoreError when its runs are not all known.
     """
     with closing(open_store(store, must_exist=True)) as place:
-        found = told(read_study(source).at(scale), scale, place, str(source))
+        found = completed_study(read_study(source).at(scale), scale, place, str(source))
     if found is None:
         raise StoreError(f"{source} is not done; `digitlab study run {source} --scale {scale}` does it")
-    return Shown(found.findings)
+    return StudyView(found.findings)

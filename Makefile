@@ -14,8 +14,10 @@ study: $(VENV)/.run
 	$(BIN)/digitlab study run all --scale full
 	$(BIN)/digitlab report --no-open
 
+# In two processes, whose tests of one file stay together; most tests wait for processes of their own.
+TEST_PROCESSES ?= 2
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 # FUZZ_INPUTS=1000 for a short run.
 fuzz: $(VENV)/.dev

@@ -70,7 +70,7 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("weights", _bytes([weights], WEIGHT_TOKENS, 1_500), _from_file(folder / "weights", _read_weights)),
         Parser("store", _stores(folder, result), _from_file(folder / "store.db", _read_store)),
         Parser("options", _options, lambda options: make_spec(None, **options).key),
-        Parser("options", _option_text, _read_options),
+        Parser("option texts", _option_text, _read_options),
     ]  # fmt: skip
 
 

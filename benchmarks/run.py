@@ -27,6 +27,7 @@ from tables import Measured, report
 from training import TASKS, Crew, engines, estimate_and_truth, memory
 
 from digitlab.data import load
+from digitlab.engine.device import find_device
 from digitlab.engine.provenance import provenance
 
 ROOT = Path(__file__).parent.parent
@@ -176,7 +177,9 @@ def main() -> None:
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "speed.md").write_text(text)
-    machine = provenance("benchmarks/run.py", torch.device("cpu"), 0).model_dump(exclude={"host", "seconds"})
+    machine = provenance(
+        "benchmarks/run.py", find_device("cpu"), 0, threads=torch.get_num_threads()
+    ).model_dump(exclude={"host", "seconds"})
     commands_measured = [asdict(result) for result in results]
     document = {"machine": machine, "results": commands_measured, "training": training, "plans": plans}
     (RESULTS / "speed.json").write_text(json.dumps(document, indent=2) + "\n")

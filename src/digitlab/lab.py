@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from digitlab.data import Dataset, registry
-from digitlab.engine import reference
 from digitlab.engine.device import MemoryRunError, find_device, free_memory, usable_cores
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
@@ -56,10 +55,18 @@ def run(
 ) -> tuple[RunResult, TrainedNetwork]:
     """Train the network of a RunSpec in this process; see `train`."""
     dataset = registry.load(spec.data.name)
-    if engine == "reference":
-        return reference.train(spec, dataset, device=device, on_progress=on_progress)
-    (both,) = train_cohort([spec], dataset, device=device, on_progress=on_progress)
+    (both,) = _train([spec], dataset, device, engine, on_progress)
     return both
+
+
+def _train(
+    specs: Sequence[RunSpec], dataset: Dataset, device: str, engine: Engine, on_progress: OnProgress
+) -> list[tuple[RunResult, TrainedNetwork]]:
+    if engine == "reference":
+        from digitlab.engine import reference  # brings torch along
+
+        return [reference.train(spec, dataset, device=device, on_progress=on_progress) for spec in specs]
+    return train_cohort(specs, dataset, device=device, on_progress=on_progress)
 
 
 def run_many(
@@ -108,7 +115,7 @@ def run_cohorts(
         cohorts = [Cohort((spec,), spec.step_count * spec.batch_size, 0) for spec in distinct]
         yield from _in_this_process(cohorts, datasets, device, engine, save, on_advance)
         return
-    stacked = place is not None and place.type != "cpu"
+    stacked = place is not None and place.kind != "cpu"
     limit = free_memory(place) if stacked else None  # of the device: the cohorts lie there
     rough = plan(distinct, images, TYPICAL, workers=1, memory_limit=limit, stacked=stacked)
     count = workers if workers is not None else usable_cores()
@@ -164,10 +171,7 @@ def _in_this_process(
 
         dataset, trained = datasets[specs[0].data], None
         try:
-            if engine == "reference":
-                trained = [reference.train(specs[0], dataset, device=device, on_progress=on_progress)]
-            else:
-                trained = train_cohort(specs, dataset, device=device, on_progress=on_progress)
+            trained = _train(specs, dataset, device, engine, on_progress)
         except MemoryRunError:
             if len(specs) == 1:
                 raise

@@ -137,7 +137,7 @@ def mixed(count: int) -> list[RunSpec]:
 
 @pytest.mark.slow
 def test_300_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab, "_SECONDS_FOR_WORKERS", 0)
+    monkeypatch.setattr(lab, "_SECONDS_TO_START_WORKERS", 0)
     specs = mixed(300)
     found = results_of(specs, workers=2)
     outcomes = [result.outcome for result in found.values()]

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from digitlab.engine.device import find_device
 from digitlab.engine.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
@@ -64,9 +65,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=3)
     seeds = parser.parse_args().seeds
-    machine = provenance("benchmarks/answers.py", torch.device("cpu"), 0).model_dump(
-        include={"processor", "platform", "versions"}
-    )
+    machine = provenance(
+        "benchmarks/answers.py", find_device("cpu"), 0, threads=torch.get_num_threads()
+    ).model_dump(include={"processor", "platform", "versions"})
     found = {command: [test_accuracy(command, seed) for seed in range(seeds)] for command in COMMANDS}
     document = {"machine": machine, "seeds": seeds, "test_accuracies": found}
     text = report(document)

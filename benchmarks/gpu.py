@@ -21,7 +21,7 @@ from training import EXAMPLES, MNIST, PLAIN, TASKS, Task, second_epoch, specs
 
 from digitlab.data import load
 from digitlab.engine import reference
-from digitlab.engine.device import find_device, processor_name
+from digitlab.engine.device import Device, find_device, processor_name
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.provenance import provenance
 from digitlab.errors import DeviceError
@@ -98,7 +98,7 @@ def measured(device: str, members: list[int], repeats: int) -> Found:
     return found
 
 
-def report(device: torch.device, repeats: int, dense: float, moved: float, found: Found) -> str:
+def report(device: Device, repeats: int, dense: float, moved: float, found: Found) -> str:
     """All tables, as Markdown."""
     lines = [
         "# Speed on a GPU",
@@ -145,15 +145,18 @@ def main() -> None:
         device = find_device(chosen.device)
     except DeviceError as error:
         raise SystemExit(f"nothing was measured: {error}") from None
-    if device.type == "cpu":
+    if device.kind == "cpu":
         raise SystemExit("nothing was measured: this benchmark is for GPUs; benchmarks/run.py is for the CPU")
-    dense, moved = dense_rate(device), bandwidth(device)
+    place = torch.device(device.name)
+    dense, moved = dense_rate(place), bandwidth(place)
     found = measured(chosen.device, chosen.members, chosen.repeats)
     text = report(device, chosen.repeats, dense, moved, found)
     print(text)
     (RESULTS / "gpu.md").write_text(text)
     document = {
-        "machine": provenance("benchmarks/gpu.py", device, 0).model_dump(exclude={"host", "seconds"}),
+        "machine": provenance("benchmarks/gpu.py", device, 0, threads=torch.get_num_threads()).model_dump(
+            exclude={"host", "seconds"}
+        ),
         "dense_operations_a_second": dense,
         "bytes_a_second": moved,
         "seconds_an_epoch_a_network": found,

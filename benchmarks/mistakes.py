@@ -23,6 +23,7 @@ from torch import nn
 from digitlab import lab
 from digitlab.analysis.findings import Axis, Line, Lines, Point
 from digitlab.data import load
+from digitlab.engine.device import find_device
 from digitlab.engine.provenance import provenance
 from digitlab.report.charts import svg
 from digitlab.result import RunResult
@@ -260,9 +261,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)  # the last bits depend on their number
     ways = measure(range(options.seeds), options.epochs)
-    machine = provenance("benchmarks/mistakes.py", torch.device("cpu"), 0).model_dump(
-        include={"processor", "platform", "versions", "threads"}
-    )
+    machine = provenance(
+        "benchmarks/mistakes.py", find_device("cpu"), 0, threads=torch.get_num_threads()
+    ).model_dump(include={"processor", "platform", "versions", "threads"})
     document = {
         "machine": machine,
         "seeds": options.seeds,

@@ -1,6 +1,6 @@
 """Every speed figure that the project states, measured in one run: `make bench`.
 
-    python benchmarks/run.py [--repeats 3]
+    python benchmarks/run.py [--repeats 3] [--commands]
 
 Each measure is repeated, the measures taking turns, so that a busy moment of a shared machine falls on all of
 them; medians and ranges are written to benchmarks/results/ as Markdown and JSON, with the machine and the
@@ -22,12 +22,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
-from tables import Measured, report
+from tables import Measured, commands_table, report
 from training import TASKS, Crew, engines, estimate_and_truth, memory
 
 from digitlab.data import load
+from digitlab.engine.device import find_device
 from digitlab.engine.provenance import provenance
+from digitlab.execution.worker import receive
+from digitlab.planning.planner import WORKER_BYTES
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -74,6 +78,37 @@ def beside_another_training(wait_policy: str) -> Callable[[], object]:
     return train
 
 
+class ReadyWorker:
+    """A worker process that has said that it is ready."""
+
+    def __init__(self) -> None:
+        source, target = os.pipe()
+        command = [sys.executable, "-P", "-m", "digitlab.execution.worker", str(target)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[target])
+        os.close(target)
+        with os.fdopen(source, "rb") as replies:
+            receive(replies)
+
+    def end(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.communicate()
+
+
+def start_a_worker() -> None:
+    """From nothing until it is ready."""
+    ReadyWorker().end()
+
+
+def memory_of_a_worker() -> int:
+    """Bytes that a worker holds when it is ready."""
+    worker = ReadyWorker()
+    try:
+        return psutil.Process(worker.process.pid).memory_info().rss
+    finally:
+        worker.end()
+
+
 def exercise_scripts() -> None:
     """The exercise's three files, one after the other, as a student runs them."""
     for script in sorted((ROOT / "exercise").glob("*.py")):
@@ -84,10 +119,14 @@ def commands() -> dict[str, tuple[Callable[[], object], str]]:
     """Whole commands and single steps: the work of each, and the name of its baseline."""
     helps, first = "python -c 'import typer, rich'", "load MNIST, first time"
     scripts = "the three scripts of exercise/"
+    torch_alone = "python -c 'import torch'"
     active = "200 steps beside another training, threads wait actively"
     return {
         helps: (process(sys.executable, "-c", "import typer, rich"), helps),
         "digitlab --help": (process(DIGITLAB, "--help"), helps),
+        torch_alone: (process(sys.executable, "-c", "import torch"), torch_alone),
+        "digitlab train --epochs 1": (process(DIGITLAB, "train", "--epochs", 1), torch_alone),
+        "a worker until it is ready": (start_a_worker, torch_alone),
         first: (first_load, first),
         "load MNIST, later": (lambda: load("mnist"), first),
         scripts: (exercise_scripts, scripts),
@@ -150,7 +189,7 @@ def measured_plans(repeats: int) -> dict[str, Any]:
         print(f"{repeat + 1}/{repeats} estimate of 100 mixed runs", file=sys.stderr)
         estimates.append(estimate_and_truth())
     context = multiprocessing.get_context("spawn")
-    peaks = {}
+    peaks: dict[str, tuple[float, float]] = {"a worker that is ready": (WORKER_BYTES, memory_of_a_worker())}
     for network, batch_size, members in (("784-100-10", 100, 96), ("784-100-100-10", 1_000, 96)):
         with context.Pool(1) as alone:
             peaks[f"{members} of {network}, batch {batch_size}"] = alone.apply(
@@ -165,10 +204,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=3)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--commands", action="store_true", help="measure commands alone, and only print them")
+    chosen = parser.parse_args()
+    repeats = chosen.repeats
     with tempfile.TemporaryDirectory() as directory:
         os.environ["DIGITLAB_DATA"] = directory
         load("mnist")
+        if chosen.commands:
+            results = measured_commands(repeats)
+            megabytes = memory_of_a_worker() / 1e6
+            print("\n".join([*commands_table(results), "", f"A worker that is ready: {megabytes:.0f} MB"]))
+            return
         training = measured_training(repeats)
         plans = measured_plans(max(repeats, 5))
         results = measured_commands(repeats)
@@ -176,7 +222,9 @@ def main() -> None:
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "speed.md").write_text(text)
-    machine = provenance("benchmarks/run.py", torch.device("cpu"), 0).model_dump(exclude={"host", "seconds"})
+    machine = provenance(
+        "benchmarks/run.py", find_device("cpu"), 0, threads=torch.get_num_threads()
+    ).model_dump(exclude={"host", "seconds"})
     commands_measured = [asdict(result) for result in results]
     document = {"machine": machine, "results": commands_measured, "training": training, "plans": plans}
     (RESULTS / "speed.json").write_text(json.dumps(document, indent=2) + "\n")

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 
 from digitlab import lab
+from digitlab.engine.device import find_device
 from digitlab.engine.provenance import provenance
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
@@ -224,9 +225,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(Path(folder), options.runs, options.repeats)
-    machine = provenance("benchmarks/store.py", torch.device("cpu"), 0).model_dump(
-        include={"processor", "platform", "versions"}
-    )
+    machine = provenance(
+        "benchmarks/store.py", find_device("cpu"), 0, threads=torch.get_num_threads()
+    ).model_dump(include={"processor", "platform", "versions"})
     machine["versions"] |= {"sqlalchemy": version("sqlalchemy"), "sqlite": sqlite3.sqlite_version}
     text = report(measured, machine, options.repeats)
     print(text)

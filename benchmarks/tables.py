@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from training import EXAMPLES, PLAIN
 
-from digitlab.engine.device import processor_name, usable_cores
+from digitlab.engine.device import find_device, processor_name, usable_cores
 from digitlab.engine.provenance import provenance
 
 
@@ -99,7 +99,7 @@ def plans_table(plans: dict[str, Any]) -> list[str]:
 
 def report(repeats: int, results: Sequence[Measured], training: dict[str, Any], plans: dict[str, Any]) -> str:
     """All tables, as Markdown."""
-    where = provenance("", torch.device("cpu"), 0)
+    where = provenance("", find_device("cpu"), 0, threads=torch.get_num_threads())
     versions = [
         f"Python {where.versions.python}",
         f"torch {where.versions.torch}",
@@ -107,7 +107,7 @@ def report(repeats: int, results: Sequence[Measured], training: dict[str, Any], 
     ]
     versions += [f"{name} {version(name)}" for name in ("jax", "scikit-learn") if installed(name)]
     rates = [rate / 1e9 for rate in training["dense_operations_a_second"]]
-    machine = f"{processor_name(torch.device('cpu'))}, {usable_cores()} cores, {platform.system()}"
+    machine = f"{processor_name(find_device('cpu'))}, {usable_cores()} cores, {platform.system()}"
     lines = [
         "# Speed",
         "",

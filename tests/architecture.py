@@ -72,10 +72,27 @@ HOMES = {
     "safetensors": {"models"},
     "scipy": {"analysis"},
     "sqlalchemy": {"store"},
-    "torch": {"engine", "execution", "models", "planning"},
+    "torch": {"engine", "models"},
     "typer": {"cli"},
     "click": {"cli"},
     "vl_convert": {"report"},
+}
+
+# Inside functions only commands import, for their --help must not wait, and those who choose at run time whether
+# torch is needed at all: of each, what it then loads.
+LOADED_WHEN_CHOSEN = {
+    "engine.device": {"digitlab.engine.torch_devices"},
+    "engine.lockstep.backends": {"digitlab.engine.lockstep.torch_backend"},
+    "lab": {"digitlab.engine.reference"},
+}
+
+# Libraries that take long to load, by who must not wait for them: nothing that it imports leads there.
+NOT_AWAITED = {
+    "lab": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
+    "execution.worker": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
+    "engine.confusion": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
+    "studies.runner": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
+    "report.build": {"torch", "requests"},
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -137,24 +154,56 @@ def test_imports_point_down(path: Path) -> None:
             assert part in HOMES[top], f"{part} imports {top}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_only_commands_import_inside_functions(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    inside = {
+def inside_functions(tree: ast.AST) -> set[ast.stmt]:
+    """Imports that run when a function is called."""
+    return {
         inner
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for inner in ast.walk(node)
         if isinstance(inner, ast.Import | ast.ImportFrom)
     }
+
+
+def dotted(path: Path) -> str:
+    """A module's name below digitlab: `engine.lockstep.loop`; a package's is that of its folder."""
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_few_import_inside_functions(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    inside = inside_functions(tree)
     if part_of(path) != "cli":
-        assert not inside
+        chosen = LOADED_WHEN_CHOSEN.get(dotted(path), set())
+        found = {name for node, name in imports(tree) if node in inside}
+        assert {name if name in chosen else name.rpartition(".")[0] for name in found} == chosen
         return
     # Outside their functions, commands import nothing that would make --help wait.
     light = {"digitlab.cli", "digitlab.errors", "digitlab.version"}
     for node, name in imports(tree):
         if name.startswith("digitlab") and node not in inside and node not in for_types_alone(tree):
             assert any(name == allowed or name.startswith(f"{allowed}.") for allowed in light), name
+
+
+@pytest.mark.parametrize("start", NOT_AWAITED)
+def test_nobody_waits_for_a_library_that_is_not_needed(start: str) -> None:
+    paths = {dotted(path): path for path in MODULES}
+    ways: dict[str, str] = {start: start}  # to each module that is loaded, how one comes there
+    ahead = [start]
+    while ahead:
+        module = ahead.pop()
+        tree = ast.parse(paths[module].read_text())
+        later = inside_functions(tree) | for_types_alone(tree)
+        for name in [name for node, name in imports(tree) if node not in later]:
+            top, *rest = name.split(".")
+            assert top not in NOT_AWAITED[start], f"{ways[module]} -> {top}"
+            # With a module all packages are loaded that it lies in.
+            for depth in range(1, len(rest) + 1) if top == "digitlab" else ():
+                part = ".".join(rest[:depth])
+                if part in paths and part not in ways:
+                    ways[part] = f"{ways[module]} -> {part}"
+                    ahead.append(part)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))

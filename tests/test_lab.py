@@ -16,7 +16,7 @@ import digitlab as dl
 from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.engine import reference
-from digitlab.engine.device import telling_of_memory
+from digitlab.engine.device import Device, telling_of_memory
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import Progress
 from digitlab.errors import DataError, RunError, WeightsError
@@ -137,7 +137,7 @@ def mixed(count: int) -> list[RunSpec]:
 
 @pytest.mark.slow
 def test_300_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab, "_SECONDS_FOR_WORKERS", 0)
+    monkeypatch.setattr(lab, "_SECONDS_TO_START_WORKERS", 0)
     specs = mixed(300)
     found = results_of(specs, workers=2)
     outcomes = [result.outcome for result in found.values()]
@@ -234,7 +234,7 @@ def test_a_cohort_that_is_too_large_for_memory_is_trained_in_halves(
             return train_cohort(cohort, *others, **options)
 
     monkeypatch.setattr(lab, "train_cohort", with_little_memory)
-    monkeypatch.setattr(lab, "find_device", lambda *_: torch.device("cuda"))
+    monkeypatch.setattr(lab, "find_device", lambda *_: Device("cuda"))
     monkeypatch.setattr(lab, "free_memory", lambda _: 10**9)
     told: list[Advance] = []
     found = results_of(specs, on_advance=told.append)
@@ -269,7 +269,7 @@ def test_cohorts_are_sized_by_the_memory_of_the_device_that_they_lie_on(
         return train_cohort(cohort, dataset=others[0])
 
     monkeypatch.setattr(lab, "train_cohort", noted)
-    monkeypatch.setattr(lab, "find_device", lambda *_: torch.device("cuda"))
+    monkeypatch.setattr(lab, "find_device", lambda *_: Device("cuda"))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(whole.memory_bytes * 0.7), 10**12))
     assert len(results_of(specs)) == 8
     assert len(sizes) > 1

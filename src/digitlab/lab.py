@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from digitlab.data import Dataset, registry
-from digitlab.engine import reference
 from digitlab.engine.device import MemoryRunError, find_device, free_memory, usable_cores
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
+from digitlab.engine.lockstep.c.build import kernel
 from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.execution.workers import Failure, train_cohorts
 from digitlab.models.inspection import Inspection, inspect_network
@@ -20,7 +20,7 @@ from digitlab.models.trained import TrainedNetwork, save_all, writable_folder, w
 from digitlab.options import Base, Options, make_spec, read_document, with_options
 from digitlab.planning.calibration import TYPICAL, calibrate
 from digitlab.planning.cost import Images
-from digitlab.planning.planner import Cohort, Plan, plan
+from digitlab.planning.planner import TORCH_WORKER_BYTES, WORKER_BYTES, Cohort, Plan, plan
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
 
@@ -28,8 +28,8 @@ __all__ = ["Advance", "Engine", "Failure", "make_spec", "read_document", "run", 
 
 Engine = Literal["lockstep", "reference"]
 
-_SECONDS_FOR_WORKERS = 6.0
-"""Less work than this is done in the calling process: workers take seconds to start."""
+_SECONDS_TO_START_WORKERS = 1.5
+"""What workers must save at least: they start, and prove their data, while others may want the cores too."""
 _SECONDS_FOR_CALIBRATION = 60.0
 """Less work than this is planned by typical costs: to measure this machine's takes seconds."""
 _MOST_BEFORE_THE_END = math.nextafter(1.0, 0.0)
@@ -56,10 +56,18 @@ def run(
 ) -> tuple[RunResult, TrainedNetwork]:
     """Train the network of a RunSpec in this process; see `train`."""
     dataset = registry.load(spec.data.name)
-    if engine == "reference":
-        return reference.train(spec, dataset, device=device, on_progress=on_progress)
-    (both,) = train_cohort([spec], dataset, device=device, on_progress=on_progress)
+    (both,) = _train([spec], dataset, device, engine, on_progress)
     return both
+
+
+def _train(
+    specs: Sequence[RunSpec], dataset: Dataset, device: str, engine: Engine, on_progress: OnProgress
+) -> list[tuple[RunResult, TrainedNetwork]]:
+    if engine == "reference":
+        from digitlab.engine import reference  # which loads torch
+
+        return [reference.train(spec, dataset, device=device, on_progress=on_progress) for spec in specs]
+    return train_cohort(specs, dataset, device=device, on_progress=on_progress)
 
 
 def run_many(
@@ -108,22 +116,34 @@ def run_cohorts(
         cohorts = [Cohort((spec,), spec.step_count * spec.batch_size, 0) for spec in distinct]
         yield from _in_this_process(cohorts, datasets, device, engine, save, on_advance)
         return
-    stacked = place is not None and place.type != "cpu"
+    stacked = place is not None and place.kind != "cpu"
     limit = free_memory(place) if stacked else None  # of the device: the cohorts lie there
-    rough = plan(distinct, images, TYPICAL, workers=1, memory_limit=limit, stacked=stacked)
+    alone = plan(distinct, images, TYPICAL, workers=1, memory_limit=limit, stacked=stacked)
     count = workers if workers is not None else usable_cores()
-    if count == 1 or len(distinct) < 2 or stacked or rough.seconds < _SECONDS_FOR_WORKERS:
-        yield from _in_this_process(rough.cohorts, datasets, device, engine, save, on_advance)
+    if count == 1 or len(distinct) < 2 or stacked:
+        shared = alone
+    else:
+        taken = _worker_bytes(distinct)
+        shared = plan(distinct, images, TYPICAL, workers=count, worker_bytes=taken)
+    if shared.workers < 2 or alone.seconds - shared.seconds < _SECONDS_TO_START_WORKERS:
+        yield from _in_this_process(alone.cohorts, datasets, device, engine, save, on_advance)
         return
-    much = rough.seconds >= _SECONDS_FOR_CALIBRATION
-    costs = calibrate(next(iter(datasets.values()))) if much else TYPICAL
-    yield from _in_workers(plan(distinct, images, costs, workers=count), save, on_advance)
+    if alone.seconds >= _SECONDS_FOR_CALIBRATION:
+        costs = calibrate(next(iter(datasets.values())))
+        shared = plan(distinct, images, costs, workers=count, worker_bytes=taken)
+    yield from _in_workers(shared, save, on_advance)
 
 
 def estimated(specs: Sequence[RunSpec], *, workers: int) -> Plan:
     """The plan for these runs at typical costs, with its time and memory."""
     images = {data: Images.of(dataset) for data, dataset in _datasets(specs).items()}
-    return plan(specs, images, TYPICAL, workers=workers)
+    return plan(specs, images, TYPICAL, workers=workers, worker_bytes=_worker_bytes(specs))
+
+
+def _worker_bytes(specs: Sequence[RunSpec]) -> int:
+    """What a worker takes before it trains: more, where there is no kernel."""
+    by_kernel = all(kernel(precision) is not None for precision in {spec.precision for spec in specs})
+    return WORKER_BYTES if by_kernel else TORCH_WORKER_BYTES
 
 
 def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
@@ -164,10 +184,7 @@ def _in_this_process(
 
         dataset, trained = datasets[specs[0].data], None
         try:
-            if engine == "reference":
-                trained = [reference.train(specs[0], dataset, device=device, on_progress=on_progress)]
-            else:
-                trained = train_cohort(specs, dataset, device=device, on_progress=on_progress)
+            trained = _train(specs, dataset, device, engine, on_progress)
         except MemoryRunError:
             if len(specs) == 1:
                 raise

@@ -20,8 +20,7 @@ from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.data.arrays import LabelledImages
 from digitlab.engine import reference
-from digitlab.engine.lockstep import cohort_key, train_cohort
-from digitlab.engine.lockstep import loop as lockstep
+from digitlab.engine.lockstep import backends, cohort_key, train_cohort
 from digitlab.engine.lockstep.backend import MAY_DIFFER, Part
 from digitlab.engine.lockstep.c.backend import _PLACES_BEYOND, CompiledMembers, _Packed, aligned
 from digitlab.engine.lockstep.c.build import kernel
@@ -44,7 +43,7 @@ WARMUP: dict[str, Any] = {"schedule": "warmup-cosine", "warmup_steps": 6, "final
 def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Either way to compute."""
     if request.param == "torch":
-        monkeypatch.setattr(lockstep, "kernel", lambda _: None)
+        monkeypatch.setattr(backends, "kernel", lambda _: None)
     elif kernel("float32") is None:
         pytest.skip("no C compiler on this machine")
     return str(request.param)
@@ -262,7 +261,7 @@ def test_bits_are_the_same_in_groups_of_1_to_33(mnist: Dataset, optimiser: str) 
 
 
 def test_bits_are_the_same_without_the_kernel(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockstep, "kernel", lambda _: None)
+    monkeypatch.setattr(backends, "kernel", lambda _: None)
     for hidden in ((), (37,), (10, 37)):
         specs = company(5, hidden=hidden, batch_size=50, train_size=101, epochs=2)
         alone = [bits(*one(spec, mnist)) for spec in specs]

@@ -7,7 +7,7 @@ import torch
 from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.engine.noise_scale import noise_scale
-from digitlab.models import parameters
+from digitlab.models.sequential import build
 
 
 @pytest.mark.parametrize("hidden", [(), (7,), (6, 5)], ids=str)
@@ -15,7 +15,7 @@ def test_it_is_what_autograd_gives_example_by_example(mnist: Dataset, hidden: tu
     spec = lab.make_spec(hidden=hidden, steps=40, train_size=500, precision="float64", learning_rate=0.1)
     _, trained = lab.run(spec)
     images, labels = mnist.train.images[:60], mnist.train.labels[:60]
-    network = parameters.build(trained.layers)
+    network = build(trained.layers)
     inputs = torch.from_numpy(trained.scale.apply(images, "float64")).reshape(60, -1)
     gradients = []
     for x, label in zip(inputs, labels, strict=True):

@@ -9,13 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlab.engine.device import find_device, processor_name, telling_of_memory
+from digitlab.engine.device import Device, find_device, processor_name, telling_of_memory
 from digitlab.engine.evaluate import evaluate
-from digitlab.engine.inputs import Examples
+from digitlab.engine.examples import Examples
 from digitlab.engine.outcome import judge
 from digitlab.engine.schedules import learning_rate
 from digitlab.errors import DeviceError, RunError
-from digitlab.models.parameters import Layer, build, initial_layers
+from digitlab.models.parameters import Layer, initial_layers
+from digitlab.models.sequential import build
 from digitlab.spec import SGD, Budget, DataSpec, RunSpec, WarmupCosine
 
 DATA = DataSpec(name="x", sha256="0" * 64, train_images=1_000, classes=10)
@@ -109,16 +110,16 @@ def test_memory_that_does_not_suffice_is_told() -> None:
 
 
 def test_devices_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_device("cpu") == torch.device("cpu")
-    assert processor_name(torch.device("cpu"))
+    assert find_device("cpu") == Device("cpu")
+    assert processor_name(Device("cpu"))
     with pytest.raises(DeviceError, match=r"device: '' is not known; use one of cpu"):
         find_device("")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert find_device("cuda:1") == torch.device("cuda:1")
+    assert find_device("cuda:1") == Device("cuda:1")
     with pytest.raises(DeviceError, match=r"'cuda:2' is not on this machine.*; use cpu, cuda"):
         find_device("cuda:2")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert find_device("mps") == torch.device("mps")
+    assert find_device("mps") == Device("mps")
     with pytest.raises(DeviceError, match="'mps' cannot compute in float64; use cpu, or precision float32"):
         find_device("mps", "float64")

@@ -15,6 +15,7 @@ import pytest
 from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.engine.lockstep import train_cohort
+from digitlab.engine.lockstep.c.build import kernel
 from digitlab.errors import RunError
 from digitlab.execution import workers
 from digitlab.execution.workers import Failure, train_cohorts
@@ -127,6 +128,18 @@ def test_the_data_set_is_one_file_that_all_workers_map(data_directory: Path) -> 
 
 
 @needs_maps
+@pytest.mark.skipif(kernel("float32") is None, reason="no C compiler here: torch computes")
+def test_a_worker_that_computes_by_the_kernel_loads_no_torch() -> None:
+    ended = train_cohorts([[small(1)], [endless(0)]], workers=1)
+    next(ended)
+    (worker,) = wait_for_work()
+    libraries = [Path(entry.path).name for entry in worker.memory_maps(grouped=True)]
+    ended.close()
+    assert any(name.startswith("kernel-") for name in libraries)
+    assert not any("torch" in name for name in libraries)
+
+
+@needs_maps
 def test_a_killed_worker_loses_nothing(mnist: Dataset) -> None:
     """What was in its cohort is tried again in halves. One half ends at once, for it diverges; together with the
     other it could not have ended. That other one is killed twice more, and so fails."""
@@ -155,7 +168,7 @@ def test_a_killed_worker_loses_nothing(mnist: Dataset) -> None:
 
 
 STARTED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-BROKEN = "import sys; sys.modules['torch'] = None"
+BROKEN = "import sys; sys.modules['numpy'] = None"
 PRINTS = "print('good morning', flush=True); import atexit; atexit.register(print, 'good night')"
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from digitlab.models.parameters import build, initial_layers, layers_of
+from digitlab.models.parameters import initial_layers
+from digitlab.models.sequential import build, layers_of
 from digitlab.spec import Initialisation
 
 SIZES = (784, 100, 100, 10)

@@ -28,7 +28,7 @@ def evaluate(
     output: OutputOption = None,
 ) -> None:
     """Evaluate a saved network: accuracy, by class, confusions."""
-    # Loaded here: --help must not wait for torch.
+    # Loaded here: --help must not wait for it.
     from digitlab.cli.tables import print_table
     from digitlab.data import registry
     from digitlab.engine.confusion import confusion_of

@@ -61,7 +61,7 @@ def exercise(
     json: JsonOption = False,
 ) -> None:
     """Do the exercise: train its three networks beside the handout, then observe."""
-    # Loaded here: --help must not wait for torch.
+    # Loaded here: --help must not wait for it.
     from digitlab import lab
     from digitlab.handout import compare, handout_runs
 

@@ -195,7 +195,7 @@ def _announce(study: "Study", planned: int, stage: "Stage", workers: int | None)
     if stage.is_done:
         stderr().print(f"{said}; all {stage.run_count:,} that it needs are known")
         return
-    # Loaded here, for only a study that lacks runs needs torch.
+    # Loaded here, for only a study that lacks runs needs an engine.
     from digitlab import lab
     from digitlab.engine.device import usable_cores
 

@@ -1,31 +1,46 @@
-"""Devices by name (cpu, cuda, mps), and their memory."""
+"""Devices by name (cpu, cuda, mps), their memory, and forks.
+
+Of the CPU all is known without torch, which takes a second to load; torch is asked about GPUs alone.
+"""
 
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 
 from digitlab.errors import DeviceError, RunError
 from digitlab.spec import Precision
 
 
-def find_device(name: str, precision: Precision = "float32") -> torch.device:
+@dataclass(frozen=True)
+class Device:
+    """A device that is there, by the name that torch gives it: `cpu`, `cuda`, `cuda:1`, `mps`."""
+
+    name: str
+
+    @property
+    def kind(self) -> str:
+        """`cpu`, `cuda` or `mps`."""
+        return self.name.partition(":")[0]
+
+
+def find_device(name: str, precision: Precision = "float32") -> Device:
     """The device of this name (`cpu`, `cuda`, `cuda:1`, `mps`).
 
     Raises DeviceError when it is not there or cannot compute in this precision.
     """
-    kind, _, number = name.partition(":")
-    there = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-    }
+    if name == "cpu":
+        return Device(name)
+    from digitlab.engine.torch_devices import gpu_counts
+
+    kind, colon, number = name.partition(":")
+    there = {"cpu": 1, **gpu_counts()}
     usable = ", ".join(kind for kind, count in there.items() if count)
-    if kind not in there or (number and not number.isdecimal()):
+    if kind not in there or (colon and not number.isdecimal()):
         raise DeviceError(f"device: {name!r} is not known; use one of {usable}")
     if int(number or 0) >= there[kind]:
         raise DeviceError(
@@ -33,7 +48,7 @@ def find_device(name: str, precision: Precision = "float32") -> torch.device:
         )
     if kind == "mps" and precision == "float64":
         raise DeviceError("device: 'mps' cannot compute in float64; use cpu, or precision float32")
-    return torch.device(name)
+    return Device(f"{kind}:{int(number)}" if number else kind)
 
 
 def usable_cores() -> int:
@@ -49,17 +64,16 @@ _UNKNOWN_MEMORY_BYTES = 2_000_000_000
 """Taken to be free where the system does not say."""
 
 
-def free_memory(device: torch.device | None = None) -> int:
+def free_memory(device: Device | None = None) -> int:
     """Bytes that a plan may use: most of what is free on the device; for the CPU, on the machine."""
-    if device is None or device.type == "cpu":
-        try:
-            free = psutil.virtual_memory().available
-        except OSError:  # Linux without /proc
-            free = _UNKNOWN_MEMORY_BYTES
-    elif device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-    else:
-        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    if device is not None and device.kind != "cpu":
+        from digitlab.engine.torch_devices import gpu_free_memory
+
+        return int(_SHARE_OF_MEMORY * gpu_free_memory(device.name))
+    try:
+        free = psutil.virtual_memory().available
+    except OSError:  # Linux without /proc
+        free = _UNKNOWN_MEMORY_BYTES
     return int(_SHARE_OF_MEMORY * free)
 
 
@@ -78,20 +92,43 @@ def telling_of_memory() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         # The CPU's allocator raises a plain RuntimeError, which names it; so does Apple's.
         said = "DefaultCPUAllocator" in str(error) or "MPS backend out of memory" in str(error)
-        if said or isinstance(error, MemoryError | torch.OutOfMemoryError):
+        # torch.OutOfMemoryError, which is known by its name alone where torch is not loaded.
+        if said or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             raise MemoryRunError(
                 "memory does not suffice for this run; use smaller layers or batches"
             ) from error
         raise
 
 
-def processor_name(device: torch.device) -> str:
+def processor_name(device: Device) -> str:
     """What computes, in the words of its maker."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    if device.kind == "cuda":
+        from digitlab.engine.torch_devices import gpu_name
+
+        return gpu_name(device.name)
     cpuinfo = Path("/proc/cpuinfo")  # Linux; elsewhere the platform module knows as much as there is
     if cpuinfo.exists():
         for line in cpuinfo.read_text(errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+_is_forked = False
+
+
+def _after_fork() -> None:
+    global _is_forked  # noqa: PLW0603
+    _is_forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def is_forked() -> bool:
+    """Whether this process was forked since this module was loaded, which is before torch is.
+
+    Threads that a library computes with exist in the parent alone.
+    """
+    return _is_forked

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from digitlab.engine.evaluate import Evaluation
+from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.outcome import judge
 from digitlab.result import Curve, Metrics, Provenance, RunResult
 from digitlab.spec import RunSpec

@@ -8,8 +8,9 @@ example is δ aᵀ in W and δ in b, so its squared length is |δ|² (|a|² + 1)
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 
+from digitlab.models.forward import softmax
 from digitlab.models.trained import TrainedNetwork
 
 
@@ -26,7 +27,7 @@ def noise_scale(
     for layer in network.layers:
         z = activations[-1] @ layer.weight.T.astype(np.float64) + layer.bias
         activations.append(np.maximum(z, 0))
-    delta = _softmax(z)
+    delta = softmax(z)
     delta[np.arange(n), labels] -= 1
     squares, gradient = np.zeros(n), 0.0
     for layer, inputs in zip(reversed(network.layers), reversed(activations[:-1]), strict=True):
@@ -37,8 +38,3 @@ def noise_scale(
     squared_gradient = gradient - trace / n
     scale = trace / squared_gradient if squared_gradient > 0 else float("nan")
     return {"noise_scale": scale, "trace": trace, "squared_gradient": squared_gradient}
-
-
-def _softmax(z: Float64[np.ndarray, "n classes"]) -> Float64[np.ndarray, "n classes"]:
-    powers = np.exp(z - z.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))

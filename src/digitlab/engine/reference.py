@@ -14,15 +14,19 @@ from torch.nn.functional import cross_entropy
 
 from digitlab.data.arrays import Dataset
 from digitlab.engine.device import find_device, telling_of_memory
-from digitlab.engine.evaluate import Evaluation, evaluate
+from digitlab.engine.evaluate import evaluate
+from digitlab.engine.evaluation import Evaluation
+from digitlab.engine.examples import RunInputs, run_inputs
 from digitlab.engine.history import Record, conclude
-from digitlab.engine.inputs import RunInputs, check_data_set, run_inputs
+from digitlab.engine.inputs import check_data_set
 from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.engine.provenance import provenance
 from digitlab.engine.sampling import batches
 from digitlab.engine.schedules import learning_rate
-from digitlab.models import parameters
-from digitlab.models.torch_settings import training_with_torch
+from digitlab.engine.torch_devices import matmul_precision
+from digitlab.engine.torch_settings import training_with_torch
+from digitlab.models.parameters import initial_layers
+from digitlab.models.sequential import build, layers_of
 from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.spec import SGD, Adam, Optimiser, RunSpec
@@ -40,19 +44,26 @@ def train(
     when memory does not suffice.
     """
     check_data_set(spec, dataset)
-    place = find_device(device, spec.precision)
+    found = find_device(device, spec.precision)
+    place = torch.device(found.name)
     start = time.perf_counter()
     with training_with_torch(place), telling_of_memory():
         inputs = run_inputs(spec, dataset, place)
-        layers = parameters.initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
-        network = parameters.build(layers, place)
+        layers = initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
+        network = build(layers, place)
         record = _fit(spec, inputs, network, on_progress)
         train = test = Evaluation.unknown()
         if record.is_finite():
             train, test = evaluate(network, inputs.train), evaluate(network, inputs.test)
-        where = provenance("reference", place, time.perf_counter() - start)
+        where = provenance(
+            "reference",
+            found,
+            time.perf_counter() - start,
+            threads=torch.get_num_threads(),
+            matmul_precision=matmul_precision(found.kind),
+        )
     result = conclude(spec, record, train=train, test=test, provenance=where)
-    return result, TrainedNetwork(spec, inputs.scale, parameters.layers_of(network))
+    return result, TrainedNetwork(spec, inputs.scale, layers_of(network))
 
 
 def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, on_progress: OnProgress) -> Record:

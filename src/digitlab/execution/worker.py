@@ -15,8 +15,6 @@ import threading
 import traceback
 from typing import IO
 
-import torch
-
 from digitlab.data import Dataset, registry
 from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import DigitlabError
@@ -61,7 +59,6 @@ def _read_exactly(source: IO[bytes], size: int) -> bytes:
 
 def main() -> None:
     """Serve until the input ends."""
-    torch.set_num_threads(1)
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # a compiler that outlives this process must not keep it open
     replies = os.fdopen(descriptor, "wb")

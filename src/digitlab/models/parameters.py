@@ -1,14 +1,11 @@
-"""Networks: layer sizes -> parameters as plain arrays -> nn.Sequential, and back."""
+"""Parameters of networks as plain arrays, and those that a run starts from."""
 
 import math
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import nn
-from torch.nn.utils import skip_init
 
 from digitlab.rng import stream
 from digitlab.spec import Initialisation, Precision
@@ -49,27 +46,3 @@ def initial_layers(
             weight = weights.uniform(-bound, bound, (outputs, inputs))
         layers.append(Layer(weight.astype(precision), bias.astype(precision)))
     return tuple(layers)
-
-
-def build(layers: tuple[Layer, ...], device: torch.device | str = "cpu") -> nn.Sequential:
-    """The network of these parameters: Linear, ReLU, Linear, …, Linear."""
-    modules: list[nn.Module] = []
-    for layer in layers:
-        outputs, inputs = layer.weight.shape
-        dtype = torch.from_numpy(layer.bias).dtype
-        # skip_init: nn.Linear would draw its parameters from the global generator.
-        linear = skip_init(nn.Linear, inputs, outputs, device=device, dtype=dtype)
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(layer.weight))
-            linear.bias.copy_(torch.from_numpy(layer.bias))
-        modules += [linear, nn.ReLU()]
-    return nn.Sequential(*modules[:-1])
-
-
-def layers_of(network: nn.Sequential) -> tuple[Layer, ...]:
-    """The parameters of a network, copied to the CPU."""
-    return tuple(
-        Layer(module.weight.detach().cpu().numpy().copy(), module.bias.detach().cpu().numpy().copy())
-        for module in network
-        if isinstance(module, nn.Linear)
-    )

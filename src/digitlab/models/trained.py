@@ -14,7 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
@@ -22,9 +21,8 @@ from safetensors.numpy import save as to_safetensors
 from digitlab.data.arrays import InputScale, is_scale_of
 from digitlab.errors import Fault, SpecError, WeightsError
 from digitlab.files import write_whole
-from digitlab.models import parameters
+from digitlab.models import forward
 from digitlab.models.parameters import Layer
-from digitlab.models.torch_settings import own_settings
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec, Scaling
 
@@ -77,15 +75,11 @@ class TrainedNetwork:
     def probabilities(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
         """The same for images that are what they should be. Raises WeightsError as `predict` does."""
         self.check_weights("probabilities")
-        with own_settings(torch.device("cpu")), torch.inference_mode():
-            network = parameters.build(self.layers)
-            chunks = [
-                network(
-                    torch.from_numpy(self.scale.apply(images[i : i + _CHUNK], self.spec.precision))
-                ).softmax(1)
-                for i in range(0, max(len(images), 1), _CHUNK)
-            ]
-        probabilities = np.concatenate([chunk.numpy() for chunk in chunks])
+        chunks = [
+            forward.probabilities(self.layers, self.scale.apply(images[i : i + _CHUNK], self.spec.precision))
+            for i in range(0, max(len(images), 1), _CHUNK)
+        ]
+        probabilities = np.concatenate(chunks)
         if unknown := int(np.isnan(probabilities).any(1).sum()):
             raise WeightsError(
                 f"{self.spec.network_name}: its numbers overflow on {unknown:,} of {len(images):,} images, "

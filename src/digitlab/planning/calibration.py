@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 
 from digitlab import places
@@ -19,6 +18,7 @@ from digitlab.data.arrays import Dataset
 from digitlab.engine.device import find_device, processor_name
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.lockstep.c.build import kernel
+from digitlab.engine.provenance import torch_version
 from digitlab.files import write_whole
 from digitlab.planning.cost import WORK, Images, work
 from digitlab.spec import RunSpec
@@ -57,8 +57,8 @@ TYPICAL = np.array([0, 1.8e-3, 2e-8, 1.7e-7, 6e-6, 0, 3.9e-7, 2.7e-9, 5.4e-5, 2.
 def calibrate(dataset: Dataset, device: str = "cpu") -> Costs:
     """The costs of this machine, measured (some seconds) or, where that was done before, read."""
     place = find_device(device)
-    described = [processor_name(place), str(place), str(torch.__version__), __version__, *WORK]
-    described += ["kernel" if place.type == "cpu" and kernel("float32") else "torch"]
+    described = [processor_name(place), place.name, torch_version(), __version__, *WORK]
+    described += ["kernel" if place.kind == "cpu" and kernel("float32") else "torch"]
     cache = places.cache_folder()
     if cache is None:
         return _measure(dataset, device)

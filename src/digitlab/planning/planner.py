@@ -16,8 +16,10 @@ MOST_SECONDS = 15.0
 """A cohort takes about so long at most: more would be lost with a worker, and wait at the end."""
 _COHORTS_A_WORKER = 6
 """So many at least, where there are enough runs, so that no worker waits long at the end."""
-WORKER_BYTES = 350_000_000
-"""What a worker takes before it trains: Python and torch."""
+WORKER_BYTES = 130_000_000
+"""What a worker takes before it trains: Python, NumPy and the pages of MNIST that it has looked at."""
+TORCH_WORKER_BYTES = 350_000_000
+"""The same where torch computes."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def plan(
     workers: int,
     memory_limit: int | None = None,
     stacked: bool = False,
+    worker_bytes: int = WORKER_BYTES,
 ) -> Plan:
     """Sort runs into cohorts.
 
@@ -63,6 +66,7 @@ def plan(
     workers:      processes that train at the same time, at most
     memory_limit: bytes, for all workers together; by default most of what is free on this machine
     stacked:      cohorts compute as on a GPU: as large as memory allows, whatever the time
+    worker_bytes: what a worker takes before it trains
     Raises RunError when a single run needs more memory than there is.
     """
     limit = memory_limit if memory_limit is not None else free_memory()
@@ -86,8 +90,8 @@ def plan(
             f"{spec.network_name} at batch size {spec.batch_size} needs about {needed / 1e9:.1f} GB of "
             f"memory, and {limit / 1e9:.1f} GB can be had; use smaller layers or batches"
         )
-    workers = max(1, min(workers, limit // (largest.memory_bytes + WORKER_BYTES)))
-    share = max(limit // workers - WORKER_BYTES, largest.memory_bytes)
+    workers = max(1, min(workers, limit // (largest.memory_bytes + worker_bytes)))
+    share = max(limit // workers - worker_bytes, largest.memory_bytes)
     total = sum(cohort(group).seconds for group in groups.values())
     most_seconds = math.inf if stacked else min(MOST_SECONDS, total / (_COHORTS_A_WORKER * workers))
     cohorts = [
@@ -101,7 +105,7 @@ def plan(
         tuple(cohorts),
         workers,
         makespan([one.seconds for one in cohorts], workers),
-        sum(busiest) + workers * WORKER_BYTES,
+        sum(busiest) + workers * worker_bytes,
     )
 
 

@@ -1,9 +1,9 @@
 """The lockstep engine: many networks trained side by side. The RunSpecs of a cohort -> their results.
 
-`train` leads the cohort through its steps: it writes down losses, evaluates, lets go of members that have
-diverged. How they compute is behind `members`, twice: `compiled` by a kernel in C (`kernel.c`, which
-`compiler` builds) on the CPU, and `stacked` (with `updates`) by torch's batched products on GPUs and where
-there is no C compiler. The equations are the same; each is held against the reference engine.
+`loop` leads the cohort through its steps: it writes down losses, evaluates, lets go of members that have
+diverged. How they compute is behind `backend`, twice: `c` by a kernel in C on the CPU, and `torch_backend`
+(with `optimisers`) by torch's batched products on GPUs and where there is no C compiler. `backends` chooses,
+and loads torch only then. The equations are the same; each is held against the reference engine.
 """
 
 from digitlab.engine.lockstep.backend import cohort_key

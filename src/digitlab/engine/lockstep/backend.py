@@ -1,11 +1,14 @@
-"""What the lockstep engine asks of the members of a cohort, however they compute."""
+"""What the lockstep engine asks of a backend: how the members of a cohort compute."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from digitlab.engine.evaluate import Evaluation
+from digitlab.data.arrays import Dataset
+from digitlab.engine.evaluation import Evaluation
 from digitlab.models.parameters import Layer
+from digitlab.result import Arithmetic
 from digitlab.spec import RunSpec
 from digitlab.validation import Part as SpecPart
 
@@ -89,4 +92,35 @@ class Members(Protocol):
 
     def keep(self, members: Sequence[int]) -> None:
         """Go on with these members alone."""
+        ...
+
+
+class Backend(Protocol):
+    """One way to compute: what makes the members of cohorts, and what a result has to say of it."""
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What makes the products and sums."""
+        ...
+
+    @property
+    def compiler(self) -> str | None:
+        """Which compiler built the compiled kernel; None for torch."""
+        ...
+
+    @property
+    def matmul_precision(self) -> str | None:
+        """How exactly torch multiplies matrices of float32; None for the compiled kernel."""
+        ...
+
+    def settings(self) -> AbstractContextManager[None]:
+        """What has to hold in this process while members train."""
+        ...
+
+    def together(self, specs: Sequence[RunSpec]) -> list[list[int]]:
+        """Which members of a cohort train as one, and in which order, as places among the specs."""
+        ...
+
+    def members(self, specs: Sequence[RunSpec], dataset: Dataset) -> Members:
+        """The networks of these runs before their first step."""
         ...

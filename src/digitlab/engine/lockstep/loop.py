@@ -2,24 +2,20 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from statistics import fmean
 
 from digitlab.data.arrays import Dataset, input_scale
 from digitlab.engine.device import find_device, telling_of_memory
-from digitlab.engine.evaluate import Evaluation
+from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.history import Record, conclude
 from digitlab.engine.inputs import check_data_set
 from digitlab.engine.lockstep.backend import Members, block_steps, cohort_key
-from digitlab.engine.lockstep.c.backend import CompiledMembers
-from digitlab.engine.lockstep.c.build import built_by, kernel
-from digitlab.engine.lockstep.torch_backend import StackedMembers
+from digitlab.engine.lockstep.backends import backend_for
 from digitlab.engine.progress import OnProgress, Progress, ignore
 from digitlab.engine.provenance import provenance
 from digitlab.errors import Fault, SpecError
 from digitlab.models.parameters import Layer
-from digitlab.models.torch_settings import training_with_torch
 from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
@@ -53,29 +49,21 @@ def train_cohort(
         return []
     check_data_set(specs[0], dataset)
     place = find_device(device, specs[0].precision)
-    library = kernel(specs[0].precision) if place.type == "cpu" else None
+    backend = backend_for(place, specs[0].precision)
     start = time.perf_counter()
     runs = [_Run(spec, Record()) for spec in specs]
-    settings = nullcontext() if library is not None else training_with_torch(place, one_thread=True)
-    with settings, telling_of_memory():
-        if library is not None:
-            # Members of one seed side by side: they share what is made of their examples.
-            _train(CompiledMembers([run.spec for run in runs], dataset, library), runs, on_progress)
-        elif place.type == "cpu":
-            # One at a time: torch's products give other bits when their shapes are others.
-            for run in runs:
-                _train(StackedMembers([run.spec], dataset, place), [run], on_progress)
-        else:
-            runs_by_seed = sorted(runs, key=lambda run: run.spec.seed)
-            members = StackedMembers([run.spec for run in runs_by_seed], dataset, place)
-            _train(members, runs_by_seed, on_progress)
+    with backend.settings(), telling_of_memory():
+        for places in backend.together(specs):
+            chosen = [runs[i] for i in places]
+            _train(backend.members([run.spec for run in chosen], dataset), chosen, on_progress)
         where = provenance(
             "lockstep",
             place,
             (time.perf_counter() - start) / len(runs),
-            arithmetic="compiled kernel" if library is not None else "torch",
-            compiler=built_by(specs[0].precision) if library is not None else None,
+            arithmetic=backend.arithmetic,
             threads=1,
+            compiler=backend.compiler,
+            matmul_precision=backend.matmul_precision,
         )
     scale = input_scale(specs[0].scaling, dataset.train.images)
     return [

@@ -13,6 +13,7 @@ section 6.2.2.3): for a batch of B examples as the columns of X, with A₀ = X,
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby, islice
 
@@ -22,12 +23,16 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from digitlab.data.arrays import Dataset, input_scale
-from digitlab.engine.evaluate import Evaluation
+from digitlab.engine.device import Device
+from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, Losses, Part
 from digitlab.engine.lockstep.optimisers import Parameter, constants, moment_count, update
 from digitlab.engine.sampling import batches
+from digitlab.engine.torch_devices import matmul_precision
+from digitlab.engine.torch_settings import training_with_torch
 from digitlab.models.parameters import Layer, initial_layers
+from digitlab.result import Arithmetic
 from digitlab.spec import INPUT_SIZE, RunSpec
 
 
@@ -237,3 +242,32 @@ class StackedMembers:
         self._orders = {seed: order for seed, order in self._orders.items() if seed in left}
         if members:
             self._arrange()
+
+
+class TorchBackend:
+    """Torch on one device; see `Backend`."""
+
+    arithmetic: Arithmetic = "torch"
+    compiler: str | None = None
+
+    def __init__(self, device: Device) -> None:
+        self._device = torch.device(device.name)
+
+    @property
+    def matmul_precision(self) -> str:
+        """See `Backend`."""
+        return matmul_precision(self._device.type)
+
+    def settings(self) -> AbstractContextManager[None]:
+        """See `Backend`."""
+        return training_with_torch(self._device, one_thread=True)
+
+    def together(self, specs: Sequence[RunSpec]) -> list[list[int]]:
+        """See `Backend`: on the CPU each alone, for torch's products of other shapes give other bits."""
+        if self._device.type == "cpu":
+            return [[i] for i in range(len(specs))]
+        return [sorted(range(len(specs)), key=lambda i: specs[i].seed)]
+
+    def members(self, specs: Sequence[RunSpec], dataset: Dataset) -> StackedMembers:
+        """See `Backend`."""
+        return StackedMembers(specs, dataset, self._device)

@@ -7,18 +7,21 @@ depends on the others, so its bits cannot.
 
 import ctypes
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 from jaxtyping import Int64
 
 from digitlab.data.arrays import Dataset, LabelledImages, input_scale
-from digitlab.engine.evaluate import Evaluation
+from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, Losses, Part, block_steps
 from digitlab.engine.sampling import batches
 from digitlab.engine.schedules import learning_rate
 from digitlab.models.parameters import Layer, initial_layers
+from digitlab.result import Arithmetic
 from digitlab.spec import INPUT_SIZE, SGD, Adam, Optimiser, Precision, RunSpec
 
 _ALIGNMENT_BYTES = 64
@@ -356,3 +359,25 @@ class CompiledMembers:
         self._members = [self._members[i] for i in members]
         left = {member.spec.seed for member in self._members}
         self._orders = {seed: order for seed, order in self._orders.items() if seed in left}
+
+
+@dataclass(frozen=True)
+class CompiledBackend:
+    """The compiled kernel, and which compiler built it; see `Backend`."""
+
+    library: ctypes.CDLL
+    compiler: str | None
+    arithmetic: Arithmetic = "compiled kernel"
+    matmul_precision: str | None = None
+
+    def settings(self) -> AbstractContextManager[None]:
+        """See `Backend`."""
+        return nullcontext()
+
+    def together(self, specs: Sequence[RunSpec]) -> list[list[int]]:
+        """See `Backend`: all, for they share what is made of their examples."""
+        return [list(range(len(specs)))]
+
+    def members(self, specs: Sequence[RunSpec], dataset: Dataset) -> CompiledMembers:
+        """See `Backend`."""
+        return CompiledMembers(specs, dataset, self.library)

@@ -7,17 +7,17 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
+from digitlab.engine.device import is_forked
+
 _turn = threading.RLock()
 """Held by the training that computes with torch. How many threads torch uses is partly a setting of the
 process and partly one of the calling thread, so two trainings at the same time cannot each have their own."""
-_is_forked = False
 
 
 def _after_fork() -> None:
-    # The threads that torch computes with exist in the parent alone, and a child that needs them waits for
-    # ever. So does a child that needs a lock which was held when it was forked.
-    global _turn, _is_forked
-    _turn, _is_forked = threading.RLock(), True
+    # A child that needs a lock which was held when it was forked waits for ever.
+    global _turn  # noqa: PLW0603
+    _turn = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -47,8 +47,9 @@ def own_settings(device: torch.device, *, one_thread: bool = False) -> Iterator[
         settings.enter_context(torch.autocast(device.type, enabled=False))
         if torch.get_default_device().type != "cpu":  # else not: it makes every call slower
             settings.enter_context(torch.device("cpu"))
-        if one_thread and not _is_forked:
+        # A forked process that needs torch's threads, which exist in its parent alone, waits for ever.
+        if one_thread and not is_forked():
             settings.callback(torch.set_num_threads, torch.get_num_threads())
-        if one_thread or _is_forked:
+        if one_thread or is_forked():
             torch.set_num_threads(1)  # in a forked process for good
         yield

@@ -27,8 +27,9 @@ class Parser:
 
 @dataclass
 class Tally:
-    """What became of the inputs; a failure says what the input was."""
+    """What became of a parser's inputs; a failure says what the input was."""
 
+    name: str
     inputs: int = 0
     refused: int = 0
     accepted: int = 0
@@ -38,7 +39,7 @@ class Tally:
 
 def fuzz(parser: Parser, inputs: int, seed: int = SEED, *, most_failures: int = 5) -> Tally:
     """Give a parser so many inputs; each depends on seed, parser and its number alone."""
-    tally = Tally()
+    tally = Tally(parser.name)
     begin = time.perf_counter()
     for number in range(inputs):
         given = parser.make(Random(f"{seed}/{parser.name}/{number}"))

@@ -1,8 +1,11 @@
 """The parsers that strangers' input meets, with intact examples to start from."""
 
+import faulthandler
 import gzip
 import json
+import os
 import sqlite3
+import tempfile
 import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -24,7 +27,7 @@ from digitlab.studies import Study, built_in_names, built_in_text, read_study
 from digitlab.studies.expansion import run_count
 from digitlab.validation import parse_toml
 from tests.data.files import image_bytes, label_bytes
-from tests.fuzz.harness import Parser
+from tests.fuzz.harness import Parser, Tally, fuzz
 from tests.fuzz.mutations import (
     IDX_TOKENS,
     SQLITE_TOKENS,
@@ -51,6 +54,9 @@ SPEC: dict[str, Any] = {
 }
 
 
+HANG_SECONDS = 3_600
+
+
 def parsers(folder: Path) -> list[Parser]:
     """All of them; files are written into the folder."""
     result, weights = _trained(folder)
@@ -72,6 +78,17 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("options", _options, lambda options: make_spec(None, **options).key),
         Parser("option texts", _option_text, _read_options),
     ]  # fmt: skip
+
+
+def fuzzed(name: str, inputs: int) -> Tally:
+    """What becomes of a parser's inputs, in a folder of its own; for a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DIGITLAB_DATA"] = folder
+        (parser,) = (parser for parser in parsers(Path(folder)) if parser.name == name)
+        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+        tally = fuzz(parser, inputs)
+        faulthandler.cancel_dump_traceback_later()
+    return tally
 
 
 _NAMES = sorted(

@@ -77,13 +77,11 @@ def measured(device: str, members: list[int], repeats: int) -> Found:
         (one,) = specs(task, 1)
 
         def plain(one: RunSpec = one) -> float:
-            return second_epoch(lambda tell: reference.train(one, dataset, device=device, on_progress=tell))
+            return second_epoch(lambda watch: reference.train(one, dataset, device=device, watch=watch))
 
         def lockstep(count: int, task: Task = task) -> float:
             chosen = specs(task, count)
-            seconds = second_epoch(
-                lambda tell: train_cohort(chosen, dataset, device=device, on_progress=tell)
-            )
+            seconds = second_epoch(lambda watch: train_cohort(chosen, dataset, device=device, watch=watch))
             return seconds / count
 
         works = {PLAIN: plain} | {f"lockstep, {count}": partial(lockstep, count) for count in (1, *members)}

@@ -30,7 +30,7 @@ from training import TASKS, Crew, engines, estimate_and_truth, memory
 from digitlab.data import load
 from digitlab.engine.device import find_device
 from digitlab.engine.provenance import provenance
-from digitlab.execution.worker import receive
+from digitlab.execution.protocol import receive
 from digitlab.planning.planner import WORKER_BYTES
 
 ROOT = Path(__file__).parent.parent

@@ -28,8 +28,10 @@ from digitlab.data import Dataset, load
 from digitlab.engine import reference
 from digitlab.engine.device import usable_cores
 from digitlab.engine.lockstep import train_cohort
-from digitlab.engine.progress import OnProgress, Progress
-from digitlab.execution.workers import train_cohorts
+from digitlab.engine.progress import CohortProgress, Watch
+from digitlab.execution.events import Failed
+from digitlab.execution.training import Training
+from digitlab.execution.workers import Workers
 from digitlab.planning.calibration import calibrate
 from digitlab.planning.cost import Images, memory_bytes
 from digitlab.planning.planner import plan
@@ -81,19 +83,19 @@ def specs(task: Task, members: int, first_seed: int = 0) -> list[RunSpec]:
     ]
 
 
-def second_epoch(train: Callable[[OnProgress], object]) -> float:
+def second_epoch(train: Callable[[Watch], object]) -> float:
     """Seconds of a training's second epoch, for a whole epoch of MNIST."""
     at: dict[float, float] = {}
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: CohortProgress) -> None:
         at[progress.step / progress.step_count] = time.perf_counter()
 
-    train(tell)
+    train(Watch(tell, seconds=0))
     return (at[1.0] - at[0.5]) * MNIST / EXAMPLES
 
 
-def _train(chosen: Sequence[RunSpec], dataset: Dataset, tell: OnProgress) -> None:
-    train_cohort(chosen, dataset, on_progress=tell)
+def _train(chosen: Sequence[RunSpec], dataset: Dataset, watch: Watch) -> None:
+    train_cohort(chosen, dataset, watch=watch)
 
 
 # ---- Workers: as many as there are cores, one thread each, alive for the whole benchmark ----
@@ -160,7 +162,7 @@ def engines(task: Task, crew: Crew) -> dict[str, Callable[[], float]]:
     dataset = load("mnist")
     (one,) = specs(task, 1)
     found: dict[str, Callable[[], float]] = {
-        PLAIN: lambda: second_epoch(lambda tell: reference.train(one, dataset, on_progress=tell)),
+        PLAIN: lambda: second_epoch(lambda watch: reference.train(one, dataset, watch=watch)),
         "lockstep, 1": lambda: second_epoch(partial(_train, [one], dataset)),
         "lockstep, 16": lambda: crew.seconds_a_network(task, 16),
         "lockstep, 96": lambda: crew.seconds_a_network(task, 96),
@@ -205,10 +207,13 @@ def estimate_and_truth() -> tuple[float, float]:
     dataset, runs = load("mnist"), mixed()
     planned = plan(runs, {runs[0].data: Images.of(dataset)}, calibrate(dataset), workers=usable_cores())
     start = time.perf_counter()
-    ended = list(train_cohorts([cohort.specs for cohort in planned.cohorts], workers=planned.workers))
+    cohorts = [{spec.key: spec for spec in cohort.specs} for cohort in planned.cohorts]
+    with Training(
+        Workers(planned.workers, ["float32"]), cohorts, dict.fromkeys((s.key for s in runs), 0.01)
+    ) as training:
+        if any(isinstance(event, Failed) for event in training):
+            raise SystemExit("a run failed")
     truth = time.perf_counter() - start
-    if any(isinstance(run, lab.Failure) for cohort in ended for run in cohort):
-        raise SystemExit("a run failed")
     return planned.seconds, truth
 
 

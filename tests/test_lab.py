@@ -1,6 +1,5 @@
 """The laboratory: one run and many, from RunSpecs to results."""
 
-import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import digitlab as dl
 from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.engine import reference
-from digitlab.engine.device import Device, telling_of_memory
+from digitlab.engine.device import Device, memory_errors_named
 from digitlab.engine.lockstep import train_cohort
-from digitlab.engine.progress import Progress
+from digitlab.engine.progress import CohortProgress, Watch
 from digitlab.errors import DataError, RunError, WeightsError
-from digitlab.execution.workers import train_cohorts
+from digitlab.execution.workers import Workers
 from digitlab.lab import Advance, Failure
 from digitlab.options import Options
 from digitlab.planning.calibration import TYPICAL
@@ -28,6 +25,7 @@ from digitlab.planning.cost import Images
 from digitlab.planning.planner import plan
 from digitlab.result import RunResult
 from digitlab.spec import SGD, RunSpec
+from tests.execution.trainings import training_of
 
 
 def test_training_saves_what_load_reads(tmp_path: Path) -> None:
@@ -177,7 +175,10 @@ def test_workers_save_the_same_networks(tmp_path: Path) -> None:
     specs = [lab.make_spec(hidden=(width,), steps=4, train_size=100) for width in (3, 4, 5)]
     list(lab.run_many(specs, save=tmp_path / "here"))
     (tmp_path / "there").mkdir()
-    list(train_cohorts([[spec] for spec in specs], workers=2, save=tmp_path / "there"))
+    with training_of(
+        Workers(2, ["float32"], save=tmp_path / "there"), [[spec] for spec in specs]
+    ) as training:
+        list(training)
     for file in (tmp_path / "here").iterdir():
         # The order of the metadata in a file's header is anyone's guess, so not the whole file.
         here, there = dl.load(file), dl.load(tmp_path / "there" / file.name)
@@ -198,23 +199,23 @@ def test_a_folder_that_cannot_be_made_is_told_before_any_training(tmp_path: Path
 # --- progress, and memory that does not suffice ---
 
 
-@given(st.lists(st.tuples(st.floats(1e-9, 1e9), st.integers(1, 5)), min_size=1, max_size=20))
-def test_the_share_never_falls_and_is_1_at_the_end_and_not_before(
-    cohorts: list[tuple[float, int]],
+@pytest.mark.parametrize("workers", [1, 2])
+def test_runs_are_a_stream_of_events_from_which_some_can_be_stopped(
+    workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever rounding, and whichever `sum` of floats, make of the shares."""
-    told: list[Advance] = []
-    whole, run_count = math.fsum(seconds for seconds, _ in cohorts), sum(count for _, count in cohorts)
-    tell, share, runs = lab._Teller(told.append, run_count), 0.0, 0
-    for seconds, count in cohorts:
-        for part in (0.5, 1.0, 0.2):
-            tell(share + part * seconds / whole, runs)
-        share, runs = share + seconds / whole * (1 + 1e-12), runs + count
-        tell(share, runs)
-    shares = [at.share for at in told]
-    assert shares == sorted(shares)
-    assert shares[-1] == 1
-    assert max(shares[:-1]) < 1
+    monkeypatch.setattr(lab, "_SECONDS_TO_START_WORKERS", -1)
+    good, bad = (
+        lab.make_spec(epochs=2, train_size=2_000),
+        lab.make_spec(epochs=1_000_000, evaluate_at=[1], seed=1),
+    )
+    with dl.start([good, bad, good], workers=workers) as training:
+        ends = {}
+        for event in training:
+            if isinstance(event, dl.events.Progress) and event.key == bad.key and event.step > 10:
+                training.cancel([event.key])
+            if isinstance(event, dl.events.Finished | dl.events.Cancelled):
+                ends[event.key] = type(event)
+    assert ends == {good.key: dl.events.Finished, bad.key: dl.events.Cancelled}
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
@@ -226,10 +227,12 @@ def test_a_cohort_that_is_too_large_for_memory_is_trained_in_halves(
     tried: list[int] = []
 
     def with_little_memory(cohort: Sequence[RunSpec], *others: Any, **options: Any) -> Any:
-        with telling_of_memory():
+        with memory_errors_named():
             tried.append(len(cohort))
             if len(cohort) > most:
-                options["on_progress"](Progress(20, 30, 1.0, 0.5))  # it ends in the middle
+                key = cohort[0].key
+                watch: Watch = options["watch"]
+                watch.tell(CohortProgress(key, 20, 30, {key: (1.0, 0.5)}))  # it ends in the middle
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
             return train_cohort(cohort, *others, **options)
 
@@ -244,15 +247,21 @@ def test_a_cohort_that_is_too_large_for_memory_is_trained_in_halves(
     assert told[-1] == Advance(share=1.0, runs=7, run_count=7)
 
 
-def test_a_run_that_is_too_large_alone_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_memory(*_: Any, **__: Any) -> Any:
-        with telling_of_memory():
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+def test_a_run_that_is_too_large_alone_fails_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(cohort: Sequence[RunSpec], *others: Any, **options: Any) -> Any:
+        with memory_errors_named():
+            if cohort[0].seed == 0:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return train_cohort(cohort, *others, **options)
 
     monkeypatch.setattr(lab, "train_cohort", without_memory)
     specs = [lab.make_spec(steps=3, seed=seed) for seed in range(2)]
-    with pytest.raises(RunError, match="memory does not suffice for this run; use smaller layers or batches"):
-        list(lab.run_many(specs))
+    failure, result = sorted(lab.run_many(specs), key=lambda ended: ended.spec.seed)
+    cause = "memory does not suffice for this run; use smaller layers or batches"
+    assert failure == Failure(specs[0], cause)
+    assert isinstance(result, RunResult)
+    with pytest.raises(RunError, match=cause):
+        dl.train(specs[0])
 
 
 def test_cohorts_are_sized_by_the_memory_of_the_device_that_they_lie_on(

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         StoreError,
         WeightsError,
     )
-    from digitlab.lab import Failure, make_spec, run_many, train
+    from digitlab.execution import events
+    from digitlab.lab import Failure, Training, make_spec, run_many, start, train
     from digitlab.models.trained import TrainedNetwork, load
     from digitlab.report.notebook import findings_of
     from digitlab.result import RunResult
@@ -41,13 +42,16 @@ __all__ = [
     "SpecError",
     "StoreError",
     "TrainedNetwork",
+    "Training",
     "WeightsError",
     "__version__",
+    "events",
     "findings_of",
     "load",
     "load_dataset",
     "make_spec",
     "run_many",
+    "start",
     "train",
 ]
 
@@ -56,6 +60,8 @@ _HOMES = {
     "DeviceError": ("digitlab.errors", "DeviceError"),
     "DigitlabError": ("digitlab.errors", "DigitlabError"),
     "Failure": ("digitlab.lab", "Failure"),
+    "Training": ("digitlab.lab", "Training"),
+    "events": ("digitlab.execution.events", ""),
     "findings_of": ("digitlab.report.notebook", "findings_of"),
     "RunError": ("digitlab.errors", "RunError"),
     "RunResult": ("digitlab.result", "RunResult"),
@@ -68,6 +74,7 @@ _HOMES = {
     "load_dataset": ("digitlab.data", "load"),
     "make_spec": ("digitlab.lab", "make_spec"),
     "run_many": ("digitlab.lab", "run_many"),
+    "start": ("digitlab.lab", "start"),
     "train": ("digitlab.lab", "train"),
 }
 
@@ -75,8 +82,9 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'digitlab' has no attribute {name!r}")
-    module, original = _HOMES[name]
-    value: object = getattr(importlib.import_module(module), original)
+    home, original = _HOMES[name]
+    module = importlib.import_module(home)
+    value: object = getattr(module, original) if original else module
     globals()[name] = value
     return value
 

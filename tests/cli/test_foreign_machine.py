@@ -157,10 +157,11 @@ def test_a_network_is_trained_where_nothing_can_be_written(home: dict[str, str])
 
 PYTHON = """
 import digitlab as dl
-from digitlab.execution.workers import train_cohorts
+from digitlab import lab
+lab._SECONDS_TO_START_WORKERS = -1  # workers for however little work
 specs = [dl.make_spec(epochs=1, train_size=1000, seed=seed) for seed in range(2)]
 print(dl.train(specs[0]).outcome)
-for (result,) in train_cohorts([[spec] for spec in specs], workers=2):
+for result in dl.run_many(specs, workers=2):
     print(getattr(result, "outcome", result))
 """
 

@@ -19,8 +19,9 @@ import pytest
 from digitlab import lab
 from digitlab.engine.lockstep.c import build
 from digitlab.engine.lockstep.c.build import built_by, kernel
-from digitlab.execution.workers import train_cohorts
+from digitlab.execution.events import Finished
 from digitlab.result import RunResult
+from tests.execution.trainings import ended_runs, in_workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="XDG_CACHE_HOME is Linux's")
 Script = Callable[[str], Path]
@@ -243,7 +244,7 @@ def test_where_nothing_can_be_kept_a_kernel_is_built_for_the_program_and_its_wor
     script(f'#!/bin/sh\necho x >> {tmp_path}/calls\nexec cc "$@"\n')
     (tmp_path / "cache").touch()  # a cache that cannot be made
     specs = [lab.make_spec(hidden=(5,), steps=3, seed=seed) for seed in range(4)]
-    ended = [run for runs in train_cohorts([[spec] for spec in specs], workers=2) for run in runs]
+    ended = ended_runs([[spec] for spec in specs], workers=2)
     assert all(isinstance(run, RunResult) and run.provenance.arithmetic == "compiled kernel" for run in ended)
     assert len(ended) == 4
     assert (tmp_path / "calls").read_text() == "x\nx\n"  # --version, and one build
@@ -255,9 +256,10 @@ def test_workers_do_not_look_for_a_kernel_again(tmp_path: Path, fresh: object, s
     script(f"#!/bin/sh\necho x >> {tmp_path}/calls\n")
     specs = [lab.make_spec(hidden=(5,), steps=3, seed=seed) for seed in range(4)]
     calls = None
-    for runs in train_cohorts([[spec] for spec in specs], workers=2):
-        calls = calls or (tmp_path / "calls").read_text()
-        assert all(isinstance(run, RunResult) and run.provenance.arithmetic == "torch" for run in runs)
+    with in_workers([[spec] for spec in specs], workers=2) as training:
+        for event in training:
+            calls = calls or (tmp_path / "calls").read_text()
+            assert not isinstance(event, Finished) or event.result.provenance.arithmetic == "torch"
     assert calls
     assert (tmp_path / "calls").read_text() == calls
 

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, get_args
@@ -21,11 +22,11 @@ from digitlab.data import Dataset
 from digitlab.data.arrays import LabelledImages
 from digitlab.engine import reference
 from digitlab.engine.lockstep import backends, cohort_key, train_cohort
-from digitlab.engine.lockstep.backend import MAY_DIFFER, Part
+from digitlab.engine.lockstep.backend import MAY_DIFFER, Part, block_steps
 from digitlab.engine.lockstep.c.backend import _PLACES_BEYOND, CompiledMembers, _Packed, aligned
 from digitlab.engine.lockstep.c.build import kernel
 from digitlab.engine.lockstep.torch_backend import StackedMembers
-from digitlab.engine.progress import Progress
+from digitlab.engine.progress import CohortProgress, Watch
 from digitlab.errors import SpecError
 from digitlab.models.parameters import Layer
 from digitlab.models.trained import TrainedNetwork
@@ -346,13 +347,65 @@ def test_a_gpu_agrees_with_the_reference_engine(mnist: Dataset, gpu: str) -> Non
 
 
 def test_progress_is_told_to_the_end(mnist: Dataset, arithmetic: str) -> None:
-    told: list[Progress] = []
-    spec = lab.make_spec(hidden=(10,), epochs=2, train_size=6_000, validation_size=500, learning_rate=0.1)
-    (result, _), *_ = train_cohort([spec], mnist, on_progress=told.append)
-    assert [at.step for at in told] == sorted({at.step for at in told})
-    assert told[-1].step == told[-1].step_count == 120
-    assert told[-1].accuracy == result.metrics.validation_accuracy
-    assert told[-1].training_loss < told[0].training_loss
+    told: list[CohortProgress] = []
+    options: dict[str, Any] = {"epochs": 2, "train_size": 6_000, "validation_size": 500}
+    specs = [lab.make_spec(hidden=(10,), learning_rate=0.1, seed=seed, **options) for seed in range(2)]
+    trained = train_cohort(specs, mnist, watch=Watch(told.append, seconds=0))
+    for result, _ in trained:
+        states = [at for progress in told for at in progress.runs() if at.key == result.key]
+        assert [at.step for at in states] == sorted({at.step for at in states})
+        assert states[-1].step == states[-1].step_count == 120
+        assert states[-1].accuracy == result.metrics.validation_accuracy
+        assert states[-1].training_loss < states[0].training_loss
+        points = [point for at in states for point in at.points]
+        assert tuple(point.step for point in points) == result.curve.step
+        assert tuple(point.training_loss for point in points) == result.curve.training_loss
+        assert tuple(point.validation_accuracy for point in points) == result.curve.validation_accuracy
+
+
+def test_progress_is_told_seldom_and_at_the_end(mnist: Dataset) -> None:
+    told: list[CohortProgress] = []
+    spec = lab.make_spec(hidden=(10,), epochs=2, train_size=6_000, evaluate_at=range(1, 120))
+    start = time.monotonic()
+    ((result, _),) = train_cohort([spec], mnist, watch=Watch(told.append, seconds=0.02))
+    assert len(told) <= (time.monotonic() - start) / 0.02 + 2
+    assert told[-1].step == 120
+    points = [point for at in told for point in at.points.get(spec.key, ())]
+    assert tuple(point.training_loss for point in points) == result.curve.training_loss
+
+
+def test_cancelled_members_are_left_out_and_cost_the_others_no_bit(mnist: Dataset, arithmetic: str) -> None:
+    """Each of three is cancelled at another time: before the first step, in the middle, at the last moment."""
+    options: dict[str, Any] = {"steps": 60, "train_size": 2_000, "validation_size": 500}
+    options["evaluate_at"] = [20, 40]
+    specs = [
+        lab.make_spec(hidden=(10,), seed=seed // 2, learning_rate=0.01 * seed + 0.01, **options)
+        for seed in range(6)
+    ]
+    keys = [spec.key for spec in specs]
+    cancelled = {keys[0]}
+
+    def cancel(at: CohortProgress) -> None:
+        cancelled.update(keys[2:3] if at.step < 60 else keys[5:])
+
+    trained = train_cohort(specs, mnist, watch=Watch(cancel, cancelled, seconds=0))
+    assert [result.key for result, _ in trained] == [keys[1], keys[3], keys[4]]
+    for result, network in trained:
+        ((alone, same),) = train_cohort([result.spec], mnist)
+        assert result.model_dump_json(exclude={"provenance"}) == alone.model_dump_json(exclude={"provenance"})
+        assert result.predictions == alone.predictions
+        for ours, theirs in zip(network.layers, same.layers, strict=True):
+            assert (ours.weight.tobytes(), ours.bias.tobytes()) == (
+                theirs.weight.tobytes(),
+                theirs.bias.tobytes(),
+            )
+
+
+def test_blocks_of_large_networks_are_short(mnist: Dataset) -> None:
+    large = lab.make_spec(hidden=(2_500, 2_000, 1_500, 1_000, 500), batch_size=10)
+    assert block_steps(large) == 11
+    assert block_steps(lab.make_spec(large, batch_size=1_000)) == 1
+    assert block_steps(lab.make_spec(hidden=(500,), batch_size=10)) == 102
 
 
 def test_what_is_no_cohort_is_refused(mnist: Dataset) -> None:

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitlab.engine.device import Device, find_device, processor_name, telling_of_memory
+from digitlab.engine.device import Device, find_device, memory_errors_named, processor_name
 from digitlab.engine.evaluate import evaluate
 from digitlab.engine.examples import Examples
-from digitlab.engine.outcome import judge
+from digitlab.engine.outcome import classify_outcome
 from digitlab.engine.schedules import learning_rate
 from digitlab.errors import DeviceError, RunError
 from digitlab.models.parameters import Layer, initial_layers
@@ -61,7 +61,7 @@ def outcome(**changes: object) -> str:
         "has_dead_layer": False,
         "classes": 10,
     }
-    return judge(**(usual | changes))  # type: ignore[arg-type]
+    return classify_outcome(**(usual | changes))  # type: ignore[arg-type]
 
 
 def test_outcomes_case_by_case() -> None:
@@ -101,11 +101,11 @@ def test_a_layer_is_dead_when_no_example_moves_any_unit() -> None:
 
 def test_memory_that_does_not_suffice_is_told() -> None:
     with pytest.raises(RunError, match="memory does not suffice for this run; use smaller layers or batches"):  # noqa: SIM117
-        with telling_of_memory():
+        with memory_errors_named():
             torch.empty(1 << 50)
-    with pytest.raises(RunError, match="memory does not suffice"), telling_of_memory():
+    with pytest.raises(RunError, match="memory does not suffice"), memory_errors_named():
         np.empty(1 << 50)
-    with pytest.raises(RuntimeError, match="must match"), telling_of_memory():
+    with pytest.raises(RuntimeError, match="must match"), memory_errors_named():
         torch.zeros(3) + torch.zeros(4)
 
 

@@ -13,7 +13,7 @@ from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.data.splits import split
 from digitlab.engine import reference
-from digitlab.engine.progress import Progress
+from digitlab.engine.progress import CancelledRunError, CohortProgress, Watch
 from digitlab.engine.sampling import batches
 from digitlab.errors import DeviceError, SpecError
 from digitlab.models.parameters import Layer, initial_layers
@@ -352,17 +352,29 @@ def test_epochs_have_orders_of_their_own_that_the_budget_does_not_change(mnist_s
     assert (one[0] != one[1]).mean() > 0.99
 
 
-def test_progress_is_told_every_50_steps_and_at_each_point(mnist: Dataset, mnist_spec: DataSpec) -> None:
-    told: list[Progress] = []
+def test_progress_is_told_step_by_step_where_it_is_asked_for(mnist: Dataset, mnist_spec: DataSpec) -> None:
+    told: list[CohortProgress] = []
     spec = small(mnist_spec, budget={"steps": 120}, evaluate_at=(30, 60), validation_size=100)
-    result, _ = reference.train(spec, mnist, on_progress=told.append)
-    assert [at.step for at in told] == [30, 50, 60, 100, 120]
-    assert {at.step_count for at in told} == {120}
-    assert told[0].training_loss == result.curve.training_loss[0]
-    assert told[-1].accuracy == result.metrics.validation_accuracy
+    result, _ = reference.train(spec, mnist, watch=Watch(told.append, seconds=0))
+    assert [at.step for at in told] == list(range(1, 121))
+    (at_30,) = told[29].runs()
+    assert (at_30.key, at_30.step_count) == (spec.key, 120)
+    assert at_30.training_loss == at_30.points[0].training_loss == result.curve.training_loss[0]
+    assert (
+        sum((at.points for at in told[-1].runs()), ())[-1].validation_loss == result.curve.validation_loss[-1]
+    )
+    assert told[-1].state[spec.key][1] == result.metrics.validation_accuracy
     told.clear()
-    reference.train(small(mnist_spec), mnist, on_progress=told.append)
-    assert all(0 <= at.accuracy <= 1 for at in told)
+    reference.train(small(mnist_spec), mnist, watch=Watch(told.append))
+    assert all(0 <= accuracy <= 1 for at in told for _, accuracy in at.state.values())
+    assert len(told) < 60
+
+
+def test_a_cancelled_run_is_stopped(mnist: Dataset, mnist_spec: DataSpec) -> None:
+    spec, cancelled = small(mnist_spec), set[str]()
+    watch = Watch(lambda at: cancelled.update(at.state), cancelled, seconds=0)
+    with pytest.raises(CancelledRunError):
+        reference.train(spec, mnist, watch=watch)
 
 
 def test_another_data_set_than_the_specs_is_refused(mnist: Dataset, mnist_spec: DataSpec) -> None:

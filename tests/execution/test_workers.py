@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,11 +16,11 @@ from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.lockstep.c.build import kernel
-from digitlab.errors import RunError
 from digitlab.execution import workers
-from digitlab.execution.workers import Failure, train_cohorts
+from digitlab.execution.events import Event, Failed, Failure, Finished
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
+from tests.execution.trainings import ended_runs, in_workers
 
 SECONDS_TO_VANISH = 120
 """Far more than any machine needs: only a fault waits for so long."""
@@ -79,8 +79,8 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert not alive
 
 
-def ended_runs(cohorts: Sequence[Sequence[RunSpec]], workers: int) -> list[RunResult | Failure]:
-    return [run for cohort in train_cohorts(cohorts, workers=workers) for run in cohort]
+def first_result(events: Iterator[Event]) -> RunResult:
+    return next(event.result for event in events if isinstance(event, Finished))
 
 
 def bits(result: RunResult) -> tuple[str, bytes | None]:
@@ -105,36 +105,31 @@ def test_workers_give_the_bits_that_this_process_gives(mnist: Dataset) -> None:
     assert not worker_processes()
 
 
-def test_results_come_as_they_are_done_and_closing_ends_the_workers() -> None:
-    ended = train_cohorts([[endless(0)], [small(1)], [endless(2)]], workers=2)
-    (first,) = next(ended)
-    assert isinstance(first, RunResult)
-    assert first.spec == small(1)
-    running = worker_processes()
-    assert len(running) == 2
-    ended.close()
+def test_results_come_as_they_are_done_and_leaving_ends_the_workers() -> None:
+    with in_workers([[endless(0)], [small(1)], [endless(2)]], workers=2) as training:
+        assert first_result(iter(training)).spec == small(1)
+        running = worker_processes()
+        assert len(running) == 2
     assert_gone(running)
 
 
 @needs_maps
 def test_the_data_set_is_one_file_that_all_workers_map(data_directory: Path) -> None:
-    ended = train_cohorts([[small(1)], [endless(2)], [endless(0)]], workers=2)
-    next(ended)
-    for process in wait_for_work(count=2):
-        paths = {entry.path for entry in process.memory_maps(grouped=True)}
-        assert any(path.startswith(str(data_directory)) for path in paths)
-        assert not any(path.startswith("/dev/shm") for path in paths)  # noqa: S108
-    ended.close()
+    with in_workers([[small(1)], [endless(2)], [endless(0)]], workers=2) as training:
+        first_result(iter(training))
+        for process in wait_for_work(count=2):
+            paths = {entry.path for entry in process.memory_maps(grouped=True)}
+            assert any(path.startswith(str(data_directory)) for path in paths)
+            assert not any(path.startswith("/dev/shm") for path in paths)  # noqa: S108
 
 
 @needs_maps
 @pytest.mark.skipif(kernel("float32") is None, reason="no C compiler here: torch computes")
 def test_a_worker_that_computes_by_the_kernel_loads_no_torch() -> None:
-    ended = train_cohorts([[small(1)], [endless(0)]], workers=1)
-    next(ended)
-    (worker,) = wait_for_work()
-    libraries = [Path(entry.path).name for entry in worker.memory_maps(grouped=True)]
-    ended.close()
+    with in_workers([[small(1)], [endless(0)]], workers=1) as training:
+        first_result(iter(training))
+        (worker,) = wait_for_work()
+        libraries = [Path(entry.path).name for entry in worker.memory_maps(grouped=True)]
     assert any(name.startswith("kernel-") for name in libraries)
     assert not any("torch" in name for name in libraries)
 
@@ -144,11 +139,11 @@ def test_a_killed_worker_loses_nothing(mnist: Dataset) -> None:
     """What was in its cohort is tried again in halves. One half ends at once, for it diverges; together with the
     other it could not have ended. That other one is killed twice more, and so fails."""
     diverging = lab.make_spec(endless(1), learning_rate=1e19)
-    found: list[RunResult | Failure] = []
+    found: list[Event] = []
 
     def collect() -> None:
-        for results in train_cohorts([[diverging, endless(0)]], workers=1):
-            found.extend(results)
+        with in_workers([[diverging, endless(0)]], workers=1) as training:
+            found.extend(event for event in training if isinstance(event, Finished | Failed))
 
     collector = threading.Thread(target=collect)
     collector.start()
@@ -159,12 +154,41 @@ def test_a_killed_worker_loses_nothing(mnist: Dataset) -> None:
                 process.send_signal(signal.SIGKILL)
                 killed.add(process.pid)
         collector.join(0.05)
-    result, failure = found
+    finished, failed = found
     assert len(killed) == 3
-    assert failure == Failure(endless(0), BY_SIGKILL)
-    assert isinstance(result, RunResult)
+    assert failed == Failed(endless(0).key, Failure(endless(0), BY_SIGKILL))
+    assert isinstance(finished, Finished)
     ((alone, _),) = train_cohort([diverging], mnist)
-    assert bits(result) == bits(alone)
+    assert bits(finished.result) == bits(alone)
+
+
+@needs_maps
+def test_a_reader_that_does_not_read_stops_no_worker(tmp_path: Path) -> None:
+    """The pipes of a process that is stopped fill up, with curves of many points; its workers train on."""
+    script = "import sys; from tests.execution import test_workers; test_workers.leave_unread()"
+    program = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        (worker,) = wait_for_work(program.pid)
+        program.send_signal(signal.SIGSTOP)
+        pid = worker.pid
+        before = psutil.Process(pid).cpu_times().user
+        while (
+            psutil.Process(pid).cpu_times().user < before + 3
+        ):  # a worker that waits for its reader never does
+            time.sleep(0.05)
+        program.send_signal(signal.SIGCONT)
+    finally:
+        program.kill()
+        program.wait()
+    assert_gone([worker])
+
+
+def leave_unread() -> None:
+    """Train cohorts whose every step is a point of a curve, and read nothing of it."""
+    often = {"train_size": 1_000, "epochs": 100_000, "validation_size": 0, "batch_size": 10}
+    specs = [lab.make_spec(evaluate_at=range(1, 100_000), seed=seed, **often) for seed in range(10)]  # type: ignore[arg-type]
+    with in_workers([specs], workers=1):
+        signal.pause()
 
 
 STARTED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -190,15 +214,17 @@ def test_a_worker_that_prints_on_stdout_is_understood(
     ("script", "cause"),
     [(STARTED, BY_SIGKILL), (BROKEN, "its worker ended with exit code 1: ModuleNotFound")],
 )
-def test_workers_that_cannot_start_end_in_an_error_after_a_few_tries(
+def test_workers_that_cannot_start_are_given_up_after_a_few_tries(
     script: str, cause: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     log = tmp_path / "starts"
     before_workers(monkeypatch, tmp_path, f"open({str(log)!r}, 'a').write('x')\n{script}")
-    with pytest.raises(RunError, match="worker processes cannot start: ") as told:
-        ended_runs([[small(seed) for seed in range(100)], [small(100)]], workers=2)
-    assert cause in str(told.value)
-    assert str(told.value).endswith("; use --workers 1")
+    failures = ended_runs([[small(seed) for seed in range(100)], [small(100)]], workers=2)
+    assert len(failures) == 101
+    for failure in failures:
+        assert isinstance(failure, Failure)
+        assert failure.cause.startswith(f"worker processes cannot start: {cause}")
+        assert failure.cause.endswith("; use --workers 1")
     assert len(log.read_text()) <= 6  # not a start for each of 101 runs
     assert not worker_processes()
 
@@ -206,7 +232,7 @@ def test_workers_that_cannot_start_end_in_an_error_after_a_few_tries(
 # A worker that gives an intact first reply, then this instead of results, and lives on.
 ODD_WORKER = """#!{python}
 import os, signal, sys
-from digitlab.execution.worker import send
+from digitlab.execution.protocol import Done, Ready, send
 replies = os.fdopen(int(sys.argv[-1]), "wb")
 {first}
 sys.stdin.buffer.read(1)
@@ -214,7 +240,7 @@ sys.stdin.buffer.read(1)
 replies.flush()
 signal.pause()
 """
-READY = 'send(([], ""), replies)'
+READY = "send(Ready(), replies)"
 RUBBISH = "replies.write(b'INFO: rubbish, more of it than a header is long')"
 
 
@@ -224,7 +250,9 @@ RUBBISH = "replies.write(b'INFO: rubbish, more of it than a header is long')"
         (RUBBISH, "it is not a reply"),
         ("import struct; replies.write(struct.pack('>8sQ', b'digitlab', 3) + b'abc')", ""),
         ("send(3, replies)", ""),
-        ("send((['a result'], ''), replies)", ""),
+        ("send(Done(['a result'], ''), replies)", ""),
+        ("send(Done([], ''), replies)", "it is for other runs"),
+        ("send(Ready(), replies)", "it says nothing of the cohort"),
         ("replies.close(); signal.pause()", None),
     ],
 )
@@ -248,8 +276,11 @@ def test_rubbish_instead_of_a_first_word_is_an_error(monkeypatch: pytest.MonkeyP
     odd.write_text(ODD_WORKER.format(python=sys.executable, first=f"{RUBBISH}; replies.flush()", then=""))
     odd.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(odd))
-    with pytest.raises(RunError, match="cannot start: its worker's answer cannot be read"):
-        ended_runs([[small(1)]], workers=1)
+    (failure,) = ended_runs([[small(1)]], workers=1)
+    assert isinstance(failure, Failure)
+    assert failure.cause.startswith(
+        "worker processes cannot start: its worker's answer cannot be read (it is not a reply"
+    )
 
 
 def test_what_goes_wrong_in_a_worker_is_told(default_spec: RunSpec) -> None:
@@ -267,8 +298,8 @@ def test_a_worker_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
     cause = "its worker ended with exit code 3: no torch here"
-    with pytest.raises(RunError, match=f"^worker processes cannot start: {cause}; use --workers 1$"):
-        ended_runs([[small(1)]], workers=1)
+    (failure,) = ended_runs([[small(1)]], workers=1)
+    assert failure == Failure(small(1), f"worker processes cannot start: {cause}; use --workers 1")
 
 
 # --- the whole program ---

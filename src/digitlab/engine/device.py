@@ -82,7 +82,7 @@ class MemoryRunError(RunError):
 
 
 @contextmanager
-def telling_of_memory() -> Iterator[None]:
+def memory_errors_named() -> Iterator[None]:
     """Say in words when memory does not suffice: torch says it in several ways.
 
     Raises MemoryRunError.

@@ -1,31 +1,35 @@
-"""The record of a run: what an engine writes down while a network trains, and the result that comes of it."""
+"""The history of a run, which an engine writes while a network trains, and the result that comes of it."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from digitlab.engine.evaluation import Evaluation
-from digitlab.engine.outcome import judge
+from digitlab.engine.outcome import classify_outcome
+from digitlab.engine.progress import CurvePoint
 from digitlab.result import Curve, Metrics, Provenance, RunResult
 from digitlab.spec import RunSpec
 
 
 @dataclass
-class Record:
-    """What is written down while the network trains: the curve so far, and the batch losses since its end."""
+class History:
+    """What is written down while the network trains: the curve so far, and the batch losses since its end.
 
-    step: list[int] = field(default_factory=list)
-    training_loss: list[float] = field(default_factory=list)
-    validation: list[Evaluation] = field(default_factory=list)
+    validation: the latest evaluation on the validation split; None without one
+    """
+
+    points: list[CurvePoint] = field(default_factory=list)
+    validation: Evaluation | None = None
     steps: int = 0
     first_batch_loss: float = math.nan
     peak_batch_loss: float = -math.inf
     loss_sum: float = 0.0
 
     @property
-    def mean_batch_loss(self) -> float:
-        """Mean loss of the batches since the curve's last point."""
-        return self.loss_sum / (self.steps - (self.step[-1] if self.step else 0))
+    def recent_loss(self) -> float:
+        """Mean loss of the batches since the curve's last point; at a point, that point's."""
+        batches = self.steps - (self.points[-1].step if self.points else 0)
+        return self.loss_sum / batches if batches else self.points[-1].training_loss
 
     def add_batch(self, loss: float) -> None:
         """Write down the loss of the next step's batch."""
@@ -44,62 +48,68 @@ class Record:
 
     def add_point(self, validation: Evaluation | None) -> None:
         """End an interval: the curve gets a point here. None: there is no validation split."""
-        self.training_loss.append(self.mean_batch_loss)
-        self.step.append(self.steps)
+        loss, accuracy = (validation.loss, validation.accuracy) if validation else (None, None)
+        self.points.append(CurvePoint(self.steps, self.recent_loss, loss, accuracy))
         self.loss_sum = 0.0
         if validation is not None:
-            self.validation.append(validation.without_predictions())  # of many points they would add up
+            self.validation = validation.without_predictions()
+
+    def is_finite(self) -> bool:
+        """Whether every loss so far was finite. A training ends with the first that is not."""
+        return math.isfinite(self.peak_batch_loss) and (
+            self.validation is None or math.isfinite(self.validation.loss)
+        )
 
     def curve(self) -> Curve:
         """The curve so far."""
         return Curve(
-            step=tuple(self.step),
-            training_loss=tuple(self.training_loss),
-            validation_loss=tuple(evaluation.loss for evaluation in self.validation),
-            validation_accuracy=tuple(evaluation.accuracy for evaluation in self.validation),
+            step=tuple(point.step for point in self.points),
+            training_loss=tuple(point.training_loss for point in self.points),
+            validation_loss=tuple(
+                point.validation_loss for point in self.points if point.validation_loss is not None
+            ),
+            validation_accuracy=tuple(
+                point.validation_accuracy for point in self.points if point.validation_accuracy is not None
+            ),
         )
 
-    def is_finite(self) -> bool:
-        """Whether every loss so far was finite."""
-        return math.isfinite(self.peak_batch_loss) and all(math.isfinite(v.loss) for v in self.validation)
 
-
-def conclude(
-    spec: RunSpec, record: Record, *, train: Evaluation, test: Evaluation, provenance: Provenance
+def result_of(
+    spec: RunSpec, history: History, *, train: Evaluation, test: Evaluation, provenance: Provenance
 ) -> RunResult:
     """The result of a run that has ended.
 
     train, test: of the final network on the images that it was trained on, and on the test set; unknown when
                  a loss was not finite before
     """
-    outcome = judge(
-        losses_finite=record.is_finite() and math.isfinite(train.loss) and math.isfinite(test.loss),
+    outcome = classify_outcome(
+        losses_finite=history.is_finite() and math.isfinite(train.loss) and math.isfinite(test.loss),
         training_set_loss=train.loss,
-        first_batch_loss=record.first_batch_loss,
-        peak_batch_loss=record.peak_batch_loss,
+        first_batch_loss=history.first_batch_loss,
+        peak_batch_loss=history.peak_batch_loss,
         has_dead_layer=train.has_dead_layer,
         classes=spec.data.classes,
     )
-    validation = record.validation[-1] if record.validation else None
+    validation = history.validation
     if outcome == "diverged":
         train = test = Evaluation.unknown()
-        validation = Evaluation.unknown() if record.validation else None
+        validation = Evaluation.unknown() if validation else None
     metrics = Metrics(
-        training_loss=record.training_loss[-1],
+        training_loss=history.points[-1].training_loss,
         training_set_loss=train.loss,
         training_set_accuracy=train.accuracy,
         validation_loss=validation.loss if validation else None,
         validation_accuracy=validation.accuracy if validation else None,
         test_loss=test.loss,
         test_accuracy=test.accuracy,
-        first_batch_loss=record.first_batch_loss,
-        peak_batch_loss=record.peak_batch_loss,
-        steps=record.steps,
+        first_batch_loss=history.first_batch_loss,
+        peak_batch_loss=history.peak_batch_loss,
+        steps=history.steps,
     )
     return RunResult.of(
         spec,
         outcome=outcome,
-        curve=record.curve(),
+        curve=history.curve(),
         metrics=metrics,
         provenance=provenance,
         predictions=None if outcome == "diverged" else test.predictions.tobytes(),

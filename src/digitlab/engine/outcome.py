@@ -10,7 +10,7 @@ _BLOW_UP_FACTOR = 2.0
 """A batch loss of at least so many times the first one counts as a blow-up."""
 
 
-def judge(
+def classify_outcome(
     *,
     losses_finite: bool,
     training_set_loss: float,

@@ -1,115 +1,82 @@
-"""Worker processes on this machine: cohorts in, results out as they finish; little can be lost.
+"""Trains in worker processes on this machine.
 
 A worker is a process of its own, started afresh (not forked), fed through pipes by a thread of this process.
-When one is lost, whether it crashed or the system killed it for want of memory, or answers with anything but
-results, its cohort is tried again in halves; a run that fails alone twice is a Failure. Where no worker can
-even start, trying other halves would not help: that is an error.
+One that is lost, whether it crashed or the system killed it for want of memory, or that answers with anything
+but what it should, ends its cohort with a cause, and is replaced when there is more to do.
 """
 
 import os
 import pickle
-import queue
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from digitlab.engine.lockstep.c.build import for_workers
-from digitlab.errors import RunError
-from digitlab.execution.worker import receive
+from digitlab.engine.progress import CohortProgress
+from digitlab.execution.interface import CohortEnded, CohortStarted, Runs, Tell
+from digitlab.execution.protocol import Done, Order, Ready, Stop, receive
+from digitlab.execution.queues import Orders
 from digitlab.result import RunResult
-from digitlab.spec import RunSpec
+from digitlab.spec import Precision
 
-_ATTEMPTS = 2
 _SECONDS_TO_NOTICE = 0.5
 _SECONDS_TO_END = 5.0
 """A worker that no longer answers gets so long to end by itself, and so to say why."""
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A run that was tried and has no result. The next one that asks for it tries again."""
+class Workers:
+    """As many cohorts at once as there are workers, in one thread each; see `Executor`.
 
-    spec: RunSpec
-    cause: str
-
-
-Specs = Sequence[RunSpec]
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """What came of a cohort: results; or none, and why.
-
-    began: whether the worker was ready for it
+    count:      how many processes
+    precisions: those of the runs to come
+    save:       a folder into which each worker writes the networks that it has trained
     """
 
-    specs: Specs
-    results: Sequence[RunResult]
-    cause: str
-    began: bool
+    def __init__(
+        self,
+        count: int,
+        precisions: Collection[Precision],
+        *,
+        device: str = "cpu",
+        save: Path | None = None,
+    ) -> None:
+        self.slots = count
+        self._device, self._save = device, None if save is None else str(save)
+        # Found or built once, before there are workers: they would all build it, or wait for the same
+        # compiler.
+        self._kernels = for_workers(set(precisions)) if device == "cpu" else {}
+        self._orders = Orders()
+        self._tell: Tell
+        self._workers: list[_Worker] = []
 
+    def start(self, tell: Tell) -> None:
+        """See `Executor`."""
+        self._tell = tell
+        for _ in range(self.slots):
+            self._workers.append(_Worker(self._orders, tell, self._device, self._save, self._kernels))
 
-def train_cohorts(
-    cohorts: Sequence[Specs], *, workers: int, device: str = "cpu", save: Path | None = None
-) -> Generator[Sequence[RunResult | Failure], None, None]:
-    """Train cohorts in worker processes; each is told as soon as it is done, with all that came of it.
+    def submit(self, runs: Runs) -> None:
+        """See `Executor`."""
+        self._orders.put(runs)
 
-    cohorts: the longest first
-    workers: how many processes
-    save:    a folder into which each worker writes the networks that it has trained
-    Closing the iterator, or an exception such as Ctrl-C's, ends all workers.
-    Raises RunError when workers cannot start.
-    """
-    orders: queue.SimpleQueue[Specs | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
-    for cohort in cohorts:
-        orders.put(cohort)
-    # Found or built once, before there are workers: they would all build it, or wait for the same compiler.
-    kernels = for_workers({spec.precision for specs in cohorts for spec in specs}) if device == "cpu" else {}
-    under_way, failures, failed_starts = len(cohorts), Counter[str](), 0
-    crew: list[_Worker] = []
-    try:
-        crew.extend(_Worker(orders, done, device, save, kernels) for _ in range(min(workers, len(cohorts))))
-        while under_way:
-            try:
-                ended = done.get(timeout=_SECONDS_TO_NOTICE)
-            except queue.Empty:
-                continue
-            specs = ended.specs
-            if not ended.began:
-                failed_starts += 1
-                if failed_starts == _ATTEMPTS * len(crew):
-                    raise RunError(f"worker processes cannot start: {ended.cause}; use --workers 1")
-                orders.put(specs)
-                continue
-            under_way, failed_starts = under_way - 1, 0
-            if ended.results:
-                yield ended.results
-            elif len(specs) > 1:
-                half = len(specs) // 2
-                orders.put(specs[:half])
-                orders.put(specs[half:])
-                under_way += 2
-            else:
-                failures[specs[0].key] += 1
-                if failures[specs[0].key] < _ATTEMPTS:
-                    orders.put(specs)
-                    under_way += 1
-                else:
-                    yield [Failure(specs[0], ended.cause)]
-    finally:
-        for _ in crew:
-            orders.put(None)
-        for worker in crew:
+    def cancel(self, keys: Collection[str]) -> None:
+        """See `Executor`."""
+        if gone := self._orders.cancel(keys):
+            self._tell(CohortEnded(gone, cancelled=frozenset(gone)))
+        for worker in self._workers:
+            worker.stop_cancelled()
+
+    def close(self) -> None:
+        """See `Executor`."""
+        self._orders.close()
+        for worker in self._workers:
             worker.end()
 
 
@@ -121,72 +88,113 @@ def _file_for_last_words() -> IO[bytes]:
         return Path(os.devnull).open("w+b")
 
 
+class _StartError(Exception):
+    """No process could be started."""
+
+
 class _Worker:
-    """A process and the thread that feeds it. A process that is lost is replaced when there is more to do."""
+    """A process and the thread that feeds it."""
 
     def __init__(
-        self,
-        orders: "queue.SimpleQueue[Specs | None]",
-        done: "queue.SimpleQueue[_Ended]",
-        device: str,
-        save: Path | None,
-        kernels: dict[str, str],
+        self, orders: Orders, tell: Tell, device: str, save: str | None, kernels: Mapping[str, str]
     ) -> None:
-        self._orders, self._done, self._device, self._kernels = orders, done, device, kernels
-        self._save = None if save is None else str(save)
+        self._orders, self._tell = orders, tell
+        self._device, self._save, self._kernels = device, save, kernels
         self._errors = _file_for_last_words()
-        self._process: subprocess.Popen[bytes]
+        self._process: subprocess.Popen[bytes] | None = None
         self._replies: IO[bytes]
-        self._is_ready = self._is_ending = False
-        self._start()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._under_way: Runs = {}
+        self._input = threading.Lock()
+        self._is_ready = self._is_killed = self._is_ending = False
+        self._thread = threading.Thread(target=self._serve, daemon=True, name="digitlab worker")
         self._thread.start()
+
+    def stop_cancelled(self) -> None:
+        """Stop the runs under way that are cancelled; where none is left, end the process."""
+        with self._input:
+            keys = self._under_way.keys() & self._orders.cancelled
+            if not keys or self._process is None:
+                return
+            if len(keys) == len(self._under_way):
+                self._is_killed = True
+                self._process.kill()
+            else:
+                with suppress(OSError):  # it is gone, and so are its runs
+                    self._write(Stop(frozenset(keys)))
 
     def end(self) -> None:
         """End process and thread, whatever they are doing."""
         self._is_ending = True
         while self._thread.is_alive():  # it may just be starting another process
-            self._process.kill()
+            if self._process is not None:
+                self._process.kill()
             self._thread.join(_SECONDS_TO_NOTICE)
         self._let_go()
         self._errors.close()
 
     def _serve(self) -> None:
-        while not self._is_ending and (specs := self._orders.get()) is not None:
-            self._done.put(self._train(specs))
+        with suppress(_StartError):  # it is tried again with the first cohort
+            self._start()
+        while not self._is_ending and (runs := self._orders.take()) is not None:
+            self._tell(self._train(runs))
 
-    def _train(self, specs: Specs) -> _Ended:
+    def _train(self, runs: Runs) -> CohortEnded:
         """Whatever goes wrong is an end: the thread goes on, and nobody waits for it in vain."""
+        results: list[RunResult] = []
+        cause = ""
         try:
-            if self._process.poll() is not None:
+            if self._process is None or self._is_killed or self._process.poll() is not None:
                 self._let_go()
                 self._start()
             if not self._is_ready:
-                receive(self._replies)
+                if receive(self._replies) != Ready():
+                    raise ValueError("it does not say that it is ready")  # noqa: TRY301
                 self._is_ready = True
-            pickle.dump(
-                (self._device, [spec.canonical_json for spec in specs], self._save),
-                self._pipe(self._process.stdin),
-            )
-            self._pipe(self._process.stdin).flush()
-            results, cause = receive(self._replies)
-            if results and [result.spec for result in results] != list(specs):
-                raise ValueError("it is for other runs")  # noqa: TRY301
-        except RunError as error:
-            results, cause = [], str(error)
+            self._tell(CohortStarted(runs))
+            with self._input:
+                self._write(Order([spec.canonical_json for spec in runs.values()], self._device, self._save))
+                self._under_way = runs
+            self.stop_cancelled()
+            while isinstance(reply := receive(self._replies), CohortProgress):
+                self._tell(reply)
+            results, cause = self._checked(reply, runs)
+        except _StartError as error:
+            cause = str(error)
         except (OSError, EOFError):
-            results, cause = [], self._last_words()
+            cause = self._last_words()
         except Exception as error:  # noqa: BLE001  # what is unpickled from no reply may raise anything
-            results, cause = [], f"its worker's answer cannot be read ({error})"
-            self._process.kill()
-            self._process.wait()
-        return _Ended(specs, results, cause, self._is_ready)
+            cause = f"its worker's answer cannot be read ({error})"
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+        with self._input:
+            self._under_way = {}
+        cancelled = (runs.keys() & self._orders.cancelled) - {result.key for result in results}
+        if not self._is_ready:
+            cause = f"worker processes cannot start: {cause}; use --workers 1"
+        return CohortEnded(runs, results, frozenset(cancelled), cause, self._is_ready)
+
+    def _checked(self, reply: Ready | Done, runs: Runs) -> tuple[list[RunResult], str]:
+        """What a worker says of a cohort, when it is for this one."""
+        if isinstance(reply, Ready):
+            raise ValueError("it says nothing of the cohort")  # noqa: TRY004
+        found = {result.key: result.spec for result in reply.results}
+        expected = {key: spec for key, spec in runs.items() if key in found}
+        missing = runs.keys() - found.keys() - self._orders.cancelled
+        if found != expected or (missing and not reply.cause):
+            raise ValueError("it is for other runs")
+        return reply.results, reply.cause
+
+    def _write(self, message: Order | Stop) -> None:
+        target = cast("IO[bytes]", cast("subprocess.Popen[bytes]", self._process).stdin)
+        pickle.dump(message, target)
+        target.flush()
 
     def _start(self) -> None:
         package = Path(__file__).parents[2]
         paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | dict.fromkeys(_THREAD_SETTINGS, "1")
-        self._is_ready = False
+        self._is_ready = self._is_killed = False
         source, target = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603
@@ -195,37 +203,35 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=self._errors,
                 stderr=self._errors,
-                env=environment | self._kernels | {"PYTHONPATH": os.pathsep.join(paths)},
+                env=environment | dict(self._kernels) | {"PYTHONPATH": os.pathsep.join(paths)},
                 pass_fds=[target],
                 start_new_session=True,  # Ctrl-C in the terminal is for us alone
             )
             self._replies = os.fdopen(source, "rb")
         except OSError as error:
             os.close(source)
-            raise RunError(
-                f"a worker process cannot be started ({error.strerror}); use --workers 1"
-            ) from None
+            raise _StartError(str(error.strerror)) from None
         finally:
             os.close(target)
 
     def _let_go(self) -> None:
+        if self._process is None:
+            return
         self._process.kill()
         self._process.wait()
-        for stream in (self._pipe(self._process.stdin), self._replies):
+        for stream in (cast("IO[bytes]", self._process.stdin), self._replies):
             with suppress(OSError):
                 stream.close()
-
-    @staticmethod
-    def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-        return cast("IO[bytes]", stream)
+        self._process = None
 
     def _last_words(self) -> str:
         """Why the process is gone; where it is not, it is ended."""
+        process = cast("subprocess.Popen[bytes]", self._process)
         try:
-            code = self._process.wait(_SECONDS_TO_END)
+            code = process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
             return "its worker no longer answered"
         if code < 0:
             name = signal.Signals(-code).name

@@ -11,7 +11,9 @@ from digitlab.data import registry
 from digitlab.engine.inputs import run_split
 from digitlab.engine.noise_scale import noise_scale
 from digitlab.errors import RunError, StoreError
-from digitlab.lab import Advance, Failure, OnAdvance
+from digitlab.execution.events import Failed, Failure, Finished
+from digitlab.execution.training import Advance, AdvanceMeter
+from digitlab.lab import OnAdvance
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Store
@@ -82,13 +84,15 @@ def _trained(
 ) -> _Steps:
     """Train the stage's runs; the keys of each cohort, when its results are in the store."""
     failures: list[Failure] = []
-    cohorts = lab.run_cohorts(stage.missing, device=device, workers=workers, on_advance=on_advance)
-    with closing(cohorts):
-        for ended in cohorts:
-            results = [run for run in ended if isinstance(run, RunResult)]
-            failures += [run for run in ended if isinstance(run, Failure)]
-            store.add(results)
-            on_results(results)
+    with lab.start(stage.missing, device=device, workers=workers) as training:
+        meter = AdvanceMeter()
+        for events in training.batches():
+            failures += [event.failure for event in events if isinstance(event, Failed)]
+            results = [event.result for event in events if isinstance(event, Finished)]
+            if results:
+                store.add(results)
+                on_results(results)
+            on_advance(meter.see(events))
             yield {result.key for result in results}
     if failures:
         first = failures[0]

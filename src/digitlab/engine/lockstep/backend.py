@@ -1,8 +1,9 @@
 """What the lockstep engine asks of a backend: how the members of a cohort compute."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, Protocol
 
 from digitlab.data.arrays import Dataset
@@ -22,7 +23,9 @@ _ADAM_CONSTANTS = ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
 
 _BLOCK_EXAMPLES = 1024
 """About as many examples are made ready at once: few enough to stay in a processor's cache."""
-
+_BLOCK_PRODUCTS = 4_000_000_000
+"""And, of a large network, only so many that a member's block takes a fraction of a second: forward, backward
+and gradient are a product for each weight and example. A run is stopped between two blocks."""
 
 MAY_DIFFER = frozenset(
     {
@@ -60,7 +63,9 @@ def _shared(part: SpecPart, place: str) -> Iterator[tuple[str, Hashable]]:
 
 def block_steps(spec: RunSpec) -> int:
     """How many steps are made at once."""
-    return max(1, _BLOCK_EXAMPLES // spec.batch_size)
+    weights = sum(inputs * units for inputs, units in pairwise(spec.layer_sizes))
+    examples = min(_BLOCK_EXAMPLES, _BLOCK_PRODUCTS // (3 * weights))
+    return max(1, examples // spec.batch_size)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,10 @@ class Losses:
 
 
 class Members(Protocol):
-    """The networks of one cohort while they train, each known by its place among those that are left."""
+    """The networks of one cohort while they train, each known by its place among those that are left.
+
+    Those whose runs are cancelled may be skipped: what is told of them means nothing.
+    """
 
     def train(self, steps: range) -> Sequence[Losses]:
         """Make these steps (the first step of a run is 0) and tell each member's losses, [member]."""
@@ -121,6 +129,9 @@ class Backend(Protocol):
         """Which members of a cohort train as one, and in which order, as places among the specs."""
         ...
 
-    def members(self, specs: Sequence[RunSpec], dataset: Dataset) -> Members:
-        """The networks of these runs before their first step."""
+    def members(self, specs: Sequence[RunSpec], dataset: Dataset, cancelled: Container[str]) -> Members:
+        """The networks of these runs before their first step.
+
+        cancelled: keys of runs that need not be trained any further; it may grow at any time
+        """
         ...

@@ -3,16 +3,15 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 
 from digitlab.data.arrays import Dataset, input_scale
-from digitlab.engine.device import find_device, telling_of_memory
+from digitlab.engine.device import find_device, memory_errors_named
 from digitlab.engine.evaluation import Evaluation
-from digitlab.engine.history import Record, conclude
+from digitlab.engine.history import History, result_of
 from digitlab.engine.inputs import check_data_set
 from digitlab.engine.lockstep.backend import Members, block_steps, cohort_key
 from digitlab.engine.lockstep.backends import backend_for
-from digitlab.engine.progress import OnProgress, Progress, ignore
+from digitlab.engine.progress import NOBODY, CohortProgress, CurvePoint, Watch
 from digitlab.engine.provenance import provenance
 from digitlab.errors import Fault, SpecError
 from digitlab.models.parameters import Layer
@@ -23,23 +22,35 @@ from digitlab.spec import RunSpec
 
 @dataclass
 class _Run:
-    """One member's run: what is written down, and what it ends with."""
+    """One member's run: its history, what it ends with, and how far its watch knows it.
+
+    batch_accuracy: of the latest batch
+    told:           points of the curve that the watch was told
+    """
 
     spec: RunSpec
-    record: Record
+    key: str
+    history: History = field(default_factory=History)
     layers: tuple[Layer, ...] = ()
     train: Evaluation = field(default_factory=Evaluation.unknown)
     test: Evaluation = field(default_factory=Evaluation.unknown)
+    batch_accuracy: float = 0.0
+    told: int = 0
+
+    def new_points(self) -> tuple[CurvePoint, ...]:
+        points = tuple(self.history.points[self.told :])
+        self.told += len(points)
+        return points
 
 
 def train_cohort(
-    specs: Sequence[RunSpec], dataset: Dataset, *, device: str = "cpu", on_progress: OnProgress = ignore
+    specs: Sequence[RunSpec], dataset: Dataset, *, device: str = "cpu", watch: Watch = NOBODY
 ) -> list[tuple[RunResult, TrainedNetwork]]:
     """Train the networks of one cohort on their data set; results in the order of the specs.
 
-    specs:       of one cohort: `cohort_key` is the same for all
-    device:      `cpu`, `cuda`, `cuda:1`, `mps`
-    on_progress: told means over the members that are left, at the end of each block of steps
+    specs:  of one cohort: `cohort_key` is the same for all
+    device: `cpu`, `cuda`, `cuda:1`, `mps`
+    watch:  is told where the runs are; those that it cancels are stopped, and left out of the results
     Raises SpecError when the specs are of several cohorts or of another data set, DeviceError when the
     device is not there, RunError when memory does not suffice.
     """
@@ -48,17 +59,18 @@ def train_cohort(
     if not specs:
         return []
     check_data_set(specs[0], dataset)
-    place = find_device(device, specs[0].precision)
-    backend = backend_for(place, specs[0].precision)
+    found = find_device(device, specs[0].precision)
+    backend = backend_for(found, specs[0].precision)
     start = time.perf_counter()
-    runs = [_Run(spec, Record()) for spec in specs]
-    with backend.settings(), telling_of_memory():
-        for places in backend.together(specs):
-            chosen = [runs[i] for i in places]
-            _train(backend.members([run.spec for run in chosen], dataset), chosen, on_progress)
-        where = provenance(
+    runs = [_Run(spec, spec.key) for spec in specs]
+    with backend.settings(), memory_errors_named():
+        for together in backend.together(specs):
+            group = [runs[i] for i in together]
+            members = backend.members([run.spec for run in group], dataset, watch.cancelled)
+            _train(members, group, watch)
+        origin = provenance(
             "lockstep",
-            place,
+            found,
             (time.perf_counter() - start) / len(runs),
             arithmetic=backend.arithmetic,
             threads=1,
@@ -68,54 +80,71 @@ def train_cohort(
     scale = input_scale(specs[0].scaling, dataset.train.images)
     return [
         (
-            conclude(run.spec, run.record, train=run.train, test=run.test, provenance=where),
+            result_of(run.spec, run.history, train=run.train, test=run.test, provenance=origin),
             TrainedNetwork(run.spec, scale, run.layers),
         )
         for run in runs
+        if run.layers  # else it was cancelled
     ]
 
 
-def _train(members: Members, runs: Sequence[_Run], on_progress: OnProgress) -> None:
-    """Train members and write down their runs, [member], until all have ended."""
-    spec, left = runs[0].spec, list(runs)
+def _train(members: Members, runs: Sequence[_Run], watch: Watch) -> None:
+    """Train members and write their histories, [member], until all have ended."""
+    spec, cohort, left = runs[0].spec, runs[0].key, list(runs)
     evaluation_steps = frozenset(spec.evaluation_steps)
     has_validation = spec.validation_size > 0
     for steps in _blocks(spec):
         losses = members.train(steps)
         for run, found in zip(left, losses, strict=True):
-            run.record.add_batches(found.batch_losses)
-            if not run.record.is_finite():
-                run.record.add_point(Evaluation.unknown() if has_validation else None)
-        accuracies = [found.accuracy for found in losses]
-        left, accuracies = _without_diverged(members, left, accuracies)
-        mean_loss = fmean(run.record.mean_batch_loss for run in left) if left else 0.0
+            if run.key in watch.cancelled:
+                continue
+            run.history.add_batches(found.batch_losses)
+            run.batch_accuracy = found.accuracy
+            if not run.history.is_finite():
+                run.history.add_point(Evaluation.unknown() if has_validation else None)
+        left = _still_training(members, left, watch)
         if left and steps.stop in evaluation_steps:
             evaluations = members.evaluate("validation") if has_validation else [None] * len(left)
             for run, evaluation in zip(left, evaluations, strict=True):
-                run.record.add_point(evaluation)
-            left, accuracies = _without_diverged(members, left, accuracies)
+                run.history.add_point(evaluation)
+            left = _still_training(members, left, watch)
         if not left:
             return
-        validated = [run.record.validation[-1].accuracy for run in left if run.record.validation]
-        on_progress(Progress(steps.stop, spec.step_count, mean_loss, fmean(validated or accuracies)))
-    for run, train, test in zip(left, members.evaluate("train"), members.evaluate("test"), strict=True):
-        run.train, run.test = train.without_predictions(), test
-    for place, run in enumerate(left):
-        run.layers = members.layers(place)
+        if watch.is_due(steps.stop, spec.step_count):
+            watch.tell(CohortProgress(cohort, steps.stop, spec.step_count, *_states(left)))
+    trained = zip(left, members.evaluate("train"), members.evaluate("test"), strict=True)
+    for i, (run, train, test) in enumerate(trained):
+        if run.key not in watch.cancelled:
+            run.train, run.test, run.layers = train.without_predictions(), test, members.layers(i)
 
 
-def _without_diverged(
-    members: Members, runs: list[_Run], accuracies: list[float]
-) -> tuple[list[_Run], list[float]]:
-    """Let the members go that have diverged; what remains."""
-    stays = [place for place, run in enumerate(runs) if run.record.is_finite()]
-    if len(stays) == len(runs):
-        return runs, accuracies
-    for place, run in enumerate(runs):
-        if place not in stays:
-            run.layers = members.layers(place)
-    members.keep(stays)
-    return [runs[place] for place in stays], [accuracies[place] for place in stays]
+def _still_training(members: Members, runs: list[_Run], watch: Watch) -> list[_Run]:
+    """Let the members go that have diverged or are cancelled; what remains."""
+    stays = []
+    for i, run in enumerate(runs):
+        if run.key in watch.cancelled:
+            continue
+        if run.history.is_finite():
+            stays.append(i)
+        else:
+            run.layers = members.layers(i)
+    if len(stays) < len(runs):
+        members.keep(stays)
+    return [runs[i] for i in stays]
+
+
+def _states(
+    runs: Sequence[_Run],
+) -> tuple[dict[str, tuple[float, float]], dict[str, tuple[CurvePoint, ...]]]:
+    """Where each run is, and the new points of its curve; see `CohortProgress`."""
+    state, points = {}, {}
+    for run in runs:
+        validation = run.history.validation
+        accuracy = validation.accuracy if validation else run.batch_accuracy
+        state[run.key] = (run.history.recent_loss, accuracy)
+        if new := run.new_points():
+            points[run.key] = new
+    return state, points
 
 
 def _blocks(spec: RunSpec) -> Iterator[range]:

@@ -12,7 +12,7 @@ section 6.2.2.3): for a batch of B examples as the columns of X, with A₀ = X,
     ∂W_l = D_l A_{l−1}ᵀ,  ∂b_l = D_l 1
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -268,6 +268,11 @@ class TorchBackend:
             return [[i] for i in range(len(specs))]
         return [sorted(range(len(specs)), key=lambda i: specs[i].seed)]
 
-    def members(self, specs: Sequence[RunSpec], dataset: Dataset) -> StackedMembers:
-        """See `Backend`."""
+    def members(
+        self,
+        specs: Sequence[RunSpec],
+        dataset: Dataset,
+        cancelled: Container[str],  # noqa: ARG002
+    ) -> StackedMembers:
+        """See `Backend`. All train as one, so none is skipped."""
         return StackedMembers(specs, dataset, self._device)

@@ -6,7 +6,7 @@ depends on the others, so its bits cannot.
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -183,7 +183,7 @@ class _Member:
     """One network: its parameters and moments in the kernel's layout."""
 
     def __init__(self, spec: RunSpec, lanes: int) -> None:
-        self.spec = spec
+        self.spec, self.key = spec, spec.key
         self.sizes = spec.layer_sizes
         self._widths = [-(-units // lanes) * lanes for units in self.sizes[1:]]
         count = sum((inputs + 1) * width for inputs, width in zip(self.sizes, self._widths, strict=False))
@@ -248,9 +248,15 @@ def _constants(optimiser: Optimiser) -> tuple[float, float, float]:
 class CompiledMembers:
     """Members that train one after the other in the compiled kernel; see `Members`."""
 
-    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, library: ctypes.CDLL) -> None:
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        dataset: Dataset,
+        library: ctypes.CDLL,
+        cancelled: Container[str] = frozenset(),
+    ) -> None:
         self._kernel = _Kernel(library, specs[0].precision)
-        self._dataset = dataset
+        self._dataset, self._cancelled = dataset, cancelled
         spec = specs[0]  # what follows is the same for all
         table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
         self._members = [_Member(spec, self._kernel.lanes()) for spec in specs]
@@ -286,7 +292,9 @@ class CompiledMembers:
                 self._packed.fill(self._dataset.train, self._splits[seed].train[np.concatenate(block)])
                 self._packed.fill_pixels(start)
             for i in members:
-                found[i] = self._train(self._members[i], steps, start)
+                member = self._members[i]
+                skipped = member.key in self._cancelled
+                found[i] = Losses([], 0.0) if skipped else self._train(member, steps, start)
         return [found[i] for i in range(len(self._members))]
 
     def _train(self, member: _Member, steps: range, batch_start: Int64[np.ndarray, "batches+1"]) -> Losses:
@@ -332,6 +340,8 @@ class CompiledMembers:
             chunk = positions[first : first + EVALUATION_CHUNK]
             self._packed.fill(images, chunk)
             for k, i in enumerate(members):
+                if self._members[i].key in self._cancelled:
+                    continue
                 losses[k] += self._kernel.evaluate(
                     self._members[i].network,
                     self._packed.batches,
@@ -378,6 +388,8 @@ class CompiledBackend:
         """See `Backend`: all, for they share what is made of their examples."""
         return [list(range(len(specs)))]
 
-    def members(self, specs: Sequence[RunSpec], dataset: Dataset) -> CompiledMembers:
+    def members(
+        self, specs: Sequence[RunSpec], dataset: Dataset, cancelled: Container[str]
+    ) -> CompiledMembers:
         """See `Backend`."""
-        return CompiledMembers(specs, dataset, self.library)
+        return CompiledMembers(specs, dataset, self.library, cancelled)

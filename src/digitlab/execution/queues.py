@@ -1,0 +1,117 @@
+"""Two queues: cohorts that wait for their turn, and messages that wait for their reader."""
+
+import threading
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from digitlab.engine.progress import CohortProgress
+from digitlab.execution.interface import Runs
+
+_SECONDS_TO_NOTICE = 0.5
+"""A waiting thread looks up so often: a signal's handler runs between two waits, on every platform."""
+
+
+class Orders:
+    """Cohorts that wait to be trained. Any thread may use it.
+
+    cancelled: keys of all runs that were cancelled; it only grows
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Runs] = deque()
+        self._taken: set[str] = set()
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self.cancelled: set[str] = set()
+
+    def put(self, runs: Runs) -> None:
+        """Add a cohort."""
+        with self._changed:
+            self._waiting.append(runs)
+            self._changed.notify()
+
+    def take(self) -> Runs | None:
+        """The next cohort, once there is one; None when the queue is closed."""
+        with self._changed:
+            while not self._waiting and not self._is_closed:
+                self._changed.wait()
+            if self._is_closed:
+                return None
+            runs = self._waiting.popleft()
+            self._taken.update(runs)
+            return runs
+
+    def cancel(self, keys: Collection[str]) -> Runs:
+        """Cancel runs; those that were waiting are taken out and returned."""
+        with self._changed:
+            self.cancelled.update(keys)
+            gone = {key: runs[key] for runs in self._waiting for key in runs.keys() & keys}
+            left = [{key: runs[key] for key in runs if key not in gone} for runs in self._waiting]
+            self._waiting = deque(runs for runs in left if runs)
+            return gone
+
+    def close(self) -> None:
+        """Let nothing be taken any more, and cancel what was."""
+        with self._changed:
+            self._is_closed = True
+            self.cancelled.update(self._taken)
+            self._changed.notify_all()
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Latest:
+    """Where the progress of a cohort waits: a later state takes its place."""
+
+    progress: CohortProgress
+
+
+class Mailbox(Generic[T]):
+    """Messages of several threads for one reader, in their order. Putting never waits for the reader.
+
+    Of the states of a cohort only the latest waits, with the curve's points of all, until something else is
+    put behind it: so however slow the reader is, hardly anything piles up.
+    """
+
+    def __init__(self) -> None:
+        self._messages: deque[T | _Latest] = deque()
+        self._latest: dict[str, _Latest] = {}
+        self._changed = threading.Condition()
+        self._is_closed = False
+
+    def put(self, message: T | CohortProgress) -> None:
+        """Leave a message."""
+        with self._changed:
+            if not isinstance(message, CohortProgress):
+                self._latest.clear()
+                self._messages.append(message)
+            elif waiting := self._latest.get(message.cohort):
+                waiting.progress = message.after(waiting.progress)
+            else:
+                self._latest[message.cohort] = _Latest(message)
+                self._messages.append(self._latest[message.cohort])
+            self._changed.notify()
+
+    def get(self) -> T | CohortProgress | None:
+        """The next message, once there is one; None when the mailbox is closed and empty."""
+        with self._changed:
+            while not self._messages:
+                if self._is_closed:
+                    return None
+                self._changed.wait(_SECONDS_TO_NOTICE)
+            message = self._messages.popleft()
+            if not isinstance(message, _Latest):
+                return message
+            if self._latest.get(message.progress.cohort) is message:
+                del self._latest[message.progress.cohort]
+            return message.progress
+
+    def close(self) -> None:
+        """Nothing more is put; what waits can still be read."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()

@@ -1,0 +1,36 @@
+"""Trainings of chosen cohorts by a chosen executor."""
+
+from collections.abc import Sequence
+
+from digitlab.execution.events import Failed, Failure, Finished
+from digitlab.execution.interface import Executor
+from digitlab.execution.training import Training
+from digitlab.execution.workers import Workers
+from digitlab.result import RunResult
+from digitlab.spec import RunSpec
+
+Cohorts = Sequence[Sequence[RunSpec]]
+
+
+def training_of(executor: Executor, cohorts: Cohorts) -> Training:
+    """These cohorts, and no others, trained by an executor."""
+    runs = [{spec.key: spec for spec in specs} for specs in cohorts]
+    count = sum(map(len, runs))
+    return Training(executor, runs, {key: 1 / count for cohort in runs for key in cohort})
+
+
+def in_workers(cohorts: Cohorts, *, workers: int) -> Training:
+    """These cohorts in worker processes, however little work they are."""
+    return training_of(Workers(workers, ["float32"]), cohorts)
+
+
+def ended_runs(cohorts: Cohorts, *, workers: int) -> list[RunResult | Failure]:
+    """What comes of cohorts in worker processes."""
+    found: list[RunResult | Failure] = []
+    with in_workers(cohorts, workers=workers) as training:
+        for event in training:
+            if isinstance(event, Finished):
+                found.append(event.result)
+            elif isinstance(event, Failed):
+                found.append(event.failure)
+    return found

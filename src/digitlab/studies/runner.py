@@ -93,7 +93,8 @@ def _trained(
                 store.add(results)
                 on_results(results)
             on_advance(meter.see(events))
-            yield {result.key for result in results}
+            if results:
+                yield {result.key for result in results}
     if failures:
         first = failures[0]
         raise RunError(

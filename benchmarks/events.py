@@ -3,8 +3,8 @@
     python benchmarks/events.py [--repeats 9]
 
 Without: the engine alone, which tells nobody. With: the whole way of `digitlab.start` in this process, a
-thread that trains and a reader that takes every event. Ratios of neighbouring turns, of the time that passes and
-of the processor's time in all threads; written to benchmarks/results/events.md.
+thread that trains and a reader that takes every event. Ratios of neighbouring turns, of the time that passes
+and of the processor's time in all threads; written to benchmarks/results/events.md.
 """
 
 import argparse

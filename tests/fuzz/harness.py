@@ -36,12 +36,20 @@ class Tally:
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
 
+    def add(self, other: "Tally") -> None:
+        """Count what became of more inputs."""
+        self.inputs += other.inputs
+        self.refused += other.refused
+        self.accepted += other.accepted
+        self.seconds += other.seconds
+        self.failures += other.failures
 
-def fuzz(parser: Parser, inputs: int, seed: int = SEED, *, most_failures: int = 5) -> Tally:
-    """Give a parser so many inputs; each depends on seed, parser and its number alone."""
+
+def fuzz(parser: Parser, numbers: range, seed: int = SEED, *, most_failures: int = 5) -> Tally:
+    """Give a parser the inputs of these numbers; each depends on seed, parser and its number alone."""
     tally = Tally(parser.name)
     begin = time.perf_counter()
-    for number in range(inputs):
+    for number in numbers:
         given = parser.make(Random(f"{seed}/{parser.name}/{number}"))
         start = time.perf_counter()
         problem = _read(parser, given, tally)

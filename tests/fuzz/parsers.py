@@ -1,5 +1,6 @@
 """The parsers that strangers' input meets, with intact examples to start from."""
 
+import atexit
 import faulthandler
 import gzip
 import json
@@ -9,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -80,14 +82,20 @@ def parsers(folder: Path) -> list[Parser]:
     ]  # fmt: skip
 
 
-def fuzzed(name: str, inputs: int) -> Tally:
-    """What becomes of a parser's inputs, in a folder of its own; for a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["DIGITLAB_DATA"] = folder
-        (parser,) = (parser for parser in parsers(Path(folder)) if parser.name == name)
-        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-        tally = fuzz(parser, inputs)
-        faulthandler.cancel_dump_traceback_later()
+@cache
+def _parsers_of_this_process() -> dict[str, Parser]:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    os.environ["DIGITLAB_DATA"] = folder.name
+    return {parser.name: parser for parser in parsers(Path(folder.name))}
+
+
+def fuzzed(name: str, numbers: range) -> Tally:
+    """What becomes of these inputs of a parser, in a folder of its own; for a process of its own."""
+    parser = _parsers_of_this_process()[name]
+    faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+    tally = fuzz(parser, numbers)
+    faulthandler.cancel_dump_traceback_later()
     return tally
 
 

@@ -27,8 +27,9 @@ LAYERS = [
     ["planning"],
     ["execution"],
     ["lab"],
-    ["studies"],
+    ["studies", "recomputation"],
     ["report"],
+    ["exercise"],
     ["cli"],
     ["__init__", "__main__"],
 ]
@@ -51,6 +52,7 @@ INSIDE = {
         ["strategies"],
         ["progress", "findings"],
         ["runner"],
+        ["service"],
     ],
     "analysis": [["findings"], ["conditions", "statistics"], ["summary"], ["studies"], ["registry"]],
 }
@@ -79,9 +81,10 @@ HOMES = {
 }
 
 # Inside functions only commands import, for their --help must not wait, and those who choose at run time whether
-# torch is needed at all: of each, what it then loads.
+# torch, or a report, is needed at all: of each, what it then loads.
 LOADED_WHEN_CHOSEN = {
     "engine.device": {"digitlab.engine.torch_devices"},
+    "exercise": {"digitlab.report.build", "digitlab.report.writing"},
     "engine.lockstep.backends": {"digitlab.engine.lockstep.torch_backend"},
     "lab": {"digitlab.engine.reference"},
 }
@@ -89,10 +92,12 @@ LOADED_WHEN_CHOSEN = {
 # Libraries that take long to load, by who must not wait for them: nothing that it imports leads there.
 NOT_AWAITED = {
     "lab": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
+    "exercise": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
     "execution.worker": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
     "engine.confusion": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
-    "studies.runner": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
-    "report.build": {"torch", "requests"},
+    "studies.service": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
+    "recomputation": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
+    "report.writing": {"torch", "requests"},
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))

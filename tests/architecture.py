@@ -66,7 +66,7 @@ HOMES = {
     "numpy": {"analysis", "data", "engine", "models", "planning", "report", "rng"},
     "platformdirs": {"places"},
     "psutil": {"engine", "planning"},
-    "pyarrow": {"cli"},
+    "pyarrow": {"store"},
     "pydantic": {"data", "result", "spec", "studies", "validation"},
     "pydantic_core": {"validation"},
     "requests": {"data"},
@@ -81,12 +81,13 @@ HOMES = {
 }
 
 # Inside functions only commands import, for their --help must not wait, and those who choose at run time whether
-# torch, or a report, is needed at all: of each, what it then loads.
+# torch, a report or an extra library is needed at all: of each, what it then loads.
 LOADED_WHEN_CHOSEN = {
     "engine.device": {"digitlab.engine.torch_devices"},
     "exercise": {"digitlab.report.build", "digitlab.report.writing"},
     "engine.lockstep.backends": {"digitlab.engine.lockstep.torch_backend"},
     "lab": {"digitlab.engine.reference"},
+    "store.export": {"pyarrow"},
 }
 
 # Libraries that take long to load, by who must not wait for them: nothing that it imports leads there.

@@ -101,8 +101,8 @@ def show(
     """Show one run: its RunSpec, how it ended, where it was computed."""
     from rich.table import Table
 
-    from digitlab.cli.exports import flat
     from digitlab.store import full_key
+    from digitlab.store.export import flat
 
     checked_output(output, json=json)
     with opened(store, must_exist=True) as place:

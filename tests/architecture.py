@@ -36,12 +36,13 @@ LAYERS = [
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 # What a part must not know although it lies above it.
+OPTIONS = {"option_fields", "option_types", "options"}
 FORBIDDEN = {
-    "analysis": {"handout", "options"},  # what it reads is handed over: `Evidence`
-    "engine": {"store", "analysis", "handout", "options"},
-    "planning": {"store", "analysis", "handout", "options"},
-    "execution": {"store", "analysis", "handout", "options"},
-    "store": {"options", "handout", "data"},
+    "analysis": {"handout", *OPTIONS},  # what it reads is handed over: `Evidence`
+    "engine": {"store", "analysis", "handout", *OPTIONS},
+    "planning": {"store", "analysis", "handout", *OPTIONS},
+    "execution": {"store", "analysis", "handout", *OPTIONS},
+    "store": {"handout", "data", *OPTIONS},
 }
 
 # The order inside packages, from the ground up, as above; "__init__" may import all of them.

@@ -57,12 +57,11 @@ def exercise(
     """Do the exercise: train its three networks beside the handout, then observe."""
     # Loaded here: --help must not wait for it.
     from digitlab.exercise import keep, train_networks, write_exercise_report
+    from digitlab.report.document import checked_page
 
     if studies and output is None:
         output = REPORT
     if output is not None:
-        from digitlab.report.writing import checked_page
-
         checked_page(output)
 
     def on_result(name: str, result: "RunResult") -> None:

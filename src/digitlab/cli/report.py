@@ -48,7 +48,7 @@ def report(
     """Write what the studies found into one HTML file."""
     # Loaded here: --help must not wait for it.
     from digitlab.report.build import completed_studies
-    from digitlab.report.writing import checked_page, write_report
+    from digitlab.report.document import checked_page
 
     def on_left_out(name: str, scale: str) -> None:
         stderr().print(
@@ -59,6 +59,8 @@ def report(
     checked_page(output)
     with opened(store, must_exist=True) as place:
         found = completed_studies(names or [], scale, place, on_left_out)
+        from digitlab.report.writing import write_report  # charts are of no use where no study is done
+
         with stderr().status("writing the report"):
             write_report(found, place, output, figures)
     stdout().print(str(output.resolve()), soft_wrap=True)

@@ -3,21 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from digitlab.errors import Fault, SpecError
 from digitlab.lab import inspection_of
 from digitlab.report import build
+from digitlab.report.document import checked_page
 from digitlab.report.figures import write_figures
 from digitlab.report.html import write
 from digitlab.result import RunResult
 from digitlab.store import Store
-
-
-def checked_page(path: Path) -> Path:
-    """The file to write a report to. Raises SpecError when its name is not that of a web page."""
-    if path.suffix.lower() not in {".html", ".htm"}:
-        problem = "is not the name of a web page; name a file that ends in .html"
-        raise SpecError([Fault("output", str(path), problem)])
-    return path
 
 
 def write_report(

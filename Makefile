@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: exercise study test fuzz lint sanitize bench clean
+.PHONY: exercise study test fuzz lint generate sanitize bench clean
 
 exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
@@ -27,6 +27,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# What is made of the fields of a RunSpec, after a change of them: the options' types, the table in the documents.
+generate: $(VENV)/.dev
+	$(BIN)/python tools/generate.py
 
 # The kernel, and the tests that lead it to all its places, under AddressSanitizer and
 # UndefinedBehaviorSanitizer, with a cache of their own. What Python and torch never free is not looked at.

@@ -20,27 +20,29 @@ LAYERS = [
     ["files"],
     ["validation", "places"],
     ["spec"],
-    ["result", "data"],
+    ["result", "data", "option_fields", "option_types"],
     ["options", "handout"],
     ["models", "store", "analysis"],
     ["engine"],
     ["planning"],
     ["execution"],
     ["lab"],
-    ["studies"],
+    ["studies", "recomputation"],
     ["report"],
+    ["exercise"],
     ["cli"],
     ["__init__", "__main__"],
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 # What a part must not know although it lies above it.
+OPTIONS = {"option_fields", "option_types", "options"}
 FORBIDDEN = {
-    "analysis": {"handout", "options"},  # what it reads is handed over: `Evidence`
-    "engine": {"store", "analysis", "handout", "options"},
-    "planning": {"store", "analysis", "handout", "options"},
-    "execution": {"store", "analysis", "handout", "options"},
-    "store": {"options", "handout", "data"},
+    "analysis": {"handout", *OPTIONS},  # what it reads is handed over: `Evidence`
+    "engine": {"store", "analysis", "handout", *OPTIONS},
+    "planning": {"store", "analysis", "handout", *OPTIONS},
+    "execution": {"store", "analysis", "handout", *OPTIONS},
+    "store": {"handout", "data", *OPTIONS},
 }
 
 # The order inside packages, from the ground up, as above; "__init__" may import all of them.
@@ -51,6 +53,7 @@ INSIDE = {
         ["strategies"],
         ["progress", "findings"],
         ["runner"],
+        ["service"],
     ],
     "analysis": [["findings"], ["conditions", "statistics"], ["summary"], ["studies"], ["registry"]],
 }
@@ -64,7 +67,7 @@ HOMES = {
     "numpy": {"analysis", "data", "engine", "models", "planning", "report", "rng"},
     "platformdirs": {"places"},
     "psutil": {"engine", "planning"},
-    "pyarrow": {"cli"},
+    "pyarrow": {"store"},
     "pydantic": {"data", "result", "spec", "studies", "validation"},
     "pydantic_core": {"validation"},
     "requests": {"data"},
@@ -79,20 +82,24 @@ HOMES = {
 }
 
 # Inside functions only commands import, for their --help must not wait, and those who choose at run time whether
-# torch is needed at all: of each, what it then loads.
+# torch, a report or an extra library is needed at all: of each, what it then loads.
 LOADED_WHEN_CHOSEN = {
     "engine.device": {"digitlab.engine.torch_devices"},
+    "exercise": {"digitlab.report.build", "digitlab.report.writing"},
     "engine.lockstep.backends": {"digitlab.engine.lockstep.torch_backend"},
     "lab": {"digitlab.engine.reference"},
+    "store.export": {"pyarrow"},
 }
 
 # Libraries that take long to load, by who must not wait for them: nothing that it imports leads there.
 NOT_AWAITED = {
     "lab": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
+    "exercise": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
     "execution.worker": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
     "engine.confusion": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
-    "studies.runner": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
-    "report.build": {"torch", "requests"},
+    "studies.service": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
+    "recomputation": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
+    "report.writing": {"torch", "requests"},
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -180,7 +187,7 @@ def test_few_import_inside_functions(path: Path) -> None:
         assert {name if name in chosen else name.rpartition(".")[0] for name in found} == chosen
         return
     # Outside their functions, commands import nothing that would make --help wait.
-    light = {"digitlab.cli", "digitlab.errors", "digitlab.version"}
+    light = {"digitlab.cli", "digitlab.errors", "digitlab.option_types", "digitlab.version"}
     for node, name in imports(tree):
         if name.startswith("digitlab") and node not in inside and node not in for_types_alone(tree):
             assert any(name == allowed or name.startswith(f"{allowed}.") for allowed in light), name

@@ -6,79 +6,21 @@ as a file has it; both become a RunSpec, whose data set is looked up by name.
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from digitlab.data import registry
 from digitlab.errors import Fault, SpecError
 from digitlab.files import read_text
-from digitlab.spec import (
-    SGD,
-    Adam,
-    AdamW,
-    Constant,
-    DataSpec,
-    Initialisation,
-    LastBatch,
-    Precision,
-    RunSpec,
-    Scaling,
-    WarmupCosine,
-)
+from digitlab.option_fields import USUAL_DATA, option_fields
+from digitlab.option_types import Options as Options  # for those who use both
+from digitlab.spec import RunSpec
 from digitlab.validation import Part, nearest, parse_json, parse_toml
 
-
-class Options(TypedDict, total=False):
-    """The flat names of all that a RunSpec decides; see RunSpec and its parts for what they mean."""
-
-    data: str | DataSpec
-    scaling: Scaling
-    validation_size: int
-    train_size: int
-    hidden: Sequence[int]
-    initialisation: Initialisation
-    optimiser: str
-    learning_rate: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    beta1: float
-    beta2: float
-    epsilon: float
-    schedule: str
-    warmup_steps: int
-    final_fraction: float
-    batch_size: int
-    last_batch: LastBatch
-    epochs: int
-    steps: int
-    evaluate_at: str | Sequence[int]
-    seed: int
-    precision: Precision
-
-
-# Where the flat names that are not RunSpec's own fields belong.
-_PARTS = {
-    "optimiser": ("optimiser", "kind"),
-    "learning_rate": ("optimiser", "learning_rate"),
-    "momentum": ("optimiser", "momentum"),
-    "nesterov": ("optimiser", "nesterov"),
-    "weight_decay": ("optimiser", "weight_decay"),
-    "beta1": ("optimiser", "beta1"),
-    "beta2": ("optimiser", "beta2"),
-    "epsilon": ("optimiser", "epsilon"),
-    "schedule": ("schedule", "kind"),
-    "warmup_steps": ("schedule", "warmup_steps"),
-    "final_fraction": ("schedule", "final_fraction"),
-    "epochs": ("budget", "epochs"),
-    "steps": ("budget", "steps"),
-}
-
-_USUAL_DATA = "mnist"
-_USUAL_KINDS = {"optimiser": "sgd", "schedule": "constant"}
-
-_KINDS = {"optimiser": (SGD, Adam, AdamW), "schedule": (Constant, WarmupCosine)}
+FIELDS = option_fields(RunSpec)
+_USUAL_KINDS = {name: one.default for name, one in FIELDS.items() if one.place[1:] == ("kind",)}
 
 # What other libraries call these options.
 _NAMES_ELSEWHERE = {
@@ -118,44 +60,19 @@ def with_options(function: Function) -> Function:
     """A function whose signature and docstring show each of its `**options` with its default."""
     signature = inspect.signature(function)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    defaults = {name: _defaults(name) for name in Options.__annotations__}
     options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual, annotation=annotation)
-        for (name, annotation), (usual, _) in zip(
-            Options.__annotations__.items(), defaults.values(), strict=True
-        )
+        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
+        for one in FIELDS.values()
     ]
     function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
-    longest = max(map(len, defaults))
-    lines = [f"    {name:{longest}}  {text}" for name, (_, text) in defaults.items()]
-    listed = "\n".join(["Options and their defaults; RunSpec says what they mean:", "", *lines])
+    longest = max(map(len, FIELDS))
+    lines = ["Options, their defaults, and what they are:", ""]
+    for one in FIELDS.values():
+        lines.append(f"    {one.name:{longest}}  {one.default_in_words}".rstrip())
+        lines += textwrap.wrap(one.description, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    listed = "\n".join(lines)
     function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{listed}\n"
     return function
-
-
-def _defaults(name: str) -> tuple[Any, str]:
-    """The default of an option where nothing else is chosen, and all of its defaults in words."""
-    part, inner = _PARTS.get(name, (name, ""))
-    if inner == "kind":
-        return _USUAL_KINDS[part], repr(_USUAL_KINDS[part])
-    if part in _KINDS:
-        found = {
-            kind.model_fields["kind"].default: kind.model_fields[inner].default
-            for kind in _KINDS[part]
-            if inner in kind.model_fields
-        }
-        usual = next(iter(found.values()))
-        others = [kind for kind, value in found.items() if value != usual]
-        if _USUAL_KINDS[part] not in found or (len(found) == 1 and part == "optimiser"):
-            return usual, f"{usual!r} ({', '.join(found)} only)"
-        return usual, f"{usual!r}" + (f"; {', '.join(others)}: {found[others[0]]!r}" if others else "")
-    if part == "budget":
-        value = getattr(RunSpec.model_fields["budget"].default, inner)
-        return value, repr(value) if value is not None else "instead of epochs"
-    if name == "data":
-        return _USUAL_DATA, repr(_USUAL_DATA)
-    value = RunSpec.model_fields[name].default
-    return value, repr(value) if value is not None else "all that are not held out"
 
 
 @with_options
@@ -178,8 +95,8 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
         if name in options and _mapping(fields.get(name), name).get("kind", usual) != options[name]:  # type: ignore[literal-required]
             fields[name] = {}
     for name, value in options.items():
-        part, inner = _PARTS.get(name, (name, ""))
-        fields[part] = {**_mapping(fields.get(part), part), inner: value} if inner else value
+        part, *inner = FIELDS[name].place if name in FIELDS else (name,)
+        fields[part] = {**_mapping(fields.get(part), part), inner[0]: value} if inner else value
     try:
         return _with_data_set(fields)
     except SpecError as error:
@@ -189,17 +106,16 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
 def flat_name(field: str) -> tuple[str, str]:
     """The option of a RunSpec's field, and the place inside its value: `hidden.1` -> hidden, 1."""
     first, _, inside = field.partition(".")
-    option = next((option for option, place in _PARTS.items() if ".".join(place) == field), None)
+    option = next((option.name for option in FIELDS.values() if ".".join(option.place) == field), None)
     return (option, "") if option is not None else (first, inside)
 
 
 def _in_flat_names(fault: Fault, options: Mapping[str, Any]) -> Fault:
     """A fault of an option that does not exist, with the names of those that do."""
-    names = Options.__annotations__
-    if fault.field not in options or fault.field in names:
+    if fault.field not in options or fault.field in FIELDS:
         return fault
     elsewhere = _NAMES_ELSEWHERE.get(fault.field.lower())
-    advice = f"did you mean {elsewhere}?" if elsewhere else nearest(fault.field, list(names))
+    advice = f"did you mean {elsewhere}?" if elsewhere else nearest(fault.field, list(FIELDS))
     return Fault(fault.field, fault.value, f"is for an option that does not exist; {advice}")
 
 
@@ -215,7 +131,7 @@ def _mapping(value: object, name: str) -> dict[str, Any]:
 
 def _available(fields: Mapping[str, Any]) -> int | None:
     """How many images there are to train on, as far as the fields tell."""
-    data, held_out = fields.get("data", _USUAL_DATA), fields.get("validation_size", 0)
+    data, held_out = fields.get("data", USUAL_DATA), fields.get("validation_size", 0)
     if isinstance(data, str) and data in registry.names():
         data = registry.entry(data).data_spec.model_dump()
     if isinstance(data, Mapping) and isinstance(data.get("train_images"), int) and isinstance(held_out, int):
@@ -226,13 +142,13 @@ def _available(fields: Mapping[str, Any]) -> int | None:
 def _with_data_set(fields: dict[str, Any]) -> RunSpec:
     """The RunSpec of fields whose `data` may be a name (by default mnist)."""
     faults: list[Fault] = []
-    data = fields.get("data", _USUAL_DATA)
+    data = fields.get("data", USUAL_DATA)
     if isinstance(data, str):
         try:
             data = registry.entry(data).data_spec
         except SpecError as error:
             faults.extend(error.faults)
-            data = registry.entry(_USUAL_DATA).data_spec
+            data = registry.entry(USUAL_DATA).data_spec
     try:
         spec = RunSpec.model_validate({**fields, "data": data})
     except SpecError as error:

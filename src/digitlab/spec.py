@@ -2,6 +2,9 @@
 
 A RunSpec holds nothing that only affects speed (devices, workers, cohorts): two computations of equal
 RunSpecs give equal results. The defaults are the exercise's recipe.
+
+What a field is for is said in its description and nowhere else: the options of Python and of the command
+line, their help and the table in docs/runspec.md are made of these models (`option_fields`).
 """
 
 import hashlib
@@ -54,6 +57,18 @@ Digest = Annotated[str, in_form(r"[0-9a-f]{64}", "64 of 0-9 and a-f, the SHA-256
 Count = Annotated[PlainInt, Field(ge=1)]
 Width = Annotated[PlainInt, Field(ge=1, le=65_536)]
 
+# Fields that several optimisers share.
+LearningRate = Annotated[Positive, Field(description="Learning rate, the schedule's peak.")]
+WeightDecay = Annotated[NonNegative, Field(description="Weight decay, of weights and biases.")]
+Beta1 = Annotated[Fraction, Field(description="Decay rate of the first moment.")]
+Beta2 = Annotated[Fraction, Field(description="Decay rate of the second moment.")]
+Epsilon = Annotated[Positive, Field(description="Term added to the denominator.")]
+
+
+def _option(group: str, description: str) -> Any:
+    """What a field is for, and the heading under which the help has its option."""
+    return Field(description=description, json_schema_extra={"group": group})
+
 
 class DataSpec(Part):
     """Which data set: its name, the digest of its content, and the two sizes that specs are checked against.
@@ -73,10 +88,10 @@ class SGD(Part):
     """Stochastic gradient descent as `torch.optim.SGD` does it (no dampening)."""
 
     kind: Literal["sgd"] = "sgd"
-    learning_rate: Positive = 0.01
-    momentum: Fraction = 0.0
-    nesterov: bool = False
-    weight_decay: NonNegative = 0.0
+    learning_rate: LearningRate = 0.01
+    momentum: Annotated[Fraction, Field(description="Momentum, 0 to below 1.")] = 0.0
+    nesterov: Annotated[bool, Field(description="Nesterov's form of momentum.")] = False
+    weight_decay: WeightDecay = 0.0
 
     @field_validator("nesterov")
     @classmethod
@@ -90,22 +105,22 @@ class Adam(Part):
     """Adam (Kingma & Ba 2015) as `torch.optim.Adam` does it: weight decay is added to the gradient."""
 
     kind: Literal["adam"] = "adam"
-    learning_rate: Positive = 0.001
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
-    epsilon: Positive = 1e-8
-    weight_decay: NonNegative = 0.0
+    learning_rate: LearningRate = 0.001
+    beta1: Beta1 = 0.9
+    beta2: Beta2 = 0.999
+    epsilon: Epsilon = 1e-8
+    weight_decay: WeightDecay = 0.0
 
 
 class AdamW(Part):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019) as `torch.optim.AdamW` does it."""
 
     kind: Literal["adamw"] = "adamw"
-    learning_rate: Positive = 0.001
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
-    epsilon: Positive = 1e-8
-    weight_decay: NonNegative = 0.01
+    learning_rate: LearningRate = 0.001
+    beta1: Beta1 = 0.9
+    beta2: Beta2 = 0.999
+    epsilon: Epsilon = 1e-8
+    weight_decay: WeightDecay = 0.01
 
 
 class Constant(Part):
@@ -115,14 +130,13 @@ class Constant(Part):
 
 
 class WarmupCosine(Part):
-    """The rate rises linearly over `warmup_steps` steps, then falls along half a cosine.
-
-    final_fraction: the share of the full rate that the cosine ends at
-    """
+    """The rate rises linearly, then falls along half a cosine."""
 
     kind: Literal["warmup-cosine"] = "warmup-cosine"
-    warmup_steps: Annotated[PlainInt, Field(ge=0)] = 0
-    final_fraction: Annotated[NonNegative, Field(le=1)] = 0.0
+    warmup_steps: Annotated[PlainInt, Field(ge=0, description="Steps of linear warm-up.")] = 0
+    final_fraction: Annotated[
+        NonNegative, Field(le=1, description="Where the cosine ends, as a share of the peak.")
+    ] = 0.0
 
 
 Optimiser = Annotated[
@@ -140,8 +154,14 @@ class Budget(Part):
 
     LEFT_OUT_AT_DEFAULT = frozenset({"epochs", "steps"})
 
-    epochs: Annotated[PlainInt, Field(ge=1, le=1_000_000)] | None = None
-    steps: Annotated[PlainInt, Field(ge=1, le=1_000_000_000)] | None = None
+    epochs: Annotated[
+        Annotated[PlainInt, Field(ge=1, le=1_000_000)] | None,
+        Field(description="Passes over the training images."),
+    ] = None
+    steps: Annotated[
+        Annotated[PlainInt, Field(ge=1, le=1_000_000_000)] | None,
+        Field(description="Steps, instead of epochs."),
+    ] = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Budget":
@@ -166,41 +186,63 @@ EvaluateAt = Annotated[
 class RunSpec(Document):
     """Everything that decides one network's outcome.
 
-    data:            the data set
-    scaling:         how pixels 0 … 255 become inputs: `unit` x/255; `symmetric` (x − 127.5)/127.5;
-                     `standard` (x − mean)/sd, of all training pixels of the data set
-    validation_size: images held out of the training set for validation, stratified, the same ones in every
-                     run; 0: none
-    train_size:      images trained on: a stratified subset of the rest, drawn by the seed; by default all
-    hidden:          units of each hidden layer; () is multinomial logistic regression
-    initialisation:  `torch` (the default of nn.Linear), `he` (He et al. 2015, normal), `glorot` (Glorot &
-                     Bengio 2010, uniform)
-    optimiser, schedule: see their classes
-    batch_size:      examples a step
-    last_batch:      an epoch's last, shorter batch: `keep` it or `drop` it
-    budget:          epochs or steps
-    evaluate_at:     when the curve gets a point: `epoch`, at the end of each; or a list of steps. The last
-                     step always has one
-    seed:            of all random draws of the run
-    precision:       of parameters and arithmetic
-
     Raises SpecError with all faults, each with its field, value and remedy.
     """
 
-    data: DataSpec
-    scaling: Scaling = "unit"
-    validation_size: Annotated[PlainInt, Field(ge=0)] = 0
-    train_size: Annotated[Count, Field(validate_default=True)] = None  # type: ignore[assignment]
-    hidden: Annotated[tuple[Width, ...], Field(strict=False, max_length=64, examples=[[100, 100]])] = ()
-    initialisation: Initialisation = "torch"
-    optimiser: Optimiser = SGD()
-    batch_size: Annotated[Count, Field(validate_default=True)] = 100
-    last_batch: LastBatch = "keep"
-    budget: Budget = Budget(epochs=15)
-    schedule: Annotated[Schedule, Field(validate_default=True)] = Constant()
-    evaluate_at: Annotated[EvaluateAt, Field(validate_default=True)] = "epoch"
-    seed: Annotated[PlainInt, Field(ge=0, lt=2**63)] = 0
-    precision: Precision = "float32"
+    data: Annotated[DataSpec, _option("Data", "Name of a data set.")]
+    scaling: Annotated[
+        Scaling,
+        _option(
+            "Data",
+            "How pixels become inputs: unit x/255; symmetric (x - 127.5)/127.5; standard (x - mean)/sd, of "
+            "all training pixels of the data set.",
+        ),
+    ] = "unit"
+    validation_size: Annotated[
+        PlainInt,
+        Field(ge=0),
+        _option("Data", "Training images held out for validation, stratified, the same ones in every run."),
+    ] = 0
+    train_size: Annotated[
+        Count,
+        Field(validate_default=True),
+        _option(
+            "Data",
+            "Images trained on, a stratified subset drawn by the seed; by default all that are not held out.",
+        ),
+    ] = None  # type: ignore[assignment]
+    hidden: Annotated[
+        tuple[Width, ...],
+        Field(strict=False, max_length=64, examples=[[100, 100]]),
+        _option("Network", "Units of each hidden layer; without any it is multinomial logistic regression."),
+    ] = ()
+    initialisation: Annotated[
+        Initialisation,
+        _option(
+            "Network",
+            "What the parameters start from: torch, the default of nn.Linear; he, normal (He et al. 2015); "
+            "glorot, uniform (Glorot & Bengio 2010).",
+        ),
+    ] = "torch"
+    optimiser: Annotated[Optimiser, _option("Optimiser", "How gradients become steps.")] = SGD()
+    batch_size: Annotated[Count, Field(validate_default=True), _option("Budget", "Examples a step.")] = 100
+    last_batch: Annotated[
+        LastBatch, _option("Budget", "An epoch's last batch when it is shorter: keep it or drop it.")
+    ] = "keep"
+    budget: Annotated[Budget, _option("Budget", "How long to train.")] = Budget(epochs=15)
+    schedule: Annotated[
+        Schedule, Field(validate_default=True), _option("Schedule", "The learning rate over time.")
+    ] = Constant()
+    evaluate_at: Annotated[
+        EvaluateAt,
+        Field(validate_default=True),
+        _option(
+            "Budget",
+            "When the curve gets a point: at the end of each epoch, or at these steps; always at the last.",
+        ),
+    ] = "epoch"
+    seed: Annotated[PlainInt, Field(ge=0, lt=2**63), _option("Run", "Of all random draws.")] = 0
+    precision: Annotated[Precision, _option("Network", "Of parameters and arithmetic.")] = "float32"
 
     # Checks that look at several fields sit on the last of them, so that their faults are reported together
     # with all the others; each is skipped while a field that it needs is itself at fault.

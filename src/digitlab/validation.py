@@ -224,6 +224,14 @@ _PROBLEMS = {
 }
 
 
+def parts_in(annotation: Any) -> list[type[Part]]:
+    """The parts that a field of this annotation may hold; none: its values are plain."""
+    found = [
+        getattr(choice, "__origin__", choice) for choice in getattr(annotation, "__args__", (annotation,))
+    ]
+    return [choice for choice in found if isinstance(choice, type) and issubclass(choice, Part)]
+
+
 def _tagged_fields(model: type[Part]) -> frozenset[str]:
     """Fields that hold one of several parts: pydantic puts the part's tag into the path of their faults."""
     return frozenset(
@@ -255,24 +263,16 @@ def _parts_at(model: type[Part], place: tuple[int | str, ...]) -> list[type[Part
             choice
             for part in parts
             if step in part.model_fields
-            for choice in _choices(part.model_fields[str(step)].annotation)
+            for choice in parts_in(part.model_fields[str(step)].annotation)
         ]
     return parts
-
-
-def _choices(annotation: Any) -> list[type[Part]]:
-    """The parts that a field of this annotation may hold."""
-    found = [
-        getattr(choice, "__origin__", choice) for choice in getattr(annotation, "__args__", (annotation,))
-    ]
-    return [choice for choice in found if isinstance(choice, type) and issubclass(choice, Part)]
 
 
 def _unknown_field(model: type[Part], place: tuple[int | str, ...]) -> str:
     *above, name = place
     kinds = [
         str(part.model_fields["kind"].default)
-        for part in _choices(model.model_fields[str(above[0])].annotation if above else None)
+        for part in parts_in(model.model_fields[str(above[0])].annotation if above else None)
         if "kind" in part.model_fields and name in part.model_fields
     ]
     if kinds:

@@ -22,8 +22,6 @@ import psutil
 import pytest
 import typer
 
-from digitlab import spec as spec_module
-from digitlab.cli import train as train_command
 from digitlab.cli.app import app
 from digitlab.cli.main import main
 from digitlab.data import Dataset
@@ -79,28 +77,11 @@ def test_every_field_of_a_spec_is_an_option_with_its_group() -> None:
     text = run("train", "--help", env=os.environ | {"COLUMNS": "160"}).stdout
     from digitlab.options import Options
 
-    for name in typing.get_type_hints(Options):
+    for name in Options.__annotations__:
         option = "--lr" if name == "learning_rate" else f"--{name.replace('_', '-')}"
         assert re.search(rf"{option}\b", text), option
     for group in ("Data", "Network", "Optimiser", "Schedule", "Budget", "Run"):
         assert f"─ {group} ─" in text
-
-
-def test_the_choices_in_the_help_are_those_of_the_spec() -> None:
-    hints = typing.get_type_hints(train_command.train, include_extras=True)
-    for option, words in {
-        "scaling": spec_module.Scaling,
-        "initialisation": spec_module.Initialisation,
-        "last_batch": spec_module.LastBatch,
-        "precision": spec_module.Precision,
-    }.items():
-        assert hints[option].__metadata__[0].metavar.split("|") == list(typing.get_args(words))
-    kinds = [
-        part.model_fields["kind"].default for part in (spec_module.SGD, spec_module.Adam, spec_module.AdamW)
-    ]
-    assert hints["optimiser"].__metadata__[0].metavar.split("|") == kinds
-    kinds = [part.model_fields["kind"].default for part in (spec_module.Constant, spec_module.WarmupCosine)]
-    assert hints["schedule"].__metadata__[0].metavar.split("|") == kinds
 
 
 def test_the_version_is_told() -> None:

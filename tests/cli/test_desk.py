@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from digitlab import lab
-from digitlab import spec as spec_module
 from digitlab.analysis.findings import StudyFindings
 from digitlab.cli import bar, choices, tables
 from digitlab.cli.console import CleanConsole
@@ -22,7 +21,6 @@ from digitlab.data.catalog import CATALOG
 from digitlab.result import Outcome, RunResult
 from digitlab.store import open_store
 from digitlab.studies import built_in_names
-from digitlab.validation import Part
 from tests.cli.test_cli import DIGITLAB, FAST, _in_terminal, run
 from tests.data.files import payloads, write_files
 
@@ -292,16 +290,7 @@ def test_values_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_words_that_are_completed_are_those_that_are_known() -> None:
-    def kinds(*parts: type[Part]) -> tuple[str, ...]:
-        return tuple(part.model_fields["kind"].default for part in parts)
-
     for words, known in (
-        (choices.SCALINGS, typing.get_args(spec_module.Scaling)),
-        (choices.INITIALISATIONS, typing.get_args(spec_module.Initialisation)),
-        (choices.PRECISIONS, typing.get_args(spec_module.Precision)),
-        (choices.LAST_BATCHES, typing.get_args(spec_module.LastBatch)),
-        (choices.OPTIMISERS, kinds(spec_module.SGD, spec_module.Adam, spec_module.AdamW)),
-        (choices.SCHEDULES, kinds(spec_module.Constant, spec_module.WarmupCosine)),
         (choices.ENGINES, typing.get_args(lab.Engine)),
         (choices.OUTCOMES, typing.get_args(Outcome)),
         (choices.STUDIES, built_in_names()),

@@ -220,3 +220,26 @@ def test_a_users_array_is_never_a_trap(empty_data_directory: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "alive\n", done.stderr
+
+
+def test_all_data_sets_are_verified_though_one_description_is_damaged(empty_data_directory: Path) -> None:
+    folder = empty_data_directory / "datasets" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "dataset.json").write_text("{")
+    assert registry.entries() == {**CATALOG, "mine": None}
+    assert not registry.is_intact("mnist")  # bundled, and not in the cache yet
+    load("mnist")
+    assert registry.is_intact("mnist")
+    checks = dict(registry.verify_all())
+    assert list(checks) == [*CATALOG, "mine"]
+    assert isinstance(checks["mine"], DataError)
+    assert isinstance(checks["mnist"], list)
+    assert [check.fault for check in checks["mnist"]] == [None] * 8
+    assert list(registry.verify_all("mnist")) == [("mnist", registry.verify("mnist"))]
+    (cache.folder("mnist") / "t10k-labels-idx1-ubyte").write_bytes(b"damaged")
+    assert not registry.is_intact("mnist")
+
+
+def test_a_data_set_that_is_not_here_cannot_be_verified(empty_data_directory: Path) -> None:
+    with pytest.raises(DataError, match=r"nothing on this machine.*digitlab data fetch fashion-mnist"):
+        list(registry.verify_all("fashion-mnist"))

@@ -240,7 +240,7 @@ def test_a_members_bits_do_not_depend_on_its_company(
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
-def test_bits_are_the_same_in_groups_of_1_to_33(mnist: Dataset, optimiser: str) -> None:
+def test_bits_are_the_same_in_groups_of_1_to_33(mnist: Dataset, optimiser: Any) -> None:
     specs = [
         lab.make_spec(
             optimiser=optimiser,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from digitlab import lab
+from digitlab.cli.fields import given_fields
 from digitlab.data.catalog import CATALOG, DatasetEntry
 from digitlab.data.idx import IdxFile, Kind
 from digitlab.models import trained
@@ -235,10 +236,7 @@ def _option_text(rng: Random) -> str:
 
 
 def _read_options(text: str) -> object:
-    from importlib import import_module
-
-    numbers = import_module("digitlab.cli.train")._numbers
-    return make_spec(None, hidden=numbers(text), evaluate_at=numbers(text)).key
+    return make_spec(None, **given_fields({"hidden": text, "evaluate_at": text})).key
 
 
 def _trained(folder: Path) -> tuple[RunResult, bytes]:

@@ -6,9 +6,10 @@ import pytest
 
 import digitlab as dl
 from digitlab import lab
-from digitlab.errors import StoreError
+from digitlab.errors import SpecError, StoreError
 from digitlab.handout import handout_runs, measured_spread
 from digitlab.report import build
+from digitlab.report.writing import write_report
 from digitlab.result import RunResult
 from digitlab.store import Filter, Store, open_store
 from digitlab.studies.definition import Study
@@ -57,6 +58,32 @@ def store(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def test_a_study_that_is_not_done_tells_nothing(study: Study, tmp_path: Path) -> None:
     assert build.completed_study(study, "full", open_store(tmp_path / "empty.db")) is None
+
+
+def test_studies_that_are_done_are_found_and_the_others_told(store: Store, tmp_path: Path) -> None:
+    file, other = tmp_path / "small.toml", tmp_path / "other.toml"
+    file.write_text(f"{SMALL}[scales.quick]\n[scales.full]\nseeds = {{ report = 9 }}\n")
+    other.write_text(SMALL.replace("steps = 12", "steps = 13"))
+    left_out: list[tuple[str, str]] = []
+    (found,) = build.completed_studies(
+        [str(file), str(other)], None, store, lambda name, scale: left_out.append((name, scale))
+    )
+    assert (found.source, found.scale) == (str(file), "quick")  # full is not done
+    assert left_out == [(str(other), "full")]
+    for names, scale in (([str(file)], "full"), ([], None)):
+        with pytest.raises(StoreError, match="no study is done in this store"):
+            build.completed_studies(names, scale, store)
+
+
+def test_a_page_is_written(study: Study, store: Store, tmp_path: Path) -> None:
+    completed = build.completed_study(study, "full", store)
+    assert completed is not None
+    write_report([completed], store, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "A small study" in text
+    assert "data:image/png;base64," in text  # the example network, trained again
+    with pytest.raises(SpecError, match=r"is not the name of a web page; name a file that ends in .html"):
+        write_report([completed], store, tmp_path / "report.pdf")
 
 
 def test_a_report_holds_its_studies_and_how_to_make_them_again(study: Study, store: Store) -> None:

@@ -1,15 +1,12 @@
-"""Words that options take, written out so that no completion waits for a library, and their completion."""
+"""Words that options take, written out so that no completion waits for a library, and their completion.
+
+Those of a RunSpec's fields are in `option_types`.
+"""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-SCALINGS = ("unit", "standard", "symmetric")
-INITIALISATIONS = ("torch", "he", "glorot")
-PRECISIONS = ("float32", "float64")
-OPTIMISERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "warmup-cosine")
-LAST_BATCHES = ("keep", "drop")
 ENGINES = ("lockstep", "reference")
 DEVICES = ("cpu", "cuda", "mps")
 OUTCOMES = ("completed", "diverged", "collapsed")

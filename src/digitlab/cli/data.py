@@ -30,16 +30,9 @@ def list_(json: JsonOption = False, output: OutputOption = None) -> None:
     """List the data sets."""
     from digitlab.cli.tables import print_table
     from digitlab.data import registry
-    from digitlab.data.catalog import DatasetEntry
-    from digitlab.errors import DataError
 
     checked_output(output, json=json)
-    entries: dict[str, DatasetEntry | None] = {}
-    for name in registry.names():
-        try:
-            entries[name] = registry.entry(name)
-        except DataError:
-            entries[name] = None
+    entries = registry.entries()
     if json:
         print_json([_document(entry) if entry else {"name": name} for name, entry in entries.items()], output)
         return
@@ -124,15 +117,10 @@ def verify(
     checked_output(output, json=json)
     faults: list[DataError] = []
     verified: list[dict[str, object]] = []
-    for each in [name] if name else registry.names():
-        try:
-            checks = registry.verify(each)
-        except DataError as error:  # of its description; the other data sets are still to be verified
-            faults.append(error)
+    for each, checks in registry.verify_all(name):
+        if isinstance(checks, DataError):  # of its description
+            faults.append(checks)
             continue
-        if name and not checks:
-            remedy = f"run `digitlab data fetch {name}`"
-            raise DataError(f"data set {name}", "nothing on this machine", "its files", remedy)
         for check in checks:
             fault = str(check.fault) if check.fault else None
             verified.append({"name": each, "path": str(check.path), "fault": fault})
@@ -160,7 +148,7 @@ def fetch(
     from digitlab.data.download import fetch as fetch_data
 
     entry = registry.entry(name)
-    if registry.is_cached(name) and not force and not any(check.fault for check in registry.verify(name)):
+    if not force and registry.is_intact(name):
         stdout().print(f"{name} is there already and intact: {cache.folder(name)}", soft_wrap=True)
         return
     columns = (

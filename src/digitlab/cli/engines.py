@@ -1,15 +1,14 @@
-"""What commands that train share: which engine, how many workers; what becomes of a run that failed."""
+"""What commands that train share: which engine, how many workers."""
 
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from digitlab.cli.choices import ENGINES, one_of
-from digitlab.errors import Fault, RunError, SpecError
+from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
-    from digitlab.lab import Engine, Failure
-    from digitlab.result import RunResult
+    from digitlab.lab import Engine
 
 EngineOption = Annotated[
     str,
@@ -38,13 +37,3 @@ def checked_engine(name: str) -> "Engine":
     if name not in ENGINES:
         raise SpecError([Fault("engine", name, f"is not known; use {' or '.join(ENGINES)}")])
     return cast("Engine", name)
-
-
-def result_of(ended: "RunResult | Failure") -> "RunResult":
-    """What came of a run. Raises RunError when it failed."""
-    from digitlab.lab import Failure
-
-    if isinstance(ended, Failure):
-        spec = ended.spec
-        raise RunError(f"{spec.network_name}, seed {spec.seed}: {ended.cause}; try again with --workers 1")
-    return ended

@@ -30,29 +30,19 @@ def evaluate(
     """Evaluate a saved network: accuracy, by class, confusions."""
     # Loaded here: --help must not wait for it.
     from digitlab.cli.tables import print_table
-    from digitlab.data import registry
-    from digitlab.engine.confusion import confusion_of
-    from digitlab.errors import DataError
+    from digitlab.engine.confusion import confusion_on
     from digitlab.models import trained
 
     checked_output(output, json=json)
     network = trained.load(file)
-    trained_on = network.spec.data
-    dataset = registry.load(data or trained_on.name)
-    if data is None and dataset.entry.sha256 != trained_on.sha256:
-        raise DataError(
-            f"data set {trained_on.name}",
-            f"SHA-256 {dataset.entry.sha256[:12]}…",
-            f"{trained_on.sha256[:12]}…, which the network was trained on",
-            f"say that it is meant all the same: --data {trained_on.name}",
-        )
-    confusion = confusion_of(network, dataset)
+    confusion = confusion_on(network, data)
     if json:
         print_json(confusion.to_json(), output)
         return
     out = stdout()
+    spec = network.spec
     out.print(
-        f"{file}: {network.spec.network_name}, trained on {trained_on.name}, tested on {dataset.entry.name}",
+        f"{file}: {spec.network_name}, trained on {spec.data.name}, tested on {confusion.data}",
         soft_wrap=True,
     )
     out.print(f"Number of images tested: {confusion.images:,}")
@@ -84,12 +74,6 @@ def _print_matrix(confusion: "Confusion") -> None:
 
 
 def _print_most_frequent(confusion: "Confusion") -> None:
-    pairs = [
-        (count, true, predicted)
-        for i, (true, row) in enumerate(zip(confusion.class_names, confusion.counts, strict=True))
-        for j, (predicted, count) in enumerate(zip(confusion.class_names, row, strict=True))
-        if count and i != j
-    ]
     stdout().print("\nThe most frequent confusions (all of them: --json)")
-    for count, true, predicted in sorted(pairs, reverse=True)[:20]:
+    for count, true, predicted in confusion.mistakes[:20]:
         stdout().print(f"{count:7,}  {true} taken for {predicted}")

@@ -7,7 +7,7 @@ import typer
 
 from digitlab.cli.choices import FORMATS, OUTCOMES, data_sets, one_of
 from digitlab.cli.outputs import OutputOption, checked_output
-from digitlab.cli.stores import SHORT_KEY, StoreOption, full_key, opened
+from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import JsonOption, confirmed, print_json, stderr, stdout
 from digitlab.errors import Fault, SpecError, StoreError
 
@@ -61,6 +61,7 @@ def list_(
     from dataclasses import asdict
 
     from digitlab.cli.tables import print_table
+    from digitlab.store import SHORT_KEY
 
     checked_output(output, json=json)
     chosen = _filter(data, network, outcome, batch_size, seed)
@@ -100,7 +101,8 @@ def show(
     """Show one run: its RunSpec, how it ended, where it was computed."""
     from rich.table import Table
 
-    from digitlab.cli.exports import flat
+    from digitlab.store import full_key
+    from digitlab.store.export import flat
 
     checked_output(output, json=json)
     with opened(store, must_exist=True) as place:
@@ -168,7 +170,7 @@ def delete(
     store: StoreOption = None,
 ) -> None:
     """Delete runs: by their keys, or all that the options choose."""
-    from digitlab.store import Filter, store_path
+    from digitlab.store import Filter, full_key, store_path
 
     chosen = _filter(data, network, outcome, batch_size, seed)
     if bool(keys) == (chosen != Filter()):

@@ -1,21 +1,13 @@
 """`digitlab store`: verify what the store holds, and merge stores."""
 
-import random
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from digitlab.cli.outputs import OutputOption, checked_output
-from digitlab.cli.stores import SHORT_KEY, StoreOption, opened
+from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
-
-if TYPE_CHECKING:
-    from digitlab.result import RunResult
-    from digitlab.store import Store
-
-_DIFFERS = "DIFFERS"
 
 store_app = typer.Typer(help="Verify the store, and merge stores.", no_args_is_help=True)
 
@@ -30,6 +22,9 @@ def verify(
     store: StoreOption = None,
 ) -> None:
     """Read every run and verify it; one that was changed is set aside, to be computed again."""
+    from digitlab.recomputation import recomputed
+    from digitlab.store import SHORT_KEY
+
     checked_output(output, json=json)
     with opened(store, must_exist=True) as place:
         found = place.verify()
@@ -43,11 +38,12 @@ def verify(
                 "counts as unknown, and is computed again when it is needed",
                 soft_wrap=True,
             )
-        verdicts: dict[str, str] = {}
-        for key, verdict in _recompute(place, recompute):
-            verdicts[key] = verdict
+        verdicts, differs = {}, False
+        for one in recomputed(place, recompute):
+            verdicts[one.key] = one.verdict
+            differs |= one.differs
             if not json:
-                stdout().print(f"{key[:SHORT_KEY]}  {verdict}", soft_wrap=True)
+                stdout().print(f"{one.key[:SHORT_KEY]}  {one.verdict}", soft_wrap=True)
     if json:
         print_json(
             {
@@ -58,32 +54,8 @@ def verify(
             },
             output,
         )
-    if found.set_aside or _DIFFERS in verdicts.values():
+    if found.set_aside or differs:
         raise typer.Exit(1)
-
-
-def _recompute(store: "Store", count: int) -> Iterator[tuple[str, str]]:
-    """Train some of the runs again; the key of each and how it came out."""
-    from digitlab import lab
-    from digitlab.store import Filter
-
-    keys = store.keys(Filter()) if count else []
-    results = store.get(random.sample(keys, min(count, len(keys))), predictions=True).values()
-    for result in results:
-        again, _ = lab.run(result.spec)
-        others = result.provenance.fingerprint.differences(again.provenance.fingerprint)
-        if _bits(result) == _bits(again):
-            verdict = "the same to the last bit"
-        elif others:
-            verdict = f"not compared: {', '.join(others)}"
-        else:
-            verdict = _DIFFERS
-        yield result.key, verdict
-
-
-def _bits(result: "RunResult") -> tuple[str, bytes | None]:
-    """All of a result that two computations of it have in common."""
-    return result.model_dump_json(exclude={"provenance"}), result.predictions
 
 
 @store_app.command()

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,16 +11,17 @@ import typer
 
 from digitlab.cli.choices import DEVICES, SCALES, STUDIES, one_of, studies, studies_or_all
 from digitlab.cli.engines import WorkersOption
+from digitlab.cli.fields import numbers
 from digitlab.cli.outputs import OutputOption, checked_output, output_file
-from digitlab.cli.stores import StoreOption, is_there, opened
+from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import JsonOption, json_text, many_progress, print_json, stderr, stdout
 from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.analysis.findings import StudyFindings
-    from digitlab.result import RunResult
     from digitlab.store import Store
     from digitlab.studies import Study
+    from digitlab.studies.progress import Status
     from digitlab.studies.stages import Stage
 
 study_app = typer.Typer(help="Run, list, show and make studies.", no_args_is_help=True)
@@ -47,39 +48,6 @@ SeedsOption = Annotated[
         show_default="as the study says",
     ),
 ]
-
-
-def read(
-    name: str, scale: str | None, seeds: int | None = None, hidden: str | None = None
-) -> "tuple[Study, str]":
-    """The study of this name or file, with the changes that options ask for, at a scale; and which that is.
-
-    scale: None: the study's usual one
-    """
-    from digitlab.studies import Study, read_study
-
-    whole = read_study(name)
-    at = scale or whole.usual_scale
-    study = whole.at(at)
-    document = study.model_dump(by_alias=True, exclude_unset=True)
-    if seeds is not None:
-        document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
-    if hidden is not None:
-        if any(all("hidden" in level for level in axis.all_levels) for axis in study.axes):
-            raise SpecError([Fault("hidden", hidden, f"is what {study.name} varies; leave it out")])
-        document["fixed"] = {
-            **study.fixed,
-            "hidden": [_width(text) for text in hidden.split(",") if hidden.strip()],
-        }
-    return Study.model_validate(document), at
-
-
-def _width(text: str) -> int | str:
-    """What is no number stays a text, for the RunSpec to refuse."""
-    try:
-        return int(text)
-    except ValueError:
-        return text
 
 
 @study_app.command()
@@ -115,7 +83,8 @@ def run(
     from dataclasses import asdict
 
     from digitlab.cli.findings import print_findings
-    from digitlab.studies import built_in_names
+    from digitlab.studies import built_in_names, read_study_at
+    from digitlab.studies.progress import status
 
     checked_output(output, json=json)
     told: list[str] = []
@@ -125,34 +94,38 @@ def run(
         print_json(told[-1] if output is None else "\n".join(told), output)
 
     names = built_in_names() if name == "all" else (name,)
-    studies = [read(one, scale, seeds, hidden) for one in names]
+    layers = None if hidden is None else numbers(hidden)
+    studies = [read_study_at(one, scale, seeds=seeds, hidden=layers) for one in names]
     if dry_run:
         with _looked_into(store) as known:
             for study, at in studies:
-                _announce(study, *_state(study, known), workers)
+                found = status(study, known)
+                _announce(study, found, workers)
                 if json:
-                    tell(_status(study, at, *_state(study, known)))
+                    tell(_document(study, at, found))
         return
     with opened(store) as place:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
         for study, at in studies:
-            found = run_one(study, at, place, workers=workers, device=device, end=end)
-            if found is None:
+            left = end - time.monotonic()
+            said = run_and_tell(study, at, place, workers=workers, device=device, seconds_limit=left)
+            if said is None:
                 return
             if json:
-                tell(asdict(found))
+                tell(asdict(said))
             else:
-                print_findings(found)
+                print_findings(said)
 
 
-def _status(study: "Study", scale: str, planned: int, stage: "Stage") -> dict[str, object]:
+def _document(study: "Study", scale: str, at: "Status") -> dict[str, object]:
     """How far a study is, for JSON."""
+    stage = at.stage
     return {
         "name": study.name,
         "title": study.title,
         "question": study.question,
         "scale": scale,
-        "planned": planned,
+        "planned": at.planned_count,
         "known": stage.known_count,
         "missing": len(stage.missing),
         "stage": stage.title,
@@ -161,78 +134,19 @@ def _status(study: "Study", scale: str, planned: int, stage: "Stage") -> dict[st
     }
 
 
-def run_one(
+def run_and_tell(
     study: "Study",
     scale: str,
     place: "Store",
     *,
     workers: int | None,
     device: str,
-    end: float = math.inf,
+    seconds_limit: float = math.inf,
 ) -> "StudyFindings | None":
-    """Run one study; what was found, or None when the time was over before it was done.
+    """Run one study and tell how it goes on; what was found, or None when the time was over before that."""
+    from digitlab.studies.service import Tally, run_to_findings
 
-    end: no cohort is waited for beyond this moment of `time.monotonic`
-    """
-    from digitlab.studies.findings import findings
-
-    planned, stage = _state(study, place)
-    _announce(study, planned, stage, workers)
-    if not stage.is_done:
-        stage = _pursue(study, place, workers=workers, device=device, end=end)
-    if not stage.is_done:
-        stderr().print(
-            f"{study.name}: the time is over; {len(stage.missing):,} runs are left of this stage "
-            f"({stage.title}). Run it again to go on."
-        )
-        return None
-    return findings(study, scale, stage, place)
-
-
-def _announce(study: "Study", planned: int, stage: "Stage", workers: int | None) -> None:
-    known = stage.known_count
-    said = f"{study.name}: {planned:,} runs planned"
-    if stage.is_done:
-        stderr().print(f"{said}; all {stage.run_count:,} that it needs are known")
-        return
-    # Loaded here, for only a study that lacks runs needs an engine.
-    from digitlab import lab
-    from digitlab.engine.device import usable_cores
-
-    estimate = lab.estimated(stage.missing, workers=workers or usable_cores())
-    left = _duration(estimate.seconds * max(1.0, (planned - known) / len(stage.missing)))
-    stderr().print(
-        f"{said}, {known:,} known; about {left} and {estimate.memory_bytes / 1e9:.1f} GB of memory"
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-
-
-class _Watch:
-    """What the bar of a running study shows besides its share: best accuracy so far, and what broke."""
-
-    def __init__(self) -> None:
-        self.best, self.diverged, self.collapsed = 0.0, 0, 0
-
-    def see(self, results: Sequence["RunResult"]) -> None:
-        for result in results:
-            self.diverged += result.outcome == "diverged"
-            self.collapsed += result.outcome == "collapsed"
-            accuracy = result.metrics.validation_accuracy
-            if accuracy is not None and accuracy > self.best:
-                self.best = accuracy
-
-    def figures(self) -> list[str]:
-        """For the bar, the most important first."""
-        return [f"best {self.best:.4f}", f"diverged {self.diverged}", f"collapsed {self.collapsed}"]
-
-
-def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str, end: float) -> "Stage":
-    from digitlab.studies.runner import run_study
-
-    watch = _Watch()
+    tally = Tally()
     told: set[str] = set()
 
     def on_stage(stage: "Stage") -> None:
@@ -243,17 +157,47 @@ def _pursue(study: "Study", place: "Store", *, workers: int | None, device: str,
         if not stderr().is_terminal:  # no bar shows that it goes on
             stderr().print(f"{study.name}: {stage.title}, {len(stage.missing):,} runs")
 
-    with many_progress(study.name, watch.figures) as on_advance:
-        return run_study(
+    def figures() -> list[str]:
+        return [f"best {tally.best:.4f}", f"diverged {tally.diverged}", f"collapsed {tally.collapsed}"]
+
+    with many_progress(study.name, figures) as on_advance:
+        reached = run_to_findings(
             study,
+            scale,
             place,
             device=device,
             workers=workers,
-            seconds_limit=end - time.monotonic(),
+            seconds_limit=seconds_limit,
+            on_status=lambda at: _announce(study, at, workers),
             on_stage=on_stage,
-            on_results=watch.see,
+            on_results=tally.see,
             on_advance=on_advance,
         )
+    if reached.findings is None:
+        stderr().print(
+            f"{study.name}: the time is over; {len(reached.stage.missing):,} runs are left of this stage "
+            f"({reached.stage.title}). Run it again to go on."
+        )
+    return reached.findings
+
+
+def _announce(study: "Study", at: "Status", workers: int | None) -> None:
+    said = f"{study.name}: {at.planned_count:,} runs planned"
+    if at.stage.is_done:
+        stderr().print(f"{said}; all {at.stage.run_count:,} that it needs are known")
+        return
+    # Loaded here, for only a study that lacks runs needs an engine.
+    from digitlab.studies.service import estimate
+
+    left = estimate(at, workers=workers)
+    stderr().print(
+        f"{said}, {at.stage.known_count:,} known; about {_duration(left.seconds)} and "
+        f"{left.memory_bytes / 1e9:.1f} GB of memory"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
 
 
 @study_app.command("list")
@@ -261,6 +205,7 @@ def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOpt
     """List the built-in studies, and how far the store knows them."""
     from digitlab.cli.tables import print_table
     from digitlab.studies import built_in_names, read_study
+    from digitlab.studies.progress import status
 
     checked_output(output, json=json)
     rows, documents = [], []
@@ -268,10 +213,10 @@ def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOpt
         for name in built_in_names():
             whole = read_study(name)
             for i, scale in enumerate(whole.scales or ["full"]):
-                planned, stage = _state(whole.at(scale), place)
+                at = status(whole.at(scale), place)
                 head = (name, whole.question) if i == 0 else ("", "")
-                rows.append((*head, scale, f"{planned:,}", f"{stage.known_count:,}"))
-                documents.append(_status(whole, scale, planned, stage))
+                rows.append((*head, scale, f"{at.planned_count:,}", f"{at.stage.known_count:,}"))
+                documents.append(_document(whole, scale, at))
     if json:
         print_json(documents, output)
     else:
@@ -281,6 +226,8 @@ def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOpt
 @contextmanager
 def _looked_into(path: Path | None) -> Iterator["Store | None"]:
     """The store, or None where there is none: who only looks makes none."""
+    from digitlab.store import is_there
+
     if not is_there(path):
         yield None
         return
@@ -288,17 +235,8 @@ def _looked_into(path: Path | None) -> Iterator["Store | None"]:
         yield place
 
 
-def _state(study: "Study", place: "Store | None") -> tuple[int, "Stage"]:
-    """How many runs the study has before any range grows, and the stage that is due."""
-    from digitlab.studies.progress import StudyProgress
-    from digitlab.studies.stages import NothingKnown
-
-    progress = StudyProgress(study, place if place is not None else NothingKnown())
-    return progress.planned_count, progress.stage()
-
-
-@study_app.command()
-def status(
+@study_app.command("status")
+def status_(
     name: NameArgument,
     scale: ScaleOption = None,
     seeds: SeedsOption = None,
@@ -307,15 +245,20 @@ def status(
     store: StoreOption = None,
 ) -> None:
     """Say how far a study is."""
+    from digitlab.studies import read_study_at
+    from digitlab.studies.progress import status
+
     checked_output(output, json=json)
-    study, scale = read(name, scale, seeds)
+    study, scale = read_study_at(name, scale, seeds=seeds)
     with _looked_into(store) as place:
-        planned, stage = _state(study, place)
+        at = status(study, place)
     if json:
-        print_json(_status(study, scale, planned, stage), output)
+        print_json(_document(study, scale, at), output)
         return
+    stage = at.stage
     stdout().print(
-        f"{study.name}, {scale}: {planned:,} runs planned, {stage.known_count:,} known of those that are due"
+        f"{study.name}, {scale}: {at.planned_count:,} runs planned, "
+        f"{stage.known_count:,} known of those that are due"
     )
     stdout().print("done" if stage.is_done else f"next: {stage.title}, {len(stage.missing):,} runs")
     for note in stage.notes:
@@ -335,21 +278,23 @@ def show(
     from dataclasses import asdict
 
     from digitlab.cli.findings import print_findings
+    from digitlab.studies import read_study_at
     from digitlab.studies.findings import findings
+    from digitlab.studies.progress import status
 
     checked_output(output, json=json)
-    study, scale = read(name, scale, seeds)
+    study, scale = read_study_at(name, scale, seeds=seeds)
     with _looked_into(store) as place:
-        planned, stage = _state(study, place)
-        if place is not None and stage.is_done:
-            found = findings(study, scale, stage, place)
+        at = status(study, place)
+        if place is not None and at.stage.is_done:
+            found = findings(study, scale, at.stage, place)
             if json:
                 print_json(asdict(found), output)
             else:
                 print_findings(found)
             return
     if json:
-        document = {**_status(study, scale, planned, stage), "study": study.model_dump(mode="json")}
+        document = {**_document(study, scale, at), "study": study.model_dump(mode="json")}
         print_json(document, output)
         return
     out = stdout()
@@ -360,7 +305,7 @@ def show(
         out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
     out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
     out.print(
-        f"{planned:,} runs planned, {stage.known_count:,} known; "
+        f"{at.planned_count:,} runs planned, {at.stage.known_count:,} known; "
         f"`digitlab study run {name} --scale {scale}` trains the rest"
     )
 

@@ -69,6 +69,17 @@ def entry(name: str) -> DatasetEntry:
     return described
 
 
+def entries() -> dict[str, DatasetEntry | None]:
+    """What is known of every data set, by name; None where its description is damaged."""
+    found: dict[str, DatasetEntry | None] = {}
+    for name in names():
+        try:
+            found[name] = entry(name)
+        except DataError:
+            found[name] = None
+    return found
+
+
 def _again(name: str) -> str:
     if name in CATALOG:
         return f"get it again with `digitlab data fetch {name}`"
@@ -182,6 +193,28 @@ def verify(name: str) -> list[FileCheck]:
     if is_cached(name):
         sources.append((_cached_files(known), _map_file))
     return [check for files, read in sources for check in _check(known, files, read)]
+
+
+def is_intact(name: str) -> bool:
+    """Whether a data set lies in the cache and every file of it on this machine is what it should be."""
+    return is_cached(name) and not any(check.fault for check in verify(name))
+
+
+def verify_all(name: str | None = None) -> Iterator[tuple[str, list[FileCheck] | DataError]]:
+    """Verify all data sets of this machine, or one; of each its files, or what is wrong with its description.
+
+    Raises SpecError when there is no data set of this name, DataError when nothing of it is on this machine.
+    """
+    for each in [name] if name else names():
+        try:
+            checks = verify(each)
+        except DataError as error:  # the other data sets are still to be verified
+            yield each, error
+            continue
+        if name and not checks:
+            remedy = f"run `digitlab data fetch {name}`"
+            raise DataError(f"data set {name}", "nothing on this machine", "its files", remedy)
+        yield each, checks
 
 
 def _check(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from digitlab.data import Dataset
+from digitlab.data import Dataset, load
 from digitlab.errors import DataError
 from digitlab.models.trained import TrainedNetwork
 
@@ -42,6 +42,17 @@ class Confusion:
         """Share of each class that was classified rightly, [class]; NaN for a class without images."""
         return tuple(row[i] / sum(row) if any(row) else float("nan") for i, row in enumerate(self.counts))
 
+    @property
+    def mistakes(self) -> tuple[tuple[int, str, str], ...]:
+        """How many images of one class were taken for another: count, class, predicted class; most first."""
+        pairs = [
+            (count, true, predicted)
+            for i, (true, row) in enumerate(zip(self.class_names, self.counts, strict=True))
+            for j, (predicted, count) in enumerate(zip(self.class_names, row, strict=True))
+            if count and i != j
+        ]
+        return tuple(sorted(pairs, reverse=True))
+
     def to_json(self) -> str:
         """All of it as one line of JSON; the accuracy of a class without images is null."""
         accuracies = [None if math.isnan(value) else value for value in self.class_accuracy]
@@ -68,3 +79,22 @@ def confusion_of(network: TrainedNetwork, dataset: Dataset) -> Confusion:
     pairs = dataset.test.labels.astype(np.int64) * classes + predicted  # [n]
     counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
     return Confusion(dataset.entry.name, names, tuple(tuple(map(int, row)) for row in counts))
+
+
+def confusion_on(network: TrainedNetwork, data: str | None = None) -> Confusion:
+    """Evaluate a network on the test images of a data set, by default of the one it was trained on.
+
+    data: its name
+    Raises DataError when the data set that is not named is no longer what the network was trained on, and
+    what `confusion_of` and `data.load` raise.
+    """
+    trained_on = network.spec.data
+    dataset = load(data or trained_on.name)
+    if data is None and dataset.entry.sha256 != trained_on.sha256:
+        raise DataError(
+            f"data set {trained_on.name}",
+            f"SHA-256 {dataset.entry.sha256[:12]}…",
+            f"{trained_on.sha256[:12]}…, which the network was trained on",
+            f"say that it is meant all the same: --data {trained_on.name}",
+        )
+    return confusion_of(network, dataset)

@@ -1,10 +1,11 @@
 """The contents of a report: findings of the studies that are done, and what belongs to them as a whole."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from digitlab.analysis.findings import Cell, StudyFindings, Table
+from digitlab.errors import StoreError
 from digitlab.handout import EPOCHS, figures_of, handout_runs, measured_spread
 from digitlab.models.inspection import Inspection
 from digitlab.options import make_spec
@@ -12,7 +13,7 @@ from digitlab.report.document import Report
 from digitlab.result import Fingerprint, RunResult
 from digitlab.spec import NUMERICS_VERSION, RunSpec
 from digitlab.store import Store
-from digitlab.studies import Study
+from digitlab.studies import Study, built_in_names, read_study
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import StudyProgress
 from digitlab.studies.stages import Stage
@@ -62,6 +63,36 @@ def completed_study(
         if stage.is_done
         else None
     )
+
+
+def completed_studies(
+    names: Sequence[str],
+    scale: str | None,
+    store: Store,
+    on_left_out: Callable[[str, str], None] = lambda _name, _scale: None,
+) -> list[CompletedStudy]:
+    """The studies that are done, of those named; of all built-in ones where none is named.
+
+    scale:       None: of each the usual one if it is done, else another
+    on_left_out: told the name of each that was named and is not done, and a scale to run it at
+    Raises SpecError when there is no such study, StoreError when none is done.
+    """
+    found: list[CompletedStudy] = []
+    for name in names or built_in_names():
+        whole = read_study(name)
+        usual = [whole.usual_scale, *(one for one in whole.scales if one != whole.usual_scale)]
+        scales = [scale] if scale else usual
+        at_scales = (completed_study(whole.at(at), at, store, name) for at in scales)
+        done = next((one for one in at_scales if one), None)
+        if done:
+            found.append(done)
+        elif names:
+            on_left_out(name, scales[-1])
+    if not found:
+        raise StoreError(
+            "no study is done in this store; `digitlab study run all --scale quick` takes some minutes"
+        )
+    return found
 
 
 def example_network(studies: Sequence[CompletedStudy]) -> RunSpec | None:

@@ -1,8 +1,10 @@
 """Report: all that one report shows, as a value; `build` makes it, `html` lays it out."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from digitlab.analysis.findings import StudyFindings, Table
+from digitlab.errors import Fault, SpecError
 from digitlab.models.inspection import Inspection
 
 
@@ -24,3 +26,10 @@ class Report:
     examples: tuple[Inspection, ...]
     commands: tuple[str, ...]
     mixture: str = ""
+
+
+def checked_page(path: Path) -> None:
+    """Raises SpecError when a name is not that of a web page."""
+    if path.suffix.lower() not in {".html", ".htm"}:
+        problem = "is not the name of a web page; name a file that ends in .html"
+        raise SpecError([Fault("output", str(path), problem)])

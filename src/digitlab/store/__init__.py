@@ -3,10 +3,24 @@
 `interface` is the contract that every store keeps; `rows` turns a RunResult into rows and back, and verifies
 them by a hash; `schema` says which tables there are, and of which version; `sql` is the store itself, for
 any database that SQLAlchemy speaks to; `sqlite` is all that is SQLite's own: connections, locks, error
-codes; `location` says where the store lies, and opens it.
+codes; `location` says where the store lies, and opens it; `keys` finds the key that somebody means;
+`export` writes runs into files.
 """
 
 from digitlab.store.interface import Filter, RunRow, Store, Verification
-from digitlab.store.location import open_store, store_path
+from digitlab.store.keys import SHORT_KEY, full_key
+from digitlab.store.location import is_named, is_there, open_store, store_path, usable_store
 
-__all__ = ["Filter", "RunRow", "Store", "Verification", "open_store", "store_path"]
+__all__ = [
+    "SHORT_KEY",
+    "Filter",
+    "RunRow",
+    "Store",
+    "Verification",
+    "full_key",
+    "is_named",
+    "is_there",
+    "open_store",
+    "store_path",
+    "usable_store",
+]

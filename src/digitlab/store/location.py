@@ -28,6 +28,19 @@ def store_path(path: str | os.PathLike[str] | None = None) -> Path:
     return place
 
 
+def is_named(path: str | os.PathLike[str] | None) -> bool:
+    """Whether somebody has named a store, by its path or by DIGITLAB_STORE."""
+    return path is not None or bool(os.environ.get("DIGITLAB_STORE"))
+
+
+def is_there(path: str | os.PathLike[str] | None = None) -> bool:
+    """Whether there is a store to look into. The usual place may be none, or closed to this user."""
+    try:
+        return store_path(path).exists()
+    except (OSError, StoreError):
+        return is_named(path)  # then it is told when it is opened
+
+
 def open_store(
     path: str | os.PathLike[str] | None = None,
     *,
@@ -50,6 +63,21 @@ def open_store(
     if not database.read(lambda connection: is_current(connection, database.place)):
         database.write(lambda connection: prepare(connection, database.place))
     return SqlStore(database)
+
+
+def usable_store(
+    path: str | os.PathLike[str] | None = None, *, on_wait: OnWait = ignore
+) -> Store | StoreError:
+    """The store; or why there is none, where nobody named one, for those who can do without.
+
+    Raises what `open_store` raises, where somebody named it.
+    """
+    try:
+        return open_store(path, on_wait=on_wait)
+    except StoreError as error:
+        if is_named(path):
+            raise
+        return error
 
 
 def _see_to_file(place: Path, must_exist: bool) -> None:

@@ -3,12 +3,12 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from digitlab.errors import Fault, SpecError
+from digitlab.errors import Fault, SpecError, shown
 from digitlab.files import read_text
 from digitlab.options import flat_name, make_spec
 from digitlab.studies.definition import Study
@@ -50,6 +50,34 @@ def read_study(name_or_path: str | os.PathLike[str]) -> Study:
         return parse_study(built_in_text(text), text)
     remedy = "name a TOML file, or make one with `digitlab study new`"
     return parse_study(read_text(text, "study", remedy), text)
+
+
+def read_study_at(
+    name_or_path: str | os.PathLike[str],
+    scale: str | None = None,
+    *,
+    seeds: int | None = None,
+    hidden: Sequence[int | str] | None = None,
+) -> tuple[Study, str]:
+    """The study of `read_study` at a scale, with a few changes; and the scale's name.
+
+    scale:  None: the study's usual one
+    seeds:  fresh seeds to report; rates are tuned on no more
+    hidden: other hidden layers than the study's
+    Raises SpecError, also when the hidden layers are what the study varies.
+    """
+    whole = read_study(name_or_path)
+    at = scale or whole.usual_scale
+    study = whole.at(at)
+    document = study.model_dump(by_alias=True, exclude_unset=True)
+    if seeds is not None:
+        document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
+    if hidden is not None:
+        if any(all("hidden" in level for level in axis.all_levels) for axis in study.axes):
+            layers = ",".join(width if isinstance(width, str) else shown(width) for width in hidden)
+            raise SpecError([Fault("hidden", layers, f"is what {study.name} varies; leave it out")])
+        document["fixed"] = {**study.fixed, "hidden": list(hidden)}
+    return Study.model_validate(document), at
 
 
 def parse_study(text: str, source: str) -> Study:

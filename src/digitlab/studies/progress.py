@@ -1,10 +1,10 @@
 """A study on its way: which stage is due, given what is known."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from digitlab.analysis.registry import ANALYSES
 from digitlab.studies.definition import Study
-from digitlab.studies.stages import Known, Stage
+from digitlab.studies.stages import Known, NothingKnown, Stage
 from digitlab.studies.strategies import STRATEGIES
 
 
@@ -35,3 +35,24 @@ class StudyProgress:
         if not missing:
             return stage
         return replace(stage, title=name, missing=missing, measurement=name)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is.
+
+    planned_count: runs that it has before any range grows
+    stage:         what is due
+    """
+
+    planned_count: int
+    stage: Stage
+
+
+def status(study: Study, known: Known | None) -> Status:
+    """How far a study is. Raises SpecError when it cannot be run.
+
+    known: what is known already; None: nothing
+    """
+    progress = StudyProgress(study, known if known is not None else NothingKnown())
+    return Status(progress.planned_count, progress.stage())

@@ -1,0 +1,124 @@
+"""The fields of a RunSpec as options, each under its flat name: all of it is read from the model.
+
+`optimiser.learning_rate` is the option `learning_rate`; a field that holds one of several parts, as does
+`optimiser`, is an option that names the kind of the part.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
+
+from digitlab.spec import DataSpec, RunSpec
+from digitlab.validation import parts_in
+
+USUAL_DATA = "mnist"
+
+
+@dataclass(frozen=True)
+class OptionField:
+    """A field of a RunSpec, or of one of its parts.
+
+    place:    where it lies in a document: ("hidden",), ("optimiser", "learning_rate")
+    type:     of its values as a caller gives them
+    group:    the heading under which the help has it
+    defaults: of each kind of part that has it, the usual kind first; elsewhere of one that has no name
+    kinds:    of parts there are, whether they have it or not
+    """
+
+    name: str
+    place: tuple[str, ...]
+    type: Any
+    group: str
+    description: str
+    defaults: Mapping[str, Any]
+    kinds: tuple[str, ...] = ("",)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that it takes."""
+        return tuple(
+            word for one in self._alternatives if get_origin(one) is Literal for word in get_args(one)
+        )
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it takes a list."""
+        return any(get_origin(one) is Sequence for one in self._alternatives)
+
+    @property
+    def _alternatives(self) -> tuple[Any, ...]:
+        return (self.type,) if get_origin(self.type) in (None, Literal, Sequence) else get_args(self.type)
+
+    @property
+    def default(self) -> Any:
+        """Where nothing else is chosen; None: it depends on other options."""
+        return next(iter(self.defaults.values()))
+
+    @property
+    def default_in_words(self) -> str:
+        """All of its defaults: `0.01; adam, adamw: 0.001`."""
+        kinds: dict[str, list[str]] = {}
+        for kind, value in self.defaults.items():
+            kinds.setdefault(_written(value), []).append(kind)
+        told = [f"{', '.join(same)}: {value}" for value, same in kinds.items()]
+        if self.defaults.keys() == set(self.kinds):
+            told[0] = next(iter(kinds))
+        return "; ".join(told)
+
+
+def option_fields(model: type[RunSpec]) -> dict[str, OptionField]:
+    """Every field of the model that is no part itself, and of its parts, by its flat name."""
+    return {option.name: option for name in model.model_fields for option in _options_of(model, name)}
+
+
+def _options_of(model: type[RunSpec], name: str) -> Iterator[OptionField]:
+    field = model.model_fields[name]
+    group, text = cast("dict[str, str]", field.json_schema_extra)["group"], field.description or ""
+    if name == "data":  # a data set is named, and looked up
+        yield OptionField(name, (name,), str | DataSpec, group, text, {"": USUAL_DATA})
+        return
+    parts = parts_in(field.annotation)
+    if not parts:
+        yield OptionField(name, (name,), _given(field.annotation), group, text, {"": field.default})
+        return
+    usual = field.default
+    parts.sort(key=lambda part: part is not type(usual))  # the usual one first
+    if "kind" in type(usual).model_fields:
+        by_kind = {str(part.model_fields["kind"].default): part for part in parts}
+        named = Literal[tuple(by_kind)]  # type: ignore[valid-type]
+        yield OptionField(name, (name, "kind"), named, group, text, {"": usual.kind})
+    else:
+        by_kind = {"": type(usual)}
+    for inner in dict.fromkeys(inner for part in parts for inner in part.model_fields if inner != "kind"):
+        having = [(kind, part) for kind, part in by_kind.items() if inner in part.model_fields]
+        defaults = {
+            kind: getattr(usual, inner) if part is type(usual) else part.model_fields[inner].default
+            for kind, part in having
+        }
+        one = having[0][1].model_fields[inner]
+        place, given = (name, inner), _given(one.annotation)
+        yield OptionField(inner, place, given, group, one.description or "", defaults, tuple(by_kind))
+
+
+def _given(annotation: Any) -> Any:
+    """The type of what a caller gives for a field: any sequence for a tuple, no None."""
+    if get_origin(annotation) is Annotated:
+        return _given(get_args(annotation)[0])
+    if get_origin(annotation) is tuple:
+        return Sequence[_given(get_args(annotation)[0])]  # type: ignore[misc]
+    if get_origin(annotation) in (None, Literal):
+        return annotation
+    return reduce(or_, (_given(one) for one in get_args(annotation) if one is not type(None)))
+
+
+def _written(value: object) -> str:
+    """A default in words; none of what depends on other options."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if value is None:
+        return ""
+    return str(value) if value != () else "none"

@@ -1,0 +1,99 @@
+"""What a person does with a study: see what it will take, run it, be told what it found."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from digitlab import lab
+from digitlab.analysis.findings import StudyFindings
+from digitlab.engine.device import usable_cores
+from digitlab.lab import OnAdvance
+from digitlab.result import RunResult
+from digitlab.store import Store
+from digitlab.studies.definition import Study
+from digitlab.studies.findings import findings
+from digitlab.studies.progress import Status, status
+from digitlab.studies.runner import run_study
+from digitlab.studies.stages import Stage
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the rest of a study will take."""
+
+    seconds: float
+    memory_bytes: float
+
+
+def estimate(at: Status, *, workers: int | None = None) -> Estimate:
+    """What the rest of a study that is not done will take, at typical costs.
+
+    workers: as of `run_many`
+    """
+    missing = at.stage.missing
+    plan = lab.estimated(missing, workers=workers or usable_cores())
+    later = (at.planned_count - at.stage.known_count) / len(missing)  # stages to come, as costly as this one
+    return Estimate(plan.seconds * max(1.0, later), plan.memory_bytes)
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """What came of running a study.
+
+    stage:    the stage that was reached
+    findings: None: the time was over before the study was done
+    """
+
+    stage: Stage
+    findings: StudyFindings | None
+
+
+def run_to_findings(
+    study: Study,
+    scale: str,
+    store: Store,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    seconds_limit: float = math.inf,
+    on_status: Callable[[Status], None] = lambda _: None,
+    on_stage: Callable[[Stage], None] = lambda _: None,
+    on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
+    on_advance: OnAdvance = lambda _: None,
+) -> StudyRun:
+    """Run a study until it is done or the time is over, and say what it found.
+
+    scale:     the name under which the study was taken
+    on_status: told how far the study is, before anything is trained
+    The others, and what is raised, are as of `run_study`.
+    """
+    end, before = time.monotonic() + seconds_limit, status(study, store)
+    on_status(before)
+    stage = before.stage
+    if not stage.is_done:
+        stage = run_study(
+            study,
+            store,
+            device=device,
+            workers=workers,
+            seconds_limit=end - time.monotonic(),
+            on_stage=on_stage,
+            on_results=on_results,
+            on_advance=on_advance,
+        )
+    return StudyRun(stage, findings(study, scale, stage, store) if stage.is_done else None)
+
+
+class Tally:
+    """What can be said of a study while it runs: the best validation accuracy so far, and how many broke."""
+
+    def __init__(self) -> None:
+        self.best, self.diverged, self.collapsed = 0.0, 0, 0
+
+    def see(self, results: Sequence[RunResult]) -> None:
+        """Count in what has ended."""
+        for result in results:
+            self.diverged += result.outcome == "diverged"
+            self.collapsed += result.outcome == "collapsed"
+            self.best = max(self.best, result.metrics.validation_accuracy or 0.0)

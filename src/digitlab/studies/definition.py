@@ -88,7 +88,7 @@ class Axis(Part):
 
     @field_validator("levels")
     @classmethod
-    def _wishes_are_known(cls, levels: tuple[Level, ...] | None) -> tuple[Level, ...] | None:
+    def _options_are_known(cls, levels: tuple[Level, ...] | None) -> tuple[Level, ...] | None:
         refuse_inside(
             ((i, *place), value, problem)
             for i, level in enumerate(levels or ())
@@ -203,7 +203,7 @@ class Study(Document):
 
     @field_validator("fixed")
     @classmethod
-    def _fixed_wishes_are_known(cls, fixed: dict[str, Any]) -> dict[str, Any]:
+    def _fixed_options_are_known(cls, fixed: dict[str, Any]) -> dict[str, Any]:
         refuse_inside(_faults_of_options(fixed))
         return fixed
 

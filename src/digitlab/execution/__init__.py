@@ -1,4 +1,6 @@
-"""Dispatch: cohorts -> workers -> results, one by one.
+"""Execution: cohorts -> events and results, in this process or in worker processes.
 
-`local` leads worker processes on this machine, each of which runs `worker`.
+`training` is what others use: runs under way, as a stream of `events`. It lets an executor train,
+`in_process` or `workers` (each of which runs `worker`), both of which keep to `interface`; `retry` decides
+what is tried again.
 """

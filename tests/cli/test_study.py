@@ -17,7 +17,8 @@ import pytest
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store
 from digitlab.studies import built_in_names, built_in_text
-from tests.execution.test_workers import assert_gone, bits, worker_processes
+from tests.execution.test_workers import assert_gone, worker_processes
+from tests.execution.trainings import bits
 
 KILLS = 30
 KILLS_WITH_WORKERS = 3

@@ -392,13 +392,7 @@ def test_cancelled_members_are_left_out_and_cost_the_others_no_bit(mnist: Datase
     assert [result.key for result, _ in trained] == [keys[1], keys[3], keys[4]]
     for result, network in trained:
         ((alone, same),) = train_cohort([result.spec], mnist)
-        assert result.model_dump_json(exclude={"provenance"}) == alone.model_dump_json(exclude={"provenance"})
-        assert result.predictions == alone.predictions
-        for ours, theirs in zip(network.layers, same.layers, strict=True):
-            assert (ours.weight.tobytes(), ours.bias.tobytes()) == (
-                theirs.weight.tobytes(),
-                theirs.bias.tobytes(),
-            )
+        assert bits(result, network) == bits(alone, same)
 
 
 def test_blocks_of_large_networks_are_short(mnist: Dataset) -> None:

@@ -20,15 +20,10 @@ from digitlab.execution.workers import Workers
 from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
-from tests.execution.trainings import Cohorts, training_of
+from tests.execution.trainings import Cohorts, bits, small, training_of
 
 SECONDS_TO_STOP = 1.0
 """What `Training.cancel` promises. It is held twofold here, for other processes may want the cores too."""
-
-
-def small(seed: int, **options: object) -> RunSpec:
-    fields = {"hidden": (20,), "train_size": 2_000, "epochs": 2, "learning_rate": 0.1} | options
-    return lab.make_spec(seed=seed, **fields)  # type: ignore[arg-type]
 
 
 def endless(seed: int) -> RunSpec:
@@ -79,10 +74,7 @@ def test_each_run_is_planned_started_under_way_and_finished(
             assert isinstance(mine[-1], Finished)
             ((alone, _),) = train_cohort([spec], mnist)
             ours = mine[-1].result
-            assert ours.model_dump_json(exclude={"provenance"}) == alone.model_dump_json(
-                exclude={"provenance"}
-            )
-            assert ours.predictions == alone.predictions
+            assert bits(ours) == bits(alone)
             told = [event for event in mine if isinstance(event, Progress)]
             assert [at.step for at in told] == sorted(at.step for at in told)
             assert told[-1].step == told[-1].step_count == 40
@@ -128,8 +120,7 @@ def test_a_cancelled_run_stops_and_costs_the_others_no_bit(
     assert isinstance(finished, Finished)
     ((alone, _),) = train_cohort([stays], mnist)
     ours = finished.result
-    assert ours.model_dump_json(exclude={"provenance"}) == alone.model_dump_json(exclude={"provenance"})
-    assert ours.predictions == alone.predictions
+    assert bits(ours) == bits(alone)
 
 
 def test_all_runs_are_cancelled_within_a_second(trained: Callable[[Cohorts], Training]) -> None:

@@ -20,17 +20,12 @@ from digitlab.execution import workers
 from digitlab.execution.events import Event, Failed, Failure, Finished
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
-from tests.execution.trainings import ended_runs, in_workers
+from tests.execution.trainings import bits, ended_runs, in_workers, small
 
 SECONDS_TO_VANISH = 120
 """Far more than any machine needs: only a fault waits for so long."""
 BY_SIGKILL = "its worker was ended by SIGKILL (by hand, or by the system for want of memory)"
 needs_maps = pytest.mark.skipif(sys.platform != "linux", reason="sees by /proc whether a worker trains")
-
-
-def small(seed: int, **options: object) -> RunSpec:
-    fields = {"hidden": (20,), "train_size": 2_000, "epochs": 2, "learning_rate": 0.1} | options
-    return lab.make_spec(seed=seed, **fields)  # type: ignore[arg-type]
 
 
 def endless(seed: int) -> RunSpec:
@@ -81,10 +76,6 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 
 def first_result(events: Iterator[Event]) -> RunResult:
     return next(event.result for event in events if isinstance(event, Finished))
-
-
-def bits(result: RunResult) -> tuple[str, bytes | None]:
-    return result.model_dump_json(exclude={"provenance"}), result.predictions
 
 
 def only_results(found: Sequence[RunResult | Failure]) -> dict[str, RunResult]:

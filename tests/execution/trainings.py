@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from digitlab import lab
 from digitlab.execution.events import Failed, Failure, Finished
 from digitlab.execution.interface import Executor
 from digitlab.execution.training import Training
@@ -10,6 +11,17 @@ from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 
 Cohorts = Sequence[Sequence[RunSpec]]
+
+
+def small(seed: int, **options: object) -> RunSpec:
+    """A run of a fraction of a second."""
+    fields = {"hidden": (20,), "train_size": 2_000, "epochs": 2, "learning_rate": 0.1} | options
+    return lab.make_spec(seed=seed, **fields)  # type: ignore[arg-type]
+
+
+def bits(result: RunResult) -> tuple[str, bytes | None]:
+    """All of a result that two computations of its run have in common."""
+    return result.model_dump_json(exclude={"provenance"}), result.predictions
 
 
 def training_of(executor: Executor, cohorts: Cohorts) -> Training:

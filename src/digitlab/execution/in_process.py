@@ -2,17 +2,16 @@
 
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from digitlab.engine.progress import Watch
-from digitlab.errors import DigitlabError
-from digitlab.execution.interface import CohortEnded, CohortStarted, Runs, Tell
+from digitlab.execution.attempt import Trained, attempted
+from digitlab.execution.interface import CohortStarted, Runs, Tell
 from digitlab.execution.queues import Orders
-from digitlab.models.trained import TrainedNetwork, save_all
-from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 
-TrainCohort = Callable[[Sequence[RunSpec], Watch], list[tuple[RunResult, TrainedNetwork]]]
+TrainCohort = Callable[[Sequence[RunSpec], Watch], Trained]
 """Trains a cohort, told where it is by the watch; runs that the watch cancels are left out."""
 
 
@@ -42,7 +41,7 @@ class InProcess:
     def cancel(self, keys: Collection[str]) -> None:
         """See `Executor`."""
         if gone := self._orders.cancel(keys):
-            self._tell(CohortEnded(gone, cancelled=frozenset(gone)))
+            self._tell(self._orders.ended(gone))
 
     def close(self) -> None:
         """See `Executor`."""
@@ -52,19 +51,6 @@ class InProcess:
     def _serve(self) -> None:
         while (runs := self._orders.take()) is not None:
             self._tell(CohortStarted(runs))
-            self._tell(self._train(runs))
-
-    def _train(self, runs: Runs) -> CohortEnded:
-        results: list[RunResult] = []
-        cause = ""
-        try:
             watch = Watch(self._tell, self._orders.cancelled)
-            trained = self._train_cohort(list(runs.values()), watch)
-            save_all(trained, self._save)
-            results = [result for result, _ in trained]
-        except DigitlabError as error:
-            cause = str(error)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is this cohort's failure and is told
-            cause = f"{type(error).__name__}: {error}"
-        cancelled = (runs.keys() & self._orders.cancelled) - {result.key for result in results}
-        return CohortEnded(runs, results, frozenset(cancelled), cause)
+            train = partial(self._train_cohort, list(runs.values()), watch)
+            self._tell(self._orders.ended(runs, *attempted(train, self._save)))

@@ -19,7 +19,6 @@ class Order:
     """Train a cohort: its runs' specs as JSON, and a folder for the networks' weights."""
 
     specs: list[str]
-    device: str
     save: str | None
 
 

@@ -2,12 +2,13 @@
 
 import threading
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from digitlab.engine.progress import CohortProgress
-from digitlab.execution.interface import Runs
+from digitlab.execution.interface import CohortEnded, Runs
+from digitlab.result import RunResult
 
 _SECONDS_TO_NOTICE = 0.5
 """A waiting thread looks up so often: a signal's handler runs between two waits, on every platform."""
@@ -51,6 +52,13 @@ class Orders:
             left = [{key: runs[key] for key in runs if key not in gone} for runs in self._waiting]
             self._waiting = deque(runs for runs in left if runs)
             return gone
+
+    def ended(
+        self, runs: Runs, results: Sequence[RunResult] = (), cause: str = "", *, began: bool = True
+    ) -> CohortEnded:
+        """What to tell of runs that have ended: those without a result that are cancelled are said to be."""
+        cancelled = (runs.keys() & self.cancelled) - {result.key for result in results}
+        return CohortEnded(runs, results, frozenset(cancelled), cause, began)
 
     def close(self) -> None:
         """Let nothing be taken any more, and cancel what was."""

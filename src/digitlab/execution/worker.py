@@ -17,10 +17,9 @@ from typing import IO
 from digitlab.data import Dataset, registry
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import Watch
-from digitlab.errors import DigitlabError
+from digitlab.execution.attempt import Trained, attempted
 from digitlab.execution.protocol import Done, Order, Ready, Stop, send
 from digitlab.execution.queues import Mailbox
-from digitlab.models.trained import save_all
 from digitlab.spec import RunSpec
 
 
@@ -67,16 +66,13 @@ def _write(target: IO[bytes], replies: "Mailbox[Ready | Done]") -> None:
 def _train(order: Order, datasets: dict[str, Dataset], watch: Watch) -> Done:
     specs = [RunSpec.from_json(text) for text in order.specs]
     name = specs[0].data.name
-    try:
+
+    def train() -> Trained:
         if name not in datasets:
             datasets[name] = registry.load(name)  # a map of the one file that all processes share
-        trained = train_cohort(specs, datasets[name], device=order.device, watch=watch)
-        save_all(trained, order.save)
-        return Done([result for result, _ in trained], "")
-    except DigitlabError as error:
-        return Done([], str(error))
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is this cohort's failure and is told
-        return Done([], f"{type(error).__name__}: {error}")
+        return train_cohort(specs, datasets[name], watch=watch)
+
+    return Done(*attempted(train, order.save))
 
 
 if __name__ == "__main__":

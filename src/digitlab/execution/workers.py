@@ -39,19 +39,12 @@ class Workers:
     save:       a folder into which each worker writes the networks that it has trained
     """
 
-    def __init__(
-        self,
-        count: int,
-        precisions: Collection[Precision],
-        *,
-        device: str = "cpu",
-        save: Path | None = None,
-    ) -> None:
+    def __init__(self, count: int, precisions: Collection[Precision], *, save: Path | None = None) -> None:
         self.slots = count
-        self._device, self._save = device, None if save is None else str(save)
+        self._save = None if save is None else str(save)
         # Found or built once, before there are workers: they would all build it, or wait for the same
         # compiler.
-        self._kernels = for_workers(set(precisions)) if device == "cpu" else {}
+        self._kernels = for_workers(set(precisions))
         self._orders = Orders()
         self._tell: Tell
         self._workers: list[_Worker] = []
@@ -60,7 +53,7 @@ class Workers:
         """See `Executor`."""
         self._tell = tell
         for _ in range(self.slots):
-            self._workers.append(_Worker(self._orders, tell, self._device, self._save, self._kernels))
+            self._workers.append(_Worker(self._orders, tell, self._save, self._kernels))
 
     def submit(self, runs: Runs) -> None:
         """See `Executor`."""
@@ -69,7 +62,7 @@ class Workers:
     def cancel(self, keys: Collection[str]) -> None:
         """See `Executor`."""
         if gone := self._orders.cancel(keys):
-            self._tell(CohortEnded(gone, cancelled=frozenset(gone)))
+            self._tell(self._orders.ended(gone))
         for worker in self._workers:
             worker.stop_cancelled()
 
@@ -95,17 +88,14 @@ class _StartError(Exception):
 class _Worker:
     """A process and the thread that feeds it."""
 
-    def __init__(
-        self, orders: Orders, tell: Tell, device: str, save: str | None, kernels: Mapping[str, str]
-    ) -> None:
-        self._orders, self._tell = orders, tell
-        self._device, self._save, self._kernels = device, save, kernels
+    def __init__(self, orders: Orders, tell: Tell, save: str | None, kernels: Mapping[str, str]) -> None:
+        self._orders, self._tell, self._save, self._kernels = orders, tell, save, kernels
         self._errors = _file_for_last_words()
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: IO[bytes]
         self._under_way: Runs = {}
         self._input = threading.Lock()
-        self._is_ready = self._is_killed = self._is_ending = False
+        self._is_ready = self._is_killed = False
         self._thread = threading.Thread(target=self._serve, daemon=True, name="digitlab worker")
         self._thread.start()
 
@@ -123,8 +113,7 @@ class _Worker:
                     self._write(Stop(frozenset(keys)))
 
     def end(self) -> None:
-        """End process and thread, whatever they are doing."""
-        self._is_ending = True
+        """End process and thread, whatever they are doing; the orders are closed."""
         while self._thread.is_alive():  # it may just be starting another process
             if self._process is not None:
                 self._process.kill()
@@ -135,7 +124,7 @@ class _Worker:
     def _serve(self) -> None:
         with suppress(_StartError):  # it is tried again with the first cohort
             self._start()
-        while not self._is_ending and (runs := self._orders.take()) is not None:
+        while (runs := self._orders.take()) is not None:
             self._tell(self._train(runs))
 
     def _train(self, runs: Runs) -> CohortEnded:
@@ -152,7 +141,7 @@ class _Worker:
                 self._is_ready = True
             self._tell(CohortStarted(runs))
             with self._input:
-                self._write(Order([spec.canonical_json for spec in runs.values()], self._device, self._save))
+                self._write(Order([spec.canonical_json for spec in runs.values()], self._save))
                 self._under_way = runs
             self.stop_cancelled()
             while isinstance(reply := receive(self._replies), CohortProgress):
@@ -169,10 +158,9 @@ class _Worker:
                 self._process.wait()
         with self._input:
             self._under_way = {}
-        cancelled = (runs.keys() & self._orders.cancelled) - {result.key for result in results}
         if not self._is_ready:
             cause = f"worker processes cannot start: {cause}; use --workers 1"
-        return CohortEnded(runs, results, frozenset(cancelled), cause, self._is_ready)
+        return self._orders.ended(runs, results, cause, began=self._is_ready)
 
     def _checked(self, reply: Ready | Done, runs: Runs) -> tuple[list[RunResult], str]:
         """What a worker says of a cohort, when it is for this one."""

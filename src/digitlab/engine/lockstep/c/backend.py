@@ -2,32 +2,62 @@
 
 A block of batches is packed once for all members that share their order of examples; then each member takes
 all the block's steps while its weights lie in the processor's cache. Nothing that a member computes with
-depends on the others, so its bits cannot.
+depends on the others, so its bits cannot. The threads of a team share the results of each phase of a step,
+never a sum, so neither can bits depend on their number.
 """
 
 import ctypes
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 from jaxtyping import Int64
 
 from digitlab.data.arrays import Dataset, LabelledImages, input_scale
+from digitlab.engine.device import free_cores
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.inputs import run_split
-from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, Losses, Part, block_steps
+from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, MOST_THREADS, Losses, Part, block_steps
 from digitlab.engine.sampling import batches
 from digitlab.engine.schedules import learning_rate
 from digitlab.models.parameters import Layer, initial_layers
 from digitlab.result import Arithmetic
 from digitlab.spec import INPUT_SIZE, SGD, Adam, Optimiser, Precision, RunSpec
 
+_WORK_A_THREAD = 10_000_000
+"""Multiplications of a step, zeros included, that a thread must have: some 0.2 ms, for a few meetings of the
+threads. A meeting takes well below a microsecond where each thread has a core, and much longer where not."""
 _ALIGNMENT_BYTES = 64
 _MAX_LAYERS = 65
 _PLACES_BEYOND = 8
 """How far beyond the end of its lists the kernel may write while it packs."""
+
+
+def gainful_threads(spec: RunSpec) -> int:
+    """How many threads train one network fastest on the cores that are free now."""
+    most = spec.batch_size * spec.parameter_count // _WORK_A_THREAD
+    return min(most, free_cores(), MOST_THREADS) if most > 1 else 1
+
+
+class Team:
+    """Threads of the kernel that do the work of a step together; the one that calls is among them.
+
+    size: how many there are: fewer than asked for where the system gives no more
+    """
+
+    def __init__(self, library: ctypes.CDLL, threads: int = 1) -> None:
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        self._end = _typed(library.end_team, None, [pointer])
+        # None where it has no memory either.
+        self.handle = _typed(library.make_team, pointer, [number])(threads) if threads > 1 else None
+        self.size = _typed(library.team_size, number, [pointer])(self.handle) if self.handle else 1
+
+    def end(self) -> None:
+        """End the threads; the one that calls goes on alone."""
+        if self.handle:
+            self._end(self.handle)
+            self.handle = None
 
 
 class _Network(ctypes.Structure):
@@ -75,25 +105,30 @@ class _Kernel:
         reals, doubles = _array_of(precision), _array_of("float64")
         integers, indices, bytes_ = _array_of("int64"), _array_of("int32"), _array_of("uint8")
         network, packed = ctypes.POINTER(_Network), ctypes.POINTER(_Batches)
-        self.lanes = self._typed(library.lanes, number, [])
-        self.scratch_numbers = self._typed(library.scratch_numbers, number, [network, number])
-        self.pack = self._typed(
-            library.pack, number, [bytes_, integers, number, reals, integers, indices, reals]
+        team = ctypes.c_void_p
+        self.lanes = _typed(library.lanes, number, [])
+        self.scratch_numbers = _typed(library.scratch_numbers, number, [network, number])
+        self.pack = _typed(
+            library.pack, number, [team, bytes_, integers, number, reals, integers, indices, reals]
         )
-        self.pack_pixels = self._typed(
-            library.pack_pixels, None, [integers, number, integers, indices, reals, integers, indices, reals]
+        self.pack_pixels = _typed(
+            library.pack_pixels,
+            None,
+            [team, integers, number, integers, indices, reals, integers, indices, reals],
         )
-        self.train = self._typed(
-            library.train, number, [network, packed, integers, number, number, doubles, doubles, integers]
+        self.train = _typed(
+            library.train,
+            number,
+            [team, network, packed, integers, number, number, doubles, doubles, integers],
         )
-        self.evaluate = self._typed(library.evaluate, real, [network, packed, number, bytes_, doubles])
+        self.evaluate = _typed(library.evaluate, real, [team, network, packed, number, bytes_, doubles])
 
-    @staticmethod
-    def _typed(
-        function: "ctypes._NamedFuncPointer", result: type | None, arguments: Sequence[type]
-    ) -> "ctypes._NamedFuncPointer":
-        function.restype, function.argtypes = result, list(arguments)
-        return function
+
+def _typed(
+    function: "ctypes._NamedFuncPointer", result: type | None, arguments: Sequence[type]
+) -> "ctypes._NamedFuncPointer":
+    function.restype, function.argtypes = result, list(arguments)
+    return function
 
 
 def _array_of(dtype: str) -> type:
@@ -111,13 +146,14 @@ class _Packed:
         self,
         kernel: _Kernel,
         table: np.ndarray,
+        team: Team,
         *,
         capacity: int,
         batch_capacity: int,
         largest: int,
         classes: int,
     ) -> None:
-        self._kernel, self._table = kernel, table - table[0]
+        self._kernel, self._table, self._team = kernel, table - table[0], team
         self._largest, self._classes, self._count = largest, classes, 0
         # np.empty: only what the images fill is ever touched, a fifth of it for MNIST.
         places = capacity * INPUT_SIZE + _PLACES_BEYOND
@@ -152,7 +188,16 @@ class _Packed:
         labels = images.labels[positions]
         if labels.max() >= self._classes:
             raise ValueError(f"label {labels.max()} of {self._classes} classes")
-        self._kernel.pack(images.images, positions, count, self._table, self._start, self._pixel, self._value)
+        self._kernel.pack(
+            self._team.handle,
+            images.images,
+            positions,
+            count,
+            self._table,
+            self._start,
+            self._pixel,
+            self._value,
+        )
         self._label[:count], self._count = labels, count
 
     def fill_pixels(self, batch_start: Int64[np.ndarray, "batches+1"]) -> None:
@@ -168,6 +213,7 @@ class _Packed:
         if batch_start[0] != 0 or batch_start[-1] != self._count:
             raise ValueError(f"batches of examples {batch_start[0]} to {batch_start[-1]} of {self._count}")
         self._kernel.pack_pixels(
+            self._team.handle,
             batch_start,
             count,
             self._start,
@@ -246,11 +292,14 @@ def _constants(optimiser: Optimiser) -> tuple[float, float, float]:
 
 
 class CompiledMembers:
-    """Members that train one after the other in the compiled kernel; see `Members`."""
+    """Members that train one after the other in the compiled kernel; see `Members`.
 
-    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, library: ctypes.CDLL) -> None:
+    team: trains each of them together
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, library: ctypes.CDLL, team: Team) -> None:
         self._kernel = _Kernel(library, specs[0].precision)
-        self._dataset = dataset
+        self._dataset, self._team = dataset, team
         spec = specs[0]  # what follows is the same for all
         table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
         self._members = [_Member(spec, self._kernel.lanes()) for spec in specs]
@@ -263,6 +312,7 @@ class CompiledMembers:
         self._packed = _Packed(
             self._kernel,
             table,
+            team,
             capacity=examples,
             batch_capacity=block,
             largest=largest,
@@ -293,6 +343,7 @@ class CompiledMembers:
         rates = np.array([learning_rate(member.spec, step) for step in steps])
         losses, right = np.empty(len(steps)), np.empty(len(steps), np.int64)
         made = self._kernel.train(
+            self._team.handle,
             member.network,
             self._packed.batches,
             batch_start,
@@ -333,6 +384,7 @@ class CompiledMembers:
             self._packed.fill(images, chunk)
             for k, i in enumerate(members):
                 losses[k] += self._kernel.evaluate(
+                    self._team.handle,
                     self._members[i].network,
                     self._packed.batches,
                     len(chunk),
@@ -361,18 +413,32 @@ class CompiledMembers:
         self._orders = {seed: order for seed, order in self._orders.items() if seed in left}
 
 
-@dataclass(frozen=True)
 class CompiledBackend:
-    """The compiled kernel, and which compiler built it; see `Backend`."""
+    """The compiled kernel, and which compiler built it; see `Backend`.
 
-    library: ctypes.CDLL
-    compiler: str | None
+    threads: that train each network together
+    """
+
     arithmetic: Arithmetic = "compiled kernel"
     matmul_precision: str | None = None
 
-    def settings(self) -> AbstractContextManager[None]:
+    def __init__(self, library: ctypes.CDLL, compiler: str | None, threads: int) -> None:
+        self.compiler = compiler
+        self._library, self._wanted, self._team = library, threads, Team(library)
+
+    @property
+    def threads(self) -> int:
         """See `Backend`."""
-        return nullcontext()
+        return self._team.size
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """See `Backend`: the threads are there as long."""
+        self._team = Team(self._library, self._wanted)
+        try:
+            yield
+        finally:
+            self._team.end()
 
     def together(self, specs: Sequence[RunSpec]) -> list[list[int]]:
         """See `Backend`: all, for they share what is made of their examples."""
@@ -380,4 +446,4 @@ class CompiledBackend:
 
     def members(self, specs: Sequence[RunSpec], dataset: Dataset) -> CompiledMembers:
         """See `Backend`."""
-        return CompiledMembers(specs, dataset, self.library)
+        return CompiledMembers(specs, dataset, self._library, self._team)

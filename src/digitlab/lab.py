@@ -52,22 +52,32 @@ OnAdvance = Callable[[Advance], None]
 
 
 def run(
-    spec: RunSpec, *, device: str = "cpu", engine: Engine = "lockstep", on_progress: OnProgress = ignore
+    spec: RunSpec,
+    *,
+    device: str = "cpu",
+    engine: Engine = "lockstep",
+    threads: int | None = None,
+    on_progress: OnProgress = ignore,
 ) -> tuple[RunResult, TrainedNetwork]:
     """Train the network of a RunSpec in this process; see `train`."""
     dataset = registry.load(spec.data.name)
-    (both,) = _train([spec], dataset, device, engine, on_progress)
+    (both,) = _train([spec], dataset, device, engine, on_progress, threads)
     return both
 
 
 def _train(
-    specs: Sequence[RunSpec], dataset: Dataset, device: str, engine: Engine, on_progress: OnProgress
+    specs: Sequence[RunSpec],
+    dataset: Dataset,
+    device: str,
+    engine: Engine,
+    on_progress: OnProgress,
+    threads: int | None = None,
 ) -> list[tuple[RunResult, TrainedNetwork]]:
     if engine == "reference":
         from digitlab.engine import reference  # which loads torch
 
         return [reference.train(spec, dataset, device=device, on_progress=on_progress) for spec in specs]
-    return train_cohort(specs, dataset, device=device, on_progress=on_progress)
+    return train_cohort(specs, dataset, device=device, threads=threads, on_progress=on_progress)
 
 
 def run_many(
@@ -249,6 +259,7 @@ def train(
     *,
     device: str = "cpu",
     engine: Engine = "lockstep",
+    threads: int | None = None,
     save: str | os.PathLike[str] | None = None,
     on_progress: OnProgress = ignore,
     **options: Unpack[Options],
@@ -258,6 +269,8 @@ def train(
     base, options: see `make_spec`; without any: the exercise's linear network
     device:       `cpu`, `cuda`, `cuda:1`, `mps`
     engine:       `lockstep`, the fast one, or `reference`, plain PyTorch with autograd
+    threads:      that train it together in the lockstep engine's kernel, 1 to 256; the result's bits are the
+                  same; by default as many of the free cores as gain
     save:         a safetensors file to write the trained network to; `load` reads it back
     on_progress:  told of progress some times a second, and at each point of the curve
     Raises SpecError, DataError, DeviceError, WeightsError; RunError when memory does not suffice.
@@ -265,7 +278,7 @@ def train(
     spec = make_spec(base, **options)
     if save is not None:
         writable_target(save)
-    result, network = run(spec, device=device, engine=engine, on_progress=on_progress)
+    result, network = run(spec, device=device, engine=engine, threads=threads, on_progress=on_progress)
     if save is not None:
         network.save(save)
     return result

@@ -537,9 +537,12 @@ void pack_pixels(team *all, const int64_t *batch_start, int64_t count, const int
 /* What one example gives. */
 typedef struct { real loss, is_right; } verdict;
 
+/* Vectors between what two threads write to all the time: cache lines, and pairs of them, change cores slowly. */
+#define GAP 4
+
 /* Where a network's scratch has what for batches of n examples. */
 typedef struct {
-    vec *base, *gradient_row;     /* each as wide as the widest layer */
+    vec *base, *gradient_row;     /* each as wide as the widest layer; the latter with gaps between threads */
     verdict *verdicts;            /* [n] */
     vec *activations[MAX_LAYERS]; /* [n, width] each; the last are logits, then deltas */
     vec *deltas[2];               /* [n, width], of hidden layers, taking turns */
@@ -563,7 +566,7 @@ static places find_places(const network *net, int64_t n) {
     vec *free = (vec *)net->scratch;
 #define TAKE(numbers) (free += (numbers), free - (numbers))
     at.base = TAKE(widest);
-    at.gradient_row = TAKE(widest);
+    at.gradient_row = TAKE(widest + GAP * MAX_THREADS);
     at.verdicts = (verdict *)TAKE(vectors(2 * n));
     for (int64_t l = 0; l < net->layers; l++) at.activations[l] = TAKE(n * vectors(net->sizes[l + 1]));
     at.deltas[0] = TAKE(n * hidden);
@@ -711,7 +714,7 @@ static void first_layer_update(const thread *me, const network *net, const batch
     const int64_t *start = in->pixel_start + batch * (PIXELS + 1);
     const real black = in->black;
     const vec *delta_sum = at->base;
-    vec narrow[WIDE], *restrict gradient = width < WIDE ? narrow : at->gradient_row; /* no two threads' the same */
+    vec narrow[WIDE], *restrict gradient = width < WIDE ? narrow : at->gradient_row + GAP * me->index;
     if (black != 0) meet(me); /* for the sum of the deltas */
     const region mine = share_of_sums(me, width, start, PIXELS);
     const range columns = mine.columns;

@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 import torch
 from tables import Measured, commands_table, report
+from threads import measured_threads, threads_table
 from training import TASKS, Crew, engines, estimate_and_truth, memory
 
 from digitlab.data import load
@@ -218,7 +219,8 @@ def main() -> None:
         training = measured_training(repeats)
         plans = measured_plans(max(repeats, 5))
         results = measured_commands(repeats)
-    text = report(repeats, results, training, plans)
+        threads = list(measured_threads(max(repeats, 9)))
+    text = report(repeats, results, training, plans, threads_table(threads))
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "speed.md").write_text(text)
@@ -227,6 +229,7 @@ def main() -> None:
     ).model_dump(exclude={"host", "seconds"})
     commands_measured = [asdict(result) for result in results]
     document = {"machine": machine, "results": commands_measured, "training": training, "plans": plans}
+    document["threads"] = [asdict(shared) for shared in threads]
     (RESULTS / "speed.json").write_text(json.dumps(document, indent=2) + "\n")
 
 

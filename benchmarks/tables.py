@@ -97,8 +97,14 @@ def plans_table(plans: dict[str, Any]) -> list[str]:
     return table(["what", "as planned", "as measured", "ratio"], rows)
 
 
-def report(repeats: int, results: Sequence[Measured], training: dict[str, Any], plans: dict[str, Any]) -> str:
-    """All tables, as Markdown."""
+def report(
+    repeats: int,
+    results: Sequence[Measured],
+    training: dict[str, Any],
+    plans: dict[str, Any],
+    threads: Sequence[str],
+) -> str:
+    """All tables, as Markdown; that of the threads is made already."""
     where = provenance("", find_device("cpu"), 0, threads=torch.get_num_threads())
     versions = [
         f"Python {where.versions.python}",
@@ -126,6 +132,12 @@ def report(repeats: int, results: Sequence[Measured], training: dict[str, Any], 
         f"({min(rates):.0f}–{max(rates):.0f}). It can pass 100 %: what is exactly zero is left out.",
         "",
         *training_tables(training),
+        "## Threads of one network",
+        "",
+        "Training steps on several threads against one: medians (ranges) over turns, and the fastest turns.",
+        "",
+        *threads,
+        "",
         "## Plans",
         "",
         *plans_table(plans),

@@ -55,19 +55,25 @@ def run(
     *,
     device: str = "cpu",
     engine: Engine = "lockstep",
+    threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[RunResult, TrainedNetwork]:
     """Train the network of a RunSpec in this process; see `train`."""
     dataset = registry.load(spec.data.name)
-    (both,) = _train([spec], dataset, device, engine, watched_by(on_progress))
+    (both,) = _train([spec], dataset, device, engine, watched_by(on_progress), threads)
     return both
 
 
 def _train(
-    specs: Sequence[RunSpec], dataset: Dataset, device: str, engine: Engine, watch: Watch
+    specs: Sequence[RunSpec],
+    dataset: Dataset,
+    device: str,
+    engine: Engine,
+    watch: Watch,
+    threads: int | None = None,
 ) -> list[tuple[RunResult, TrainedNetwork]]:
     if engine == "lockstep":
-        return train_cohort(specs, dataset, device=device, watch=watch)
+        return train_cohort(specs, dataset, device=device, threads=threads, watch=watch)
     from digitlab.engine import reference  # which loads torch
 
     found = []
@@ -225,6 +231,7 @@ def train(
     *,
     device: str = "cpu",
     engine: Engine = "lockstep",
+    threads: int | None = None,
     save: str | os.PathLike[str] | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
@@ -234,6 +241,8 @@ def train(
     base, options: see `make_spec`; without any: the exercise's linear network
     device:       `cpu`, `cuda`, `cuda:1`, `mps`
     engine:       `lockstep`, the fast one, or `reference`, plain PyTorch with autograd
+    threads:      that train it together in the lockstep engine's kernel, 1 to 256; the result's bits are the
+                  same; by default as many of the free cores as gain
     save:         a safetensors file to write the trained network to; `load` reads it back
     on_progress:  told at most ten times a second where the run is, with the new points of its curve
     Raises SpecError, DataError, DeviceError, WeightsError; RunError when memory does not suffice.
@@ -241,7 +250,7 @@ def train(
     spec = make_spec(base, **options)
     if save is not None:
         writable_target(save)
-    result, network = run(spec, device=device, engine=engine, on_progress=on_progress)
+    result, network = run(spec, device=device, engine=engine, threads=threads, on_progress=on_progress)
     if save is not None:
         network.save(save)
     return result

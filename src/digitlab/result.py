@@ -134,7 +134,7 @@ class Provenance(_Record):
     """Where and how the result was computed: all that may differ between two computations of one run.
 
     arithmetic: what made the products and sums: torch, or the lockstep engine's compiled kernel
-    threads:    of torch
+    threads:    that computed the result together, on the CPU
     compiler:   that built the compiled kernel, where that computed
     c_library:  the C library, with its version
     matmul_precision: how exactly torch multiplies matrices of float32, in its words, where it computed

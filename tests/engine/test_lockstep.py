@@ -23,7 +23,7 @@ from digitlab.data.arrays import LabelledImages
 from digitlab.engine import reference
 from digitlab.engine.lockstep import backends, cohort_key, train_cohort
 from digitlab.engine.lockstep.backend import MAY_DIFFER, Part, block_steps
-from digitlab.engine.lockstep.c.backend import _PLACES_BEYOND, CompiledMembers, _Packed, aligned
+from digitlab.engine.lockstep.c.backend import _PIXELS_BEYOND, CompiledMembers, Team, _Packed, aligned
 from digitlab.engine.lockstep.c.build import kernel
 from digitlab.engine.lockstep.torch_backend import StackedMembers
 from digitlab.engine.progress import CohortProgress, Watch
@@ -565,46 +565,54 @@ def test_members_that_differ_in_all_that_may_train_as_each_does_alone(
 # --- the kernel's places ---
 
 
-def compiled(spec: RunSpec, dataset: Dataset) -> CompiledMembers:
+def compiled(spec: RunSpec, dataset: Dataset, threads: int = 1) -> CompiledMembers:
     library = kernel(spec.precision)
     if library is None:
         pytest.skip("no C compiler on this machine")
-    return CompiledMembers([spec], dataset, library)
+    return CompiledMembers([spec], dataset, library, Team(library, threads))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("hidden", [(), (30,), (100, 100), (7, 5, 9)], ids=str)
-def test_the_kernel_keeps_to_its_scratch_and_its_lists(mnist: Dataset, hidden: Any, precision: Any) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_kernel_keeps_to_its_scratch_and_its_lists(
+    mnist: Dataset, hidden: Any, precision: Any, threads: int
+) -> None:
     """Of images without a black pixel, which fill the lists; what lies behind them stays as it was."""
     white = LabelledImages(np.full_like(mnist.train.images, 255), mnist.train.labels)
     spec = lab.make_spec(hidden=hidden, precision=precision, batch_size=300, validation_size=700, steps=3)
-    members = compiled(spec, Dataset(mnist.entry, white, mnist.test))
+    members = compiled(spec, Dataset(mnist.entry, white, mnist.test), threads)
     table = np.linspace(0, 1, 256, dtype=precision)
     capacity, scratch_numbers = 900, len(members._scratch)
     assert len(members._packed._label) == capacity
-    more = _Packed(members._kernel, table, capacity=1000, batch_capacity=5, largest=500, classes=10)
+    more = _Packed(
+        members._kernel, table, members._team, capacity=1000, batch_capacity=5, largest=500, classes=10
+    )
     scratch = aligned(scratch_numbers + 5_000, spec.precision)
-    for array in (*more._lists, scratch):
+    for array in (*more._lists.values(), scratch):
         array[...] = 77
     members._packed, members._scratch = more, scratch
     members._members[0].network.scratch = scratch.ctypes.data
     members.train(range(3))
     members.evaluate("validation")
+    members._team.end()
     assert (scratch[scratch_numbers:] == 77).all()
     assert (scratch[:scratch_numbers] != 77).any()
-    places = capacity * 784
-    assert more._start[capacity] == places
-    assert (more._value[:places] == 1).all()
-    for array, end in (
-        (more._start, capacity + 1),
-        (more._pixel, places + _PLACES_BEYOND),
-        (more._value, places + _PLACES_BEYOND),
-        (more._pixel_start, 3),
-        (more._example, places),
-        (more._pixel_value, places),
-        (more._label, capacity),
-    ):
-        assert (array[end:] == 77).all()
+    pixels = capacity * 784
+    assert more._lists["example_start"][capacity] == pixels
+    assert (more._lists["value"][:pixels] == 1).all()
+    ends = {
+        "example_start": capacity + 1,
+        "pixel": pixels + _PIXELS_BEYOND,
+        "value": pixels + _PIXELS_BEYOND,
+        "pixel_start": 3,
+        "example": pixels,
+        "pixel_value": pixels,
+        "label": capacity,
+    }
+    assert more._lists.keys() == ends.keys()
+    for name, end in ends.items():
+        assert (more._lists[name][end:] == 77).all()
 
 
 def test_more_than_the_lists_hold_is_refused_before_the_kernel_is_called(mnist: Dataset) -> None:
@@ -634,9 +642,9 @@ def test_what_the_kernel_cannot_read_is_refused_before_it_is_called(mnist: Datas
         packed.fill(LabelledImages(images[:10], labels), np.arange(5))
     with pytest.raises(ValueError, match="label 10 of 10 classes"):
         packed.fill(LabelledImages(images, np.full_like(labels, 10)), np.arange(5))
-    with pytest.raises(ctypes.ArgumentError, match="array must have data type uint8"):
+    with pytest.raises(ctypes.ArgumentError, match="an array of float32, not of uint8"):
         packed.fill(LabelledImages(images.astype(np.float32), labels), np.arange(5))
-    with pytest.raises(ctypes.ArgumentError, match="C_CONTIGUOUS"):
+    with pytest.raises(ctypes.ArgumentError, match="an array with gaps"):
         packed.fill(LabelledImages(images[:, :, ::-1], labels), np.arange(5))
 
 
@@ -645,9 +653,11 @@ def test_the_sanitizer_sees_a_scratch_that_is_too_small() -> None:
     code = """if True:
         from digitlab import lab
         from digitlab.data import load
-        from digitlab.engine.lockstep.c.backend import CompiledMembers, aligned
+        from digitlab.engine.lockstep.c.backend import CompiledMembers, Team, aligned
         from digitlab.engine.lockstep.c.build import kernel
-        members = CompiledMembers([lab.make_spec(hidden=(50,), steps=1)], load("mnist"), kernel("float32"))
+        library = kernel("float32")
+        spec = lab.make_spec(hidden=(50,), steps=1)
+        members = CompiledMembers([spec], load("mnist"), library, Team(library))
         scratch = aligned(16, "float32")
         members._members[0].network.scratch = scratch.ctypes.data
         members.train(range(1))

@@ -30,6 +30,17 @@ WorkersOption = Annotated[
         rich_help_panel="Run",
     ),
 ]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        max=256,
+        help="Cores that train one network together, by the fast engine; bits stay the same.",
+        show_default="the free ones, as many as gain",
+        rich_help_panel="Run",
+    ),
+]
 
 
 def checked_engine(name: str) -> "Engine":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlab.cli.choices import DEVICES, one_of
-from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine
+from digitlab.cli.engines import EngineOption, ThreadsOption, WorkersOption, checked_engine
 from digitlab.cli.fields import given_fields, with_fields
 from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import print_json, stderr, stdout, training_progress
@@ -32,6 +32,7 @@ def train(
     ] = None,
     engine: EngineOption = "lockstep",
     workers: WorkersOption = None,  # noqa: ARG001  # as all commands that train; one network needs one process
+    threads: ThreadsOption = None,
     device: Annotated[
         str,
         typer.Option(
@@ -61,7 +62,7 @@ def train(
     if save:
         writable_target(save)
     with training_progress(run.network_name) as on_progress:
-        result, network = lab.run(run, device=device, engine=chosen, on_progress=on_progress)
+        result, network = lab.run(run, device=device, engine=chosen, threads=threads, on_progress=on_progress)
     if json:
         print_json(result.to_json(), output)
     else:

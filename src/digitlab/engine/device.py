@@ -58,6 +58,20 @@ def usable_cores() -> int:
     return min(physical, allowed)
 
 
+_SECONDS_TO_LOOK = 0.1
+
+
+def free_cores() -> int:
+    """How many of the usable cores are free of other work, at least one. It takes a tenth of a second."""
+    try:
+        shares = psutil.cpu_percent(_SECONDS_TO_LOOK, percpu=True)
+    except OSError:  # Linux without /proc
+        return usable_cores()
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(shares))
+    busy = sum(share for core, share in enumerate(shares) if core in allowed) / 100
+    return max(1, usable_cores() - round(busy))
+
+
 _SHARE_OF_MEMORY = 0.8
 """How much of the memory that is free a plan uses."""
 _UNKNOWN_MEMORY_BYTES = 2_000_000_000

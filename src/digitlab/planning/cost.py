@@ -127,14 +127,10 @@ def memory_bytes(specs: Sequence[RunSpec], images: Images, *, stacked: bool = Fa
         + min(block_steps(spec), spec.step_count) * 8 * INPUT_SIZE
     )
     later = list(zip(spec.layer_sizes[1:], widths[1:], spec.layer_sizes[2:], widths[2:], strict=False))
-    backward = max(
-        (
-            units * in_width + spec.batch_size * in_width + inputs * width
-            for inputs, in_width, units, width in later
-        ),
-        default=0,
-    )
-    scratch = (largest_batch * sum(widths[1:]) + backward) * size
+    deltas = 2 * spec.batch_size * max(widths[1:-1], default=0)
+    transposed = max((units * in_width for _, in_width, units, _ in later), default=0)
+    gradient = max((inputs * width for inputs, _, _, width in later), default=0)
+    scratch = (largest_batch * sum(widths[1:]) + deltas + transposed + gradient) * size
     return round(members * parameters * copies * size + scratch + lists + indices + predictions)
 
 

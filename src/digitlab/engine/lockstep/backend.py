@@ -21,6 +21,9 @@ EVALUATION_CHUNK = 500
 
 _ADAM_CONSTANTS = ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
 
+MOST_THREADS = 256
+"""That train one network together, as in kernel.c."""
+
 _BLOCK_EXAMPLES = 1024
 """About as many examples are made ready at once: few enough to stay in a processor's cache."""
 _BLOCK_PRODUCTS = 4_000_000_000
@@ -109,6 +112,11 @@ class Backend(Protocol):
     @property
     def arithmetic(self) -> Arithmetic:
         """What makes the products and sums."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """How many threads of this process train a network together; known while `settings` hold."""
         ...
 
     @property

@@ -9,7 +9,7 @@ from digitlab.engine.device import find_device, memory_errors_named
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.history import History, result_of
 from digitlab.engine.inputs import check_data_set
-from digitlab.engine.lockstep.backend import Members, block_steps, cohort_key
+from digitlab.engine.lockstep.backend import MOST_THREADS, Members, block_steps, cohort_key
 from digitlab.engine.lockstep.backends import backend_for
 from digitlab.engine.progress import NOBODY, CohortProgress, CurvePoint, Watch
 from digitlab.engine.provenance import provenance
@@ -44,23 +44,32 @@ class _Run:
 
 
 def train_cohort(
-    specs: Sequence[RunSpec], dataset: Dataset, *, device: str = "cpu", watch: Watch = NOBODY
+    specs: Sequence[RunSpec],
+    dataset: Dataset,
+    *,
+    device: str = "cpu",
+    threads: int | None = 1,
+    watch: Watch = NOBODY,
 ) -> list[tuple[RunResult, TrainedNetwork]]:
     """Train the networks of one cohort on their data set; results in the order of the specs.
 
-    specs:  of one cohort: `cohort_key` is the same for all
-    device: `cpu`, `cuda`, `cuda:1`, `mps`
-    watch:  is told where the runs are; those that it cancels are stopped, and left out of the results
-    Raises SpecError when the specs are of several cohorts or of another data set, DeviceError when the
-    device is not there, RunError when memory does not suffice.
+    specs:   of one cohort: `cohort_key` is the same for all
+    device:  `cpu`, `cuda`, `cuda:1`, `mps`
+    threads: that train each network together in the compiled kernel; None: as many as gain, for a network
+             alone
+    watch:   is told where the runs are; those that it cancels are stopped, and left out of the results
+    Raises SpecError when the specs are of several cohorts or of another data set or there cannot be so many
+    threads, DeviceError when the device is not there, RunError when memory does not suffice.
     """
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise SpecError([Fault("threads", threads, f"is not between 1 and {MOST_THREADS}")])
     if len({cohort_key(spec) for spec in specs}) > 1:
         raise SpecError([Fault("cohort", len(specs), "specs are of several cohorts; plan them first")])
     if not specs:
         return []
     check_data_set(specs[0], dataset)
     found = find_device(device, specs[0].precision)
-    backend = backend_for(found, specs[0].precision)
+    backend = backend_for(found, specs, threads)
     start = time.perf_counter()
     runs = [_Run(spec, spec.key) for spec in specs]
     with backend.settings(), memory_errors_named():
@@ -73,7 +82,7 @@ def train_cohort(
             found,
             (time.perf_counter() - start) / len(runs),
             arithmetic=backend.arithmetic,
-            threads=1,
+            threads=backend.threads,
             compiler=backend.compiler,
             matmul_precision=backend.matmul_precision,
         )

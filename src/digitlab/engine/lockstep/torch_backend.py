@@ -248,6 +248,7 @@ class TorchBackend:
     """Torch on one device; see `Backend`."""
 
     arithmetic: Arithmetic = "torch"
+    threads = 1
     compiler: str | None = None
 
     def __init__(self, device: Device) -> None:

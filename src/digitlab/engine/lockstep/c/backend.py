@@ -2,32 +2,63 @@
 
 A block of batches is packed once for all members that share their order of examples; then each member takes
 all the block's steps while its weights lie in the processor's cache. Nothing that a member computes with
-depends on the others, so its bits cannot.
+depends on the others, so its bits cannot. The threads of a team share the results of each phase of a step,
+never a sum, so neither can bits depend on their number.
 """
 
 import ctypes
-from collections.abc import Container, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
 from digitlab.data.arrays import Dataset, LabelledImages, input_scale
+from digitlab.engine.device import free_cores
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.inputs import run_split
-from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, Losses, Part, block_steps
+from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, MOST_THREADS, Losses, Part, block_steps
 from digitlab.engine.sampling import batches
 from digitlab.engine.schedules import learning_rate
 from digitlab.models.parameters import Layer, initial_layers
 from digitlab.result import Arithmetic
 from digitlab.spec import INPUT_SIZE, SGD, Adam, Optimiser, Precision, RunSpec
 
+_WORK_A_THREAD = 10_000_000
+"""Multiplications of a step, zeros included, that a thread must have: some 0.2 ms, for a few meetings of the
+threads. A meeting takes well below a microsecond where each thread has a core, and much longer where not."""
 _ALIGNMENT_BYTES = 64
 _MAX_LAYERS = 65
-_PLACES_BEYOND = 8
+_PIXELS_BEYOND = 8
 """How far beyond the end of its lists the kernel may write while it packs."""
+
+
+def gainful_threads(spec: RunSpec) -> int:
+    """How many threads train one network fastest on the cores that are free now."""
+    most = spec.batch_size * spec.parameter_count // _WORK_A_THREAD
+    return min(most, free_cores(), MOST_THREADS) if most > 1 else 1
+
+
+class Team:
+    """Threads of the kernel that do the work of a step together; the one that calls is among them.
+
+    size: how many there are: fewer than asked for where the system gives no more
+    """
+
+    def __init__(self, library: ctypes.CDLL, threads: int = 1) -> None:
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        self._end = _typed(library.end_team, None, [pointer])
+        # None where it has no memory either.
+        self.handle = _typed(library.make_team, pointer, [number])(threads) if threads > 1 else None
+        self.size = _typed(library.team_size, number, [pointer])(self.handle) if self.handle else 1
+
+    def end(self) -> None:
+        """End the threads; the one that calls goes on alone."""
+        if self.handle:
+            self._end(self.handle)
+            self.handle = None
 
 
 class _Network(ctypes.Structure):
@@ -52,6 +83,7 @@ class _Batches(ctypes.Structure):
     """`batches` of kernel.c."""
 
     _fields_ = (
+        ("table", ctypes.c_void_p),
         ("example_start", ctypes.c_void_p),
         ("pixel", ctypes.c_void_p),
         ("value", ctypes.c_void_p),
@@ -70,34 +102,47 @@ class _Kernel:
     or gaps. How long they are is for the callers to check.
     """
 
-    def __init__(self, library: ctypes.CDLL, precision: Precision) -> None:
+    def __init__(self, library: ctypes.CDLL) -> None:
         number, real = ctypes.c_int64, ctypes.c_double
-        reals, doubles = _array_of(precision), _array_of("float64")
-        integers, indices, bytes_ = _array_of("int64"), _array_of("int32"), _array_of("uint8")
+        doubles, integers, bytes_ = _ArrayOf("float64"), _ArrayOf("int64"), _ArrayOf("uint8")
         network, packed = ctypes.POINTER(_Network), ctypes.POINTER(_Batches)
-        self.lanes = self._typed(library.lanes, number, [])
-        self.scratch_numbers = self._typed(library.scratch_numbers, number, [network, number])
-        self.pack = self._typed(
-            library.pack, number, [bytes_, integers, number, reals, integers, indices, reals]
+        team = ctypes.c_void_p
+        self.lanes = _typed(library.lanes, number, [])
+        self.scratch_numbers = _typed(library.scratch_numbers, number, [network, number])
+        self.pack = _typed(library.pack, number, [team, bytes_, integers, number, packed])
+        self.pack_pixels = _typed(library.pack_pixels, None, [team, integers, number, packed])
+        self.train = _typed(
+            library.train,
+            number,
+            [team, network, packed, integers, number, number, doubles, doubles, integers],
         )
-        self.pack_pixels = self._typed(
-            library.pack_pixels, None, [integers, number, integers, indices, reals, integers, indices, reals]
-        )
-        self.train = self._typed(
-            library.train, number, [network, packed, integers, number, number, doubles, doubles, integers]
-        )
-        self.evaluate = self._typed(library.evaluate, real, [network, packed, number, bytes_, doubles])
-
-    @staticmethod
-    def _typed(
-        function: "ctypes._NamedFuncPointer", result: type | None, arguments: Sequence[type]
-    ) -> "ctypes._NamedFuncPointer":
-        function.restype, function.argtypes = result, list(arguments)
-        return function
+        self.evaluate = _typed(library.evaluate, real, [team, network, packed, number, bytes_, doubles])
 
 
-def _array_of(dtype: str) -> type:
-    return np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS")
+def _typed(
+    function: "ctypes._NamedFuncPointer", result: type | None, arguments: Sequence[Any]
+) -> "ctypes._NamedFuncPointer":
+    function.restype, function.argtypes = result, list(arguments)
+    return function
+
+
+class _ArrayOf:
+    """Type of an argument: an array of these numbers, without gaps.
+
+    As `numpy.ctypeslib.ndpointer`, which takes several times as long: a few percent of all the time
+    that a small network trains.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = np.dtype(dtype)
+
+    def from_param(self, array: np.ndarray) -> ctypes.c_void_p:
+        """What ctypes hands on; raises TypeError, of which ctypes makes an ArgumentError."""
+        if array.dtype != self._dtype:
+            raise TypeError(f"an array of {array.dtype}, not of {self._dtype}")
+        if not array.flags.c_contiguous:
+            raise TypeError("an array with gaps")
+        return ctypes.c_void_p(array.__array_interface__["data"][0])
 
 
 class _Packed:
@@ -111,30 +156,30 @@ class _Packed:
         self,
         kernel: _Kernel,
         table: np.ndarray,
+        team: Team,
         *,
         capacity: int,
         batch_capacity: int,
         largest: int,
         classes: int,
     ) -> None:
-        self._kernel, self._table = kernel, table - table[0]
-        self._largest, self._classes, self._count = largest, classes, 0
+        self._kernel, self._team = kernel, team
+        self._batch_capacity, self._largest = batch_capacity, largest
+        self._classes, self._count = classes, 0
         # np.empty: only what the images fill is ever touched, a fifth of it for MNIST.
-        places = capacity * INPUT_SIZE + _PLACES_BEYOND
-        self._start = np.empty(capacity + 1, np.int64)
-        self._pixel, self._example = np.empty(places, np.int32), np.empty(places, np.int32)
-        self._value, self._pixel_value = np.empty(places, table.dtype), np.empty(places, table.dtype)
-        self._pixel_start = np.empty((batch_capacity, INPUT_SIZE + 1), np.int64)
-        self._label = np.empty(capacity, np.uint8)
-        self._lists: list[np.ndarray] = [
-            self._start,
-            self._pixel,
-            self._value,
-            self._pixel_start,
-            self._example,
-        ]
-        self._lists += [self._pixel_value, self._label]
-        self.batches = _Batches(*(array.ctypes.data for array in self._lists), float(table[0]))
+        pixels = capacity * INPUT_SIZE + _PIXELS_BEYOND
+        self._table, self._label = table - table[0], np.empty(capacity, np.uint8)
+        self._lists: dict[str, np.ndarray] = {
+            "example_start": np.empty(capacity + 1, np.int64),
+            "pixel": np.empty(pixels, np.int32),
+            "value": np.empty(pixels, table.dtype),
+            "pixel_start": np.empty((batch_capacity, INPUT_SIZE + 1), np.int64),
+            "example": np.empty(pixels, np.int32),
+            "pixel_value": np.empty(pixels, table.dtype),
+            "label": self._label,
+        }
+        addresses = {name: array.ctypes.data for name, array in self._lists.items()}
+        self.batches = _Batches(table=self._table.ctypes.data, black=float(table[0]), **addresses)
 
     def fill(self, images: LabelledImages, positions: Int64[np.ndarray, "n"]) -> None:
         """Pack the images at these positions, by example.
@@ -152,7 +197,7 @@ class _Packed:
         labels = images.labels[positions]
         if labels.max() >= self._classes:
             raise ValueError(f"label {labels.max()} of {self._classes} classes")
-        self._kernel.pack(images.images, positions, count, self._table, self._start, self._pixel, self._value)
+        self._kernel.pack(self._team.handle, images.images, positions, count, self.batches)
         self._label[:count], self._count = labels, count
 
     def fill_pixels(self, batch_start: Int64[np.ndarray, "batches+1"]) -> None:
@@ -160,23 +205,14 @@ class _Packed:
 
         Raises ValueError when there are more batches, or larger ones, than there is room for.
         """
-        count, capacity, sizes = len(batch_start) - 1, len(self._pixel_start), np.diff(batch_start)
+        count, capacity, sizes = len(batch_start) - 1, self._batch_capacity, np.diff(batch_start)
         if count > capacity:
             raise ValueError(f"{count:,} batches at once do not fit lists for {capacity:,}")
         if not 0 < sizes.min() <= sizes.max() <= self._largest:
             raise ValueError(f"batches of {sizes.min()} to {sizes.max()} examples, not 1 to {self._largest}")
         if batch_start[0] != 0 or batch_start[-1] != self._count:
             raise ValueError(f"batches of examples {batch_start[0]} to {batch_start[-1]} of {self._count}")
-        self._kernel.pack_pixels(
-            batch_start,
-            count,
-            self._start,
-            self._pixel,
-            self._value,
-            self._pixel_start,
-            self._example,
-            self._pixel_value,
-        )
+        self._kernel.pack_pixels(self._team.handle, batch_start, count, self.batches)
 
 
 class _Member:
@@ -246,17 +282,21 @@ def _constants(optimiser: Optimiser) -> tuple[float, float, float]:
 
 
 class CompiledMembers:
-    """Members that train one after the other in the compiled kernel; see `Members`."""
+    """Members that train one after the other in the compiled kernel; see `Members`.
+
+    team: trains each of them together
+    """
 
     def __init__(
         self,
         specs: Sequence[RunSpec],
         dataset: Dataset,
         library: ctypes.CDLL,
+        team: Team,
         cancelled: Container[str] = frozenset(),
     ) -> None:
-        self._kernel = _Kernel(library, specs[0].precision)
-        self._dataset, self._cancelled = dataset, cancelled
+        self._kernel = _Kernel(library)
+        self._dataset, self._team, self._cancelled = dataset, team, cancelled
         spec = specs[0]  # what follows is the same for all
         table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
         self._members = [_Member(spec, self._kernel.lanes()) for spec in specs]
@@ -269,6 +309,7 @@ class CompiledMembers:
         self._packed = _Packed(
             self._kernel,
             table,
+            team,
             capacity=examples,
             batch_capacity=block,
             largest=largest,
@@ -301,6 +342,7 @@ class CompiledMembers:
         rates = np.array([learning_rate(member.spec, step) for step in steps])
         losses, right = np.empty(len(steps)), np.empty(len(steps), np.int64)
         made = self._kernel.train(
+            self._team.handle,
             member.network,
             self._packed.batches,
             batch_start,
@@ -343,6 +385,7 @@ class CompiledMembers:
                 if self._members[i].key in self._cancelled:
                     continue
                 losses[k] += self._kernel.evaluate(
+                    self._team.handle,
                     self._members[i].network,
                     self._packed.batches,
                     len(chunk),
@@ -371,18 +414,32 @@ class CompiledMembers:
         self._orders = {seed: order for seed, order in self._orders.items() if seed in left}
 
 
-@dataclass(frozen=True)
 class CompiledBackend:
-    """The compiled kernel, and which compiler built it; see `Backend`."""
+    """The compiled kernel, and which compiler built it; see `Backend`.
 
-    library: ctypes.CDLL
-    compiler: str | None
+    threads: that train each network together
+    """
+
     arithmetic: Arithmetic = "compiled kernel"
     matmul_precision: str | None = None
 
-    def settings(self) -> AbstractContextManager[None]:
+    def __init__(self, library: ctypes.CDLL, compiler: str | None, threads: int) -> None:
+        self.compiler = compiler
+        self._library, self._wanted, self._team = library, threads, Team(library)
+
+    @property
+    def threads(self) -> int:
         """See `Backend`."""
-        return nullcontext()
+        return self._team.size
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """See `Backend`: the threads are there as long."""
+        self._team = Team(self._library, self._wanted)
+        try:
+            yield
+        finally:
+            self._team.end()
 
     def together(self, specs: Sequence[RunSpec]) -> list[list[int]]:
         """See `Backend`: all, for they share what is made of their examples."""
@@ -392,4 +449,4 @@ class CompiledBackend:
         self, specs: Sequence[RunSpec], dataset: Dataset, cancelled: Container[str]
     ) -> CompiledMembers:
         """See `Backend`."""
-        return CompiledMembers(specs, dataset, self.library, cancelled)
+        return CompiledMembers(specs, dataset, self._library, self._team, cancelled)

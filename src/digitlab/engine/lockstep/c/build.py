@@ -38,7 +38,10 @@ from digitlab.spec import Precision
 SETTING = "DIGITLAB_KERNEL"
 """Environment variable: `torch` keeps the compiled kernel from being used."""
 
-FUNCTIONS = ("built_by", "lanes", "scratch_numbers", "pack", "pack_pixels", "train", "evaluate")
+FUNCTIONS = (
+    *("built_by", "lanes", "make_team", "team_size", "end_team"),
+    *("scratch_numbers", "pack", "pack_pixels", "train", "evaluate"),
+)
 """What a library must have to be the kernel."""
 
 _TYPES = {"float32": "float", "float64": "double"}
@@ -51,6 +54,7 @@ _FLAGS = (
     "-fno-trapping-math",
     "-fPIC",
     "-shared",
+    "-pthread",
 )
 _PROCESSOR_FLAGS: tuple[list[str], ...] = (["-march=native"], ["-mcpu=native"], [])
 """The first that the compiler takes: which one it knows depends on compiler and processor."""

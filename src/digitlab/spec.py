@@ -73,7 +73,7 @@ def _option(group: str, description: str) -> Any:
 class DataSpec(Part):
     """Which data set: its name, the digest of its content, and the two sizes that specs are checked against.
 
-    sha256:       SHA-256 over the four files' payload digests (`datasets.catalog` says how)
+    sha256:       SHA-256 over the four files' payload digests (`data.catalog` says how)
     train_images: number of training images in the data set
     classes:      number of classes
     """

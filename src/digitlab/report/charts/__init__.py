@@ -10,10 +10,11 @@ import altair as alt
 import vl_convert
 
 from digitlab.analysis.findings import HeatMap, Lines, Picture
+from digitlab.report.charts.colours import Theme
 from digitlab.report.charts.forest import forest_chart
 from digitlab.report.charts.heatmap import heatmap_chart
 from digitlab.report.charts.lines import lines_chart
-from digitlab.report.charts.marks import FONT_SIZE, Look, Theme, look
+from digitlab.report.charts.marks import FONT_SIZE, Look, look
 from digitlab.report.numbers import clean
 from digitlab.report.tables import table_of
 

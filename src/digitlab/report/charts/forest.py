@@ -9,7 +9,8 @@ import altair as alt
 
 from digitlab.analysis.findings import Effect, Forest
 from digitlab.report.charts.axes import Placed, in_numbers, on_field, x_encoding
-from digitlab.report.charts.marks import COLOURS, SHAPES, Layer, Look, Row, Stroke, chart, legend, point_layer
+from digitlab.report.charts.colours import GREY, SERIES
+from digitlab.report.charts.marks import SHAPES, Layer, Look, Row, Stroke, chart, legend, point_layer
 from digitlab.report.numbers import clean, number, percent
 
 _ROW, _NARROW_ROW = 24, 40
@@ -31,7 +32,7 @@ def forest_chart(picture: Forest, look: Look) -> tuple[Layer, Layer | None]:
     layers = [*_margin_layers(x, picture.margin, places), _zero_layer(look, places)]
     for index, group in enumerate(groups):
         mine = [row for row in rows if row["group"] == group and not row["is_head"]]
-        stroke = Stroke(COLOURS[index % len(COLOURS)], None, SHAPES[index % len(SHAPES)])
+        stroke = Stroke(SERIES[index % len(SERIES)], None, SHAPES[index % len(SHAPES)])
         layers += _effect_layers([row for row in mine if row["x"] is not None], stroke, places)
     layers += _label_layers(rows, look, y)
     drawn = alt.layer(*layers).properties(width=width, height=height)
@@ -82,7 +83,7 @@ def _margin_layers(x: Placed, margin: float, places: Row) -> list[Layer]:
         return []
     sides = chart([{"left": x.clamp(-margin), "right": x.clamp(margin)}])
     left = on_field(places["x"], "left")
-    return [sides.mark_rect(color="#8a8a8a", opacity=0.2).encode(x=left, x2="right:Q")]
+    return [sides.mark_rect(color=GREY, opacity=0.2).encode(x=left, x2="right:Q")]
 
 
 def _zero_layer(look: Look, places: Row) -> Layer:
@@ -114,4 +115,4 @@ def _margin_entry(picture: Forest) -> dict[str, Stroke]:
     if not math.isfinite(picture.margin):
         return {}
     within = percent(picture.margin) if picture.x.is_share else number(picture.margin)
-    return {f"practically equal: within ± {within}": Stroke("#8a8a8a80", (), None, width=14)}
+    return {f"practically equal: within ± {within}": Stroke(f"{GREY}80", (), None, width=14)}

@@ -16,15 +16,14 @@ from digitlab.report.charts.axes import (
     x_encoding,
     y_encoding,
 )
+from digitlab.report.charts.colours import BLACK, CASING, ON_CELLS, ONE_HUE, SCHEME, WHITE
 from digitlab.report.charts.marks import FONT_SIZE, Layer, Look, Row, Stroke, chart, legend, line_layers
 from digitlab.report.numbers import clean, number, percent
 
 BROKEN = {"collapsed": "×", "diverged": "∞"}
-_LINE_COLOURS = ("#ffffff", "#ff8a5c", "#7fd8ff")
 _DASHES = ((), (6, 4), (2, 3))
 _DARK_UNTIL = 0.45
 """Where on viridis black writing begins to be read better than white."""
-_HUE = ("rgba(40, 120, 181, 0.08)", "rgba(40, 120, 181, 1)")
 _HUE_STRONG_FROM = 0.55
 _SIGN_SIZE = 15
 
@@ -70,18 +69,18 @@ class _Colours:
     def scale(self) -> alt.Scale:
         domain = list(self.values.domain)
         if self.is_hue:
-            return alt.Scale(type=self.values.scale, domain=domain, range=list(_HUE), nice=False)
+            return alt.Scale(type=self.values.scale, domain=domain, range=list(ONE_HUE), nice=False)
         return alt.Scale(
-            type=self.values.scale, domain=domain, scheme="viridis", reverse=self.is_reversed, nice=False
+            type=self.values.scale, domain=domain, scheme=SCHEME, reverse=self.is_reversed, nice=False
         )
 
     def writing(self, value: float) -> str:
         """The colour of writing on this value's colour; "" is the chart's own."""
         share = _share_of_scale(value, self.values)
         if self.is_hue:
-            return "#ffffff" if share > _HUE_STRONG_FROM else ""
+            return WHITE if share > _HUE_STRONG_FROM else ""
         brightness = 1 - share if self.is_reversed else share
-        return "#000000" if brightness > _DARK_UNTIL else "#ffffff"
+        return BLACK if brightness > _DARK_UNTIL else WHITE
 
 
 def _best_is_highest(squares: Sequence[Square]) -> bool:
@@ -170,8 +169,8 @@ def _text_size(rows: Sequence[Row], width: float) -> float:
 
 
 def _stroke(index: int) -> Stroke:
-    colour = _LINE_COLOURS[index % len(_LINE_COLOURS)]
-    return Stroke(colour, _DASHES[index % len(_DASHES)], None, casing="#1b1b1b", width=2.4)
+    colour = ON_CELLS[index % len(ON_CELLS)]
+    return Stroke(colour, _DASHES[index % len(_DASHES)], None, casing=CASING, width=2.4)
 
 
 def _state_strokes(squares: Sequence[Square], look: Look) -> dict[str, Stroke]:

@@ -8,9 +8,8 @@ import altair as alt
 
 from digitlab.analysis.findings import Line, Lines, Point, Role
 from digitlab.report.charts.axes import Placed, in_numbers, on_field, placed, x_encoding, y_encoding
+from digitlab.report.charts.colours import GREY, SERIES
 from digitlab.report.charts.marks import (
-    COLOURS,
-    GREY,
     SHAPES,
     Layer,
     Look,
@@ -96,7 +95,7 @@ def _measured(line: Line, index: int, *, is_joined: bool) -> Stroke:
 
 
 def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
+    return SERIES[index % len(SERIES)]
 
 
 def _rows(line: Line, x: Placed, y: Placed) -> list[Row]:

@@ -1,23 +1,18 @@
-"""What all charts share: colours for light and dark paper, marks that carry their own look, the legend.
+"""What all charts share: the look of light and dark paper, marks that carry their own look, the legend.
 
 No colour stands alone: lines differ in the shape of their points or in their dashes too.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 
+from digitlab.report.charts.colours import INK_AND_PAPER, Theme
 from digitlab.report.numbers import clean
 
-Theme = Literal["light", "dark", "page"]
-"""page: for a chart inside a page, with the page's own colours of text and paper."""
-
-# Okabe and Ito's hues (2008), told apart by the colour-blind; the bright ones darkened to be seen on white.
-COLOURS = ("#2878b5", "#d55e00", "#009e73", "#b0589f", "#a8780c", "#5a6fd0")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
-GREY = "#8a8a8a"
 FONT_SIZE = 13
 _LEGEND_ROW, _LEGEND_TEXT_AT, _LETTER_PIXELS = 22, 36, 6.9
 
@@ -52,11 +47,7 @@ class Look:
 
 def look(theme: Theme, *, pixels: int) -> Look:
     """The look of a theme."""
-    ink, paper = {
-        "light": ("#24292f", "#ffffff"),
-        "dark": ("#e3e6ea", "#14171b"),
-        "page": ("currentColor", "var(--paper, transparent)"),
-    }[theme]
+    ink, paper = INK_AND_PAPER[theme]
     return Look(pixels, theme != "page", ink, paper)
 
 

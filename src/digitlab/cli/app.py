@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from digitlab.cli.data import data_app
-from digitlab.cli.evaluate import evaluate
-from digitlab.cli.exercise import exercise
-from digitlab.cli.report import report
-from digitlab.cli.runs import runs_app
-from digitlab.cli.store import store_app
-from digitlab.cli.study import study_app
-from digitlab.cli.train import train
+from digitlab.cli.commands.data import data_app
+from digitlab.cli.commands.evaluate import evaluate
+from digitlab.cli.commands.exercise import exercise
+from digitlab.cli.commands.report import report
+from digitlab.cli.commands.runs import runs_app
+from digitlab.cli.commands.store import store_app
+from digitlab.cli.commands.study import study_app
+from digitlab.cli.commands.train import train
 from digitlab.version import __version__
 
 

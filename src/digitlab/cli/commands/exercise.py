@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitlab.cli.choices import DEVICES, one_of
+from digitlab.cli.commands.report import REPORT
 from digitlab.cli.engines import EngineOption, WorkersOption, checked_engine
-from digitlab.cli.report import REPORT
 from digitlab.cli.stores import on_wait
 from digitlab.cli.terminal import JsonOption, many_progress, print_json, stderr, stdout
 from digitlab.errors import StoreError
@@ -144,8 +144,8 @@ def _place(path: Path | None) -> "Iterator[Store | StoreError]":
 
 def _observe(place: "Store", workers: int | None, device: str, *, is_told: bool) -> "list[StudyFindings]":
     """Make the observations; what they found."""
+    from digitlab.cli.commands.study import run_and_tell
     from digitlab.cli.findings import print_findings
-    from digitlab.cli.study import run_and_tell
     from digitlab.exercise import SCALE, observations
 
     if is_told:

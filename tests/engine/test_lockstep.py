@@ -23,7 +23,7 @@ from digitlab.data.arrays import LabelledImages
 from digitlab.engine import reference
 from digitlab.engine.lockstep import backends, cohort_key, train_cohort
 from digitlab.engine.lockstep.backend import MAY_DIFFER, Part, block_steps
-from digitlab.engine.lockstep.c.backend import _PIXELS_BEYOND, CompiledMembers, Team, _Packed, aligned
+from digitlab.engine.lockstep.c.backend import CompiledMembers, Team, _Images, _Packed, aligned
 from digitlab.engine.lockstep.c.build import kernel
 from digitlab.engine.lockstep.torch_backend import StackedMembers
 from digitlab.engine.progress import CohortProgress, Watch
@@ -603,8 +603,8 @@ def test_the_kernel_keeps_to_its_scratch_and_its_lists(
     assert (more._lists["value"][:pixels] == 1).all()
     ends = {
         "example_start": capacity + 1,
-        "pixel": pixels + _PIXELS_BEYOND,
-        "value": pixels + _PIXELS_BEYOND,
+        "pixel": pixels,
+        "value": pixels,
         "pixel_start": 3,
         "example": pixels,
         "pixel_value": pixels,
@@ -621,8 +621,9 @@ def test_more_than_the_lists_hold_is_refused_before_the_kernel_is_called(mnist: 
         compiled(spec, mnist).train(range(15))
     with pytest.raises(ValueError, match="20 steps asked for, and the run has 15 left"):
         compiled(spec, mnist).train(range(20))
-    packed = compiled(spec, mnist)._packed
-    packed.fill(mnist.train, np.arange(600))
+    members = compiled(spec, mnist)
+    packed = members._packed
+    packed.fill(members._images, np.arange(600))
     with pytest.raises(ValueError, match="12 batches at once do not fit lists for 10"):
         packed.fill_pixels(np.arange(13, dtype=np.int64) * 50)
     with pytest.raises(ValueError, match="batches of 600 to 600 examples, not 1 to 500"):
@@ -632,20 +633,41 @@ def test_more_than_the_lists_hold_is_refused_before_the_kernel_is_called(mnist: 
 
 
 def test_what_the_kernel_cannot_read_is_refused_before_it_is_called(mnist: Dataset) -> None:
-    packed = compiled(lab.make_spec(steps=1), mnist)._packed
+    members = compiled(lab.make_spec(steps=1), mnist)
     images, labels = mnist.train.images[:20], mnist.train.labels[:20]
+
+    def fill(images: Any, labels: Any, positions: Any) -> None:
+        members._packed.fill(_Images(members._kernel, LabelledImages(images, labels)), positions)
+
     with pytest.raises(ValueError, match="positions 0 to 20 of 20 images"):
-        packed.fill(LabelledImages(images, labels), np.arange(21))
+        fill(images, labels, np.arange(21))
     with pytest.raises(ValueError, match="positions -1 to -1 of 20 images"):
-        packed.fill(LabelledImages(images, labels), np.array([-1]))
+        fill(images, labels, np.array([-1]))
     with pytest.raises(ValueError, match=r"images of shape \(10, 28, 28\) for 20 labels"):
-        packed.fill(LabelledImages(images[:10], labels), np.arange(5))
+        fill(images[:10], labels, np.arange(5))
     with pytest.raises(ValueError, match="label 10 of 10 classes"):
-        packed.fill(LabelledImages(images, np.full_like(labels, 10)), np.arange(5))
+        fill(images, np.full_like(labels, 10), np.arange(5))
     with pytest.raises(ctypes.ArgumentError, match="an array of float32, not of uint8"):
-        packed.fill(LabelledImages(images.astype(np.float32), labels), np.arange(5))
+        fill(images.astype(np.float32), labels, np.arange(5))
     with pytest.raises(ctypes.ArgumentError, match="an array with gaps"):
-        packed.fill(LabelledImages(images[:, :, ::-1], labels), np.arange(5))
+        fill(images[:, :, ::-1], labels, np.arange(5))
+
+
+def test_lists_of_images_fill_room_after_room(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the room, an image's list says what the image does, and is made once."""
+    monkeypatch.setattr("digitlab.engine.lockstep.c.backend._ROOM", 2_000)
+    white = np.concatenate([mnist.train.images[:100], np.full((3, 28, 28), 255, np.uint8)])
+    kernel_used = compiled(lab.make_spec(steps=1), mnist)._kernel
+    images = _Images(kernel_used, LabelledImages(white, mnist.train.labels[:103]))
+    images.make(np.array([102, 5, 5, 0]))
+    first = images._list[102]
+    images.make(np.arange(103)[::-1].copy())
+    assert images._list[102] == first
+    assert len(images._rooms) > 10
+    for i, image in enumerate(white.reshape(103, 784)):
+        (lit,) = image.nonzero()
+        made = (ctypes.c_uint32 * images._count[i]).from_address(int(images._list[i]))
+        np.testing.assert_array_equal(np.array(made), lit << 8 | image[lit])
 
 
 @pytest.mark.skipif("libasan" not in os.environ.get("LD_PRELOAD", ""), reason="for `make sanitize`")

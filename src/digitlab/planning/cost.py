@@ -43,7 +43,7 @@ WORK = (
     "examples",
     "cohort steps",
     "steps",
-    "packed examples",
+    "listed images",
     "packed pixels",
     "first layer",
     "layers",
@@ -60,7 +60,8 @@ def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "work"
     drawn images: images among which those of a seed are drawn, once for all its members
     examples: of all members, trained on or evaluated: each has a softmax and a loss
     cohort steps: steps of the cohort; steps: the same times its members
-    packed examples, packed pixels: made ready, once for all members of a seed; the pixels are those not black
+    listed images: of which the pixels that are not black are listed, once for the cohort
+    packed pixels: of examples made ready, once for all members of a seed; those that are not black
     first layer, layers: multiplications and additions in the products, millions
     updates: parameters that steps change, millions; moments: those of Adam, likewise
     """
@@ -85,7 +86,7 @@ def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "work"
             members * (trained + evaluated),
             spec.step_count,
             members * spec.step_count,
-            packed,
+            _listed(specs) + images.test_size,
             packed * images.lit_pixels,
             members * first * share_of_pixels * (2 * trained + evaluated) / 1e6,
             members * sum(later) * (3 * trained + evaluated) / 1e6,
@@ -93,6 +94,13 @@ def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "work"
             members * parameters * is_adam,
         ]
     )
+
+
+def _listed(specs: Sequence[RunSpec]) -> int:
+    """How many training images a cohort uses, at most: seeds draw subsets of their own."""
+    spec = specs[0]
+    drawn = len({spec.seed for spec in specs}) * (spec.train_size + spec.validation_size)
+    return min(drawn, spec.data.train_images)
 
 
 def memory_bytes(specs: Sequence[RunSpec], images: Images, *, stacked: bool = False) -> int:
@@ -123,7 +131,8 @@ def memory_bytes(specs: Sequence[RunSpec], images: Images, *, stacked: bool = Fa
         )
     examples = max(min(block_steps(spec), spec.step_count) * spec.batch_size, EVALUATION_CHUNK)
     lists = (
-        examples * images.lit_pixels * 2 * (4 + size)
+        (_listed(specs) + images.test_size) * (images.lit_pixels * 4 + 12)
+        + examples * images.lit_pixels * 2 * (4 + size)
         + min(block_steps(spec), spec.step_count) * 8 * INPUT_SIZE
     )
     later = list(zip(spec.layer_sizes[1:], widths[1:], spec.layer_sizes[2:], widths[2:], strict=False))

@@ -31,8 +31,8 @@ _WORK_A_THREAD = 10_000_000
 threads. A meeting takes well below a microsecond where each thread has a core, and much longer where not."""
 _ALIGNMENT_BYTES = 64
 _MAX_LAYERS = 65
-_PIXELS_BEYOND = 8
-"""How far beyond the end of its lists the kernel may write while it packs."""
+_ROOM = 1_000_000
+"""Pixels for whose lists memory is taken at once: those of some 6,700 images of MNIST, 4 MB."""
 
 
 def gainful_threads(spec: RunSpec) -> int:
@@ -79,6 +79,17 @@ class _Network(ctypes.Structure):
     )
 
 
+class _ImageLists(ctypes.Structure):
+    """`image_lists` of kernel.c."""
+
+    _fields_ = (
+        ("list", ctypes.c_void_p),
+        ("count", ctypes.c_void_p),
+        ("free", ctypes.c_void_p),
+        ("end", ctypes.c_void_p),
+    )
+
+
 class _Batches(ctypes.Structure):
     """`batches` of kernel.c."""
 
@@ -109,7 +120,9 @@ class _Kernel:
         team = ctypes.c_void_p
         self.lanes = _typed(library.lanes, number, [])
         self.scratch_numbers = _typed(library.scratch_numbers, number, [network, number])
-        self.pack = _typed(library.pack, number, [team, bytes_, integers, number, packed])
+        lists = ctypes.POINTER(_ImageLists)
+        self.list_images = _typed(library.list_images, number, [lists, bytes_, integers, number])
+        self.pack = _typed(library.pack, number, [team, lists, integers, number, packed])
         self.pack_pixels = _typed(library.pack_pixels, None, [team, integers, number, packed])
         self.train = _typed(
             library.train,
@@ -145,6 +158,39 @@ class _ArrayOf:
         return ctypes.c_void_p(array.__array_interface__["data"][0])
 
 
+class _Images:
+    """Images as lists of what is not black, made of each image when it is first used.
+
+    To read an image of 784 bytes takes longer than many networks take to learn from it: it is done once.
+    """
+
+    def __init__(self, kernel: _Kernel, images: LabelledImages) -> None:
+        self._kernel, self._images, self._rooms = kernel, images, list[np.ndarray]()
+        self.labels = images.labels
+        if images.images.size != len(images) * INPUT_SIZE:
+            raise ValueError(f"images of shape {images.images.shape} for {len(images):,} labels")
+        self._list, self._count = np.zeros(len(images), np.uintp), np.zeros(len(images), np.int32)
+        self.lists = _ImageLists(self._list.ctypes.data, self._count.ctypes.data, None, None)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def make(self, positions: Int64[np.ndarray, "n"]) -> None:
+        """Make the lists of the images at these positions, where they are not made yet.
+
+        Raises ValueError when one is a position of no image.
+        """
+        if not 0 <= positions.min() <= positions.max() < len(self):
+            raise ValueError(f"positions {positions.min()} to {positions.max()} of {len(self):,} images")
+        made = self._kernel.list_images(self.lists, self._images.images, positions, len(positions))
+        while made < len(positions):
+            room = np.empty(_ROOM, np.uint32)  # touched only as far as it is used
+            self._rooms.append(room)
+            self.lists.free, self.lists.end = room.ctypes.data, room.ctypes.data + room.nbytes
+            positions = positions[made:]
+            made = self._kernel.list_images(self.lists, self._images.images, positions, len(positions))
+
+
 class _Packed:
     """Lists of what is not black, of at most `capacity` examples in at most `batch_capacity` batches.
 
@@ -167,7 +213,7 @@ class _Packed:
         self._batch_capacity, self._largest = batch_capacity, largest
         self._classes, self._count = classes, 0
         # np.empty: only what the images fill is ever touched, a fifth of it for MNIST.
-        pixels = capacity * INPUT_SIZE + _PIXELS_BEYOND
+        pixels = capacity * INPUT_SIZE
         self._table, self._label = table - table[0], np.empty(capacity, np.uint8)
         self._lists: dict[str, np.ndarray] = {
             "example_start": np.empty(capacity + 1, np.int64),
@@ -181,7 +227,7 @@ class _Packed:
         addresses = {name: array.ctypes.data for name, array in self._lists.items()}
         self.batches = _Batches(table=self._table.ctypes.data, black=float(table[0]), **addresses)
 
-    def fill(self, images: LabelledImages, positions: Int64[np.ndarray, "n"]) -> None:
+    def fill(self, images: _Images, positions: Int64[np.ndarray, "n"]) -> None:
         """Pack the images at these positions, by example.
 
         Raises ValueError when they do not fit, are positions of no image, or have labels of no class.
@@ -189,15 +235,12 @@ class _Packed:
         count, capacity = len(positions), len(self._label)
         if count > capacity:
             raise ValueError(f"{count:,} examples at once do not fit lists for {capacity:,}")
-        if images.images.size != len(images) * INPUT_SIZE:
-            raise ValueError(f"images of shape {images.images.shape} for {len(images):,} labels")
-        if not 0 <= positions.min() <= positions.max() < len(images):
-            raise ValueError(f"positions {positions.min()} to {positions.max()} of {len(images):,} images")
         positions = np.ascontiguousarray(positions, np.int64)
+        images.make(positions)
         labels = images.labels[positions]
         if labels.max() >= self._classes:
             raise ValueError(f"label {labels.max()} of {self._classes} classes")
-        self._kernel.pack(self._team.handle, images.images, positions, count, self.batches)
+        self._kernel.pack(self._team.handle, images.lists, positions, count, self.batches)
         self._label[:count], self._count = labels, count
 
     def fill_pixels(self, batch_start: Int64[np.ndarray, "batches+1"]) -> None:
@@ -297,6 +340,7 @@ class CompiledMembers:
     ) -> None:
         self._kernel = _Kernel(library)
         self._dataset, self._team, self._cancelled = dataset, team, cancelled
+        self._images = _Images(self._kernel, dataset.train)
         spec = specs[0]  # what follows is the same for all
         table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
         self._members = [_Member(spec, self._kernel.lanes()) for spec in specs]
@@ -330,7 +374,7 @@ class CompiledMembers:
                 raise ValueError(f"{len(steps)} steps asked for, and the run has {len(block)} left")
             start = np.cumsum([0, *map(len, block)], dtype=np.int64)
             if members:
-                self._packed.fill(self._dataset.train, self._splits[seed].train[np.concatenate(block)])
+                self._packed.fill(self._images, self._splits[seed].train[np.concatenate(block)])
                 self._packed.fill_pixels(start)
             for i in members:
                 member = self._members[i]
@@ -362,17 +406,18 @@ class CompiledMembers:
             for seed, parts in self._splits.items():
                 members = [i for i, member in enumerate(self._members) if member.spec.seed == seed]
                 if members:
-                    evaluations = self._evaluate(members, self._dataset.train, parts.train)
+                    evaluations = self._evaluate(members, self._images, parts.train)
                     found |= zip(members, evaluations, strict=True)
             return [found[i] for i in range(len(self._members))]
         everyone = list(range(len(self._members)))
         if part == "test":
-            return self._evaluate(everyone, self._dataset.test, np.arange(len(self._dataset.test)))
+            test = _Images(self._kernel, self._dataset.test)
+            return self._evaluate(everyone, test, np.arange(len(test)))
         parts = next(iter(self._splits.values()))  # the same in every run
-        return self._evaluate(everyone, self._dataset.train, parts.validation)
+        return self._evaluate(everyone, self._images, parts.validation)
 
     def _evaluate(
-        self, members: Sequence[int], images: LabelledImages, positions: Int64[np.ndarray, "n"]
+        self, members: Sequence[int], images: _Images, positions: Int64[np.ndarray, "n"]
     ) -> list[Evaluation]:
         hidden_layers = len(self._members[0].sizes) - 2
         losses = np.zeros(len(members))

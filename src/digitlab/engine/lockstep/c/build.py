@@ -40,7 +40,7 @@ SETTING = "DIGITLAB_KERNEL"
 
 FUNCTIONS = (
     *("built_by", "lanes", "make_team", "team_size", "end_team"),
-    *("scratch_numbers", "pack", "pack_pixels", "train", "evaluate"),
+    *("scratch_numbers", "list_images", "pack", "pack_pixels", "train", "evaluate"),
 )
 """What a library must have to be the kernel."""
 

@@ -61,6 +61,13 @@ typedef struct {
     real *scratch;                 /* scratch_numbers() of them */
 } network;
 
+/* A data set's images as lists of what is not black, each made when its image is first used. */
+typedef struct {
+    uint32_t **list; /* [images] pixel << 8 | brightness; 0: not made yet */
+    int32_t *count;  /* [images] pixels of each list */
+    uint32_t *free, *end; /* room for more lists */
+} image_lists;
+
 /* Batches as lists of what is not black: by example for the way forward, by pixel for the way back. */
 typedef struct {
     real *table;            /* [256] what a pixel's brightness makes, less what black does */
@@ -407,63 +414,64 @@ static void update(const update_rule *rule, vec *restrict w, vec *restrict m, ve
 
 /* ---- Packing ---- */
 
-/* What `pack` is asked for, and how many pixels it found. */
+/* List what is not black in the images at these positions, of those that have no list yet, as far as there is room.
+   Returns for how many positions there is a list now, from the first one on: n when that is all of them. */
+int64_t list_images(image_lists *lists, const uint8_t *images, const int64_t *positions, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t at = positions[i];
+        const uint8_t *restrict image = images + at * PIXELS;
+        uint32_t *restrict list = lists->free;
+        int64_t k = 0;
+        if (lists->list[at]) continue;
+        if (lists->end - list < PIXELS + 8) return i; /* up to 7 places beyond a list are written to */
+        for (int p = 0; p < PIXELS; p += 8) {
+            uint64_t eight;
+            memcpy(&eight, image + p, 8);
+            if (eight == 0) continue;
+            for (int q = 0; q < 8; q++) { /* branchless: written always, kept when not black */
+                list[k] = (uint32_t)(p + q) << 8 | image[p + q];
+                k += image[p + q] != 0;
+            }
+        }
+        lists->list[at] = list;
+        lists->count[at] = (int32_t)k;
+        lists->free = list + k;
+    }
+    return n;
+}
+
+/* What `pack` is asked for. */
 typedef struct {
-    const uint8_t *images;
+    const image_lists *lists;
     const int64_t *positions;
     int64_t n;
     const batches *out;
-    int64_t found;
 } packing;
 
-/* Write the list of one image from place k on; returns its end. Unless it is careful, up to 7 places beyond its end
-   are written to as well. */
-INLINE int64_t pack_image(const int careful, const batches *out, const uint8_t *restrict image, int64_t k) {
-    const real *restrict table = out->table;
-    int32_t *restrict pixel = out->pixel;
-    real *restrict value = out->value;
-    for (int p = 0; p < PIXELS; p += 8) {
-        uint64_t eight;
-        memcpy(&eight, image + p, 8);
-        if (eight == 0) continue;
-        for (int q = 0; q < 8; q++) { /* branchless: written always, kept when not black */
-            if (careful && image[p + q] == 0) continue;
-            pixel[k] = p + q;
-            value[k] = table[image[p + q]];
-            k += image[p + q] != 0;
+static void pack_together(const thread *me, void *job) {
+    const packing *of = job;
+    const real *restrict table = of->out->table;
+    const range mine = share(me, of->n, 1);
+    for (int64_t i = mine.from; i < mine.to; i++) {
+        const int64_t at = of->positions[i], count = of->lists->count[at], start = of->out->example_start[i];
+        const uint32_t *restrict list = of->lists->list[at];
+        int32_t *restrict pixel = of->out->pixel + start;
+        real *restrict value = of->out->value + start;
+        for (int64_t k = 0; k < count; k++) {
+            pixel[k] = (int32_t)(list[k] >> 8);
+            value[k] = table[list[k] & 255];
         }
     }
-    return k;
 }
 
-static void pack_together(const thread *me, void *job) {
-    packing *of = job;
-    team *all = me->team;
-    const range mine = share(me, of->n, 1);
-    int64_t k = 0, end = INT64_MAX, *start = of->out->example_start;
-    if (all->count > 1) { /* where the lists of this thread begin, the others must tell */
-        int64_t count = 0;
-        for (int64_t i = mine.from; i < mine.to; i++)
-            for (int p = 0; p < PIXELS; p++) count += of->images[of->positions[i] * PIXELS + p] != 0;
-        all->numbers[me->index] = count;
-        meet(me);
-        for (int64_t i = 0; i < me->index; i++) k += all->numbers[i];
-        end = k + count;
-    }
-    for (int64_t i = mine.from; i < mine.to; i++) {
-        const uint8_t *image = of->images + of->positions[i] * PIXELS;
-        start[i] = k;
-        /* Beyond the end begins what the next thread writes. */
-        k = k + PIXELS + 8 <= end ? pack_image(0, of->out, image, k) : pack_image(1, of->out, image, k);
-    }
-    if (me->index + 1 == all->count) start[of->n] = of->found = k;
-}
-
-/* List what is not black in n images, by example; returns how many pixels that is. The lists need 8 places beyond. */
-int64_t pack(team *all, const uint8_t *images, const int64_t *positions, int64_t n, const batches *out) {
-    packing job = {images, positions, n, out, 0};
+/* What is not black in n images that have lists, as inputs, by example; returns how many pixels that is. */
+int64_t pack(team *all, const image_lists *lists, const int64_t *positions, int64_t n, const batches *out) {
+    packing job = {lists, positions, n, out};
+    int64_t *start = out->example_start;
+    start[0] = 0;
+    for (int64_t i = 0; i < n; i++) start[i + 1] = start[i] + lists->count[positions[i]];
     together(all, pack_together, &job);
-    return job.found;
+    return start[n];
 }
 
 /* What `pack_pixels` is asked for. */

@@ -145,8 +145,8 @@ def main() -> None:
         raise SystemExit(f"nothing was measured: {error}") from None
     if device.kind == "cpu":
         raise SystemExit("nothing was measured: this benchmark is for GPUs; benchmarks/run.py is for the CPU")
-    place = torch.device(device.name)
-    dense, moved = dense_rate(place), bandwidth(place)
+    torch_device = torch.device(device.name)
+    dense, moved = dense_rate(torch_device), bandwidth(torch_device)
     found = measured(chosen.device, chosen.members, chosen.repeats)
     text = report(device, chosen.repeats, dense, moved, found)
     print(text)

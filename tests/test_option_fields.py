@@ -35,7 +35,7 @@ def test_every_field_of_the_model_is_an_option_everywhere(mnist_spec: DataSpec) 
             for budget in (Budget(epochs=1), Budget(steps=1)):
                 spec = RunSpec(data=mnist_spec, optimiser=optimiser, schedule=schedule, budget=budget)
                 places |= leaves(spec.model_dump())
-    assert {one.place for one in options.FIELDS.values()} == places
+    assert {one.path for one in options.FIELDS.values()} == places
     assert len(options.FIELDS) == len(places)  # no two fields share a flat name
     names = list(options.FIELDS)
     assert list(Options.__annotations__) == list(HELP) == names
@@ -44,7 +44,7 @@ def test_every_field_of_the_model_is_an_option_everywhere(mnist_spec: DataSpec) 
     assert [one.default for one in parameters][: len(names)] == [None] * len(names)  # not said
     table = generate.PAGE.read_text().split(generate.BEGIN)[1].split(generate.END)[0]
     rows = re.findall(r"^\| `([a-z0-9_.]+)` \| `--([a-z0-9-]+)` \|", table, re.MULTILINE)
-    assert rows == [(".".join(one.place), one.name.replace("_", "-")) for one in options.FIELDS.values()]
+    assert rows == [(".".join(one.path), one.name.replace("_", "-")) for one in options.FIELDS.values()]
 
 
 def test_every_option_says_what_it_is_and_the_same_for_every_kind() -> None:

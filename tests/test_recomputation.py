@@ -16,8 +16,8 @@ def result() -> RunResult:
     return lab.train(train_size=200, steps=20)
 
 
-def recompute(result: RunResult, place: Path) -> Recomputed:
-    with closing(open_store(place)) as store:
+def recompute(result: RunResult, path: Path) -> Recomputed:
+    with closing(open_store(path)) as store:
         store.add([result])
         assert list(recomputed(store, 0)) == []
         (one,) = recomputed(store, 9)

@@ -86,7 +86,7 @@ def table(fields: Mapping[str, OptionField]) -> str:
     rows = ["| in a file | option | values | default | what it is |", f"|{'---|' * 5}"]
     for one in fields.values():
         option = f"`--{one.name.replace('_', '-')}`"
-        cells = (f"`{'.'.join(one.place)}`", option, _values(one), one.default_in_words, one.description)
+        cells = (f"`{'.'.join(one.path)}`", option, _values(one), one.default_in_words, one.description)
         rows.append(f"| {' | '.join(cells)} |")
     return "".join(f"{row}\n" for row in rows)
 

@@ -20,7 +20,7 @@ USUAL_DATA = "mnist"
 class OptionField:
     """A field of a RunSpec, or of one of its parts.
 
-    place:    where it lies in a document: ("hidden",), ("optimiser", "learning_rate")
+    path:     where it lies in a document: ("hidden",), ("optimiser", "learning_rate")
     type:     of its values as a caller gives them
     group:    the heading under which the help has it
     defaults: of each kind of part that has it, the usual kind first; elsewhere of one that has no name
@@ -28,7 +28,7 @@ class OptionField:
     """
 
     name: str
-    place: tuple[str, ...]
+    path: tuple[str, ...]
     type: Any
     group: str
     description: str
@@ -98,8 +98,8 @@ def _options_of(model: type[RunSpec], name: str) -> Iterator[OptionField]:
             for kind, part in having
         }
         one = having[0][1].model_fields[inner]
-        place, given = (name, inner), _given(one.annotation)
-        yield OptionField(inner, place, given, group, one.description or "", defaults, tuple(by_kind))
+        path, given = (name, inner), _given(one.annotation)
+        yield OptionField(inner, path, given, group, one.description or "", defaults, tuple(by_kind))
 
 
 def _given(annotation: Any) -> Any:

@@ -20,7 +20,7 @@ from digitlab.spec import RunSpec
 from digitlab.validation import Part, nearest, parse_json, parse_toml
 
 FIELDS = option_fields(RunSpec)
-_USUAL_KINDS = {name: one.default for name, one in FIELDS.items() if one.place[1:] == ("kind",)}
+_USUAL_KINDS = {name: one.default for name, one in FIELDS.items() if one.path[1:] == ("kind",)}
 
 # What other libraries call these options.
 _NAMES_ELSEWHERE = {
@@ -95,7 +95,7 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
         if name in options and _mapping(fields.get(name), name).get("kind", usual) != options[name]:  # type: ignore[literal-required]
             fields[name] = {}
     for name, value in options.items():
-        part, *inner = FIELDS[name].place if name in FIELDS else (name,)
+        part, *inner = FIELDS[name].path if name in FIELDS else (name,)
         fields[part] = {**_mapping(fields.get(part), part), inner[0]: value} if inner else value
     try:
         return _with_data_set(fields)
@@ -104,9 +104,9 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
 
 
 def flat_name(field: str) -> tuple[str, str]:
-    """The option of a RunSpec's field, and the place inside its value: `hidden.1` -> hidden, 1."""
+    """The option of a RunSpec's field, and the path inside its value: `hidden.1` -> hidden, 1."""
     first, _, inside = field.partition(".")
-    option = next((option.name for option in FIELDS.values() if ".".join(option.place) == field), None)
+    option = next((option.name for option in FIELDS.values() if ".".join(option.path) == field), None)
     return (option, "") if option is not None else (first, inside)
 
 

@@ -40,9 +40,9 @@ def expanded(path: str | os.PathLike[str]) -> Path | None:
     return None if found.parts[:1] == ("~",) else found.absolute()
 
 
-def _of_platform(place: Callable[[str], Path]) -> Path | None:
+def _of_platform(platform_folder: Callable[[str], Path]) -> Path | None:
     try:
-        found = place(_NAME)
+        found = platform_folder(_NAME)
     except (RuntimeError, KeyError):  # no home
         return None
     return found if found.is_absolute() else None  # older platformdirs: `~/.local/share`, as it stands

@@ -228,8 +228,8 @@ def test_the_exercise_alone_is_kept_and_reported_where_that_is_wished(tmp_path: 
 
 def test_every_command_with_a_table_has_json(tmp_path: Path, result: RunResult) -> None:
     store = tmp_path / "runs.db"
-    with closing(open_store(store)) as place:
-        place.add([result])
+    with closing(open_store(store)) as opened:
+        opened.add([result])
 
     def document(*arguments: object) -> typing.Any:
         return json.loads(run(*arguments, "--json").stdout)

@@ -251,7 +251,7 @@ def test_intact_data_in_a_folder_that_may_only_be_read_are_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compiler", "place"),
+    ("compiler", "folder"),
     [
         ("/bin/true", PLACE),
         (f"{ROOM}/garbage-cc", PLACE),
@@ -260,9 +260,9 @@ def test_intact_data_in_a_folder_that_may_only_be_read_are_used() -> None:
     ],
     ids=str,
 )
-def test_a_network_is_trained_whatever_the_compiler_does(compiler: str, place: Path) -> None:
-    settings = {"CC": compiler, "HOME": str(place), "TMPDIR": str(place), "PATH": "/usr/bin:/bin"}
-    done = digitlab_there("train", *FAST, free=(place,), **settings)
+def test_a_network_is_trained_whatever_the_compiler_does(compiler: str, folder: Path) -> None:
+    settings = {"CC": compiler, "HOME": str(folder), "TMPDIR": str(folder), "PATH": "/usr/bin:/bin"}
+    done = digitlab_there("train", *FAST, free=(folder,), **settings)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert "completed after 10 steps" in done.stdout
 

@@ -173,16 +173,16 @@ def running(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path) -> None:
-    place = tmp_path / "runs.db"
-    _, said = study("run", small, "--store", place, "--dry-run")
+    store = tmp_path / "runs.db"
+    _, said = study("run", small, "--store", store, "--dry-run")
     assert f"small: {SMALL_RUNS} runs planned, 0 known; about " in said
     assert "seconds and 0." in said
-    out, _ = study("status", small, "--store", place)
+    out, _ = study("status", small, "--store", store)
     assert out.splitlines() == [
         f"small, full: {SMALL_RUNS} runs planned, 0 known of those that are due",
         "next: tuning the learning rate, 30 runs",
     ]
-    out, _ = study("show", small, "--store", place)
+    out, _ = study("show", small, "--store", store)
     assert (
         out.splitlines()
         == [
@@ -197,33 +197,33 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
         ]
         or str(small) in out
     )  # a long path is wrapped
-    assert not place.exists()  # who only looks makes no store
+    assert not store.exists()  # who only looks makes no store
 
-    _, said = study("run", small, "--store", place, "--time-limit", 0, "--workers", 1)
-    first = row_count(place)
+    _, said = study("run", small, "--store", store, "--time-limit", 0, "--workers", 1)
+    first = row_count(store)
     assert 0 < first < 30
     assert f"the time is over; {30 - first} runs are left of this stage (tuning the learning rate)" in said
-    before = results_in(place)
+    before = results_in(store)
 
-    found, said = study("run", small, "--store", place, "--workers", 1)
+    found, said = study("run", small, "--store", store, "--workers", 1)
     assert f"small: {SMALL_RUNS} runs planned, {first} known" in said
     assert f"small: tuning the learning rate, {30 - first} runs small: fresh seeds, 24 runs" in said
     assert "A small study\nDoes anything change?" in found
-    assert row_count(place) == SMALL_RUNS
-    assert before.items() <= results_in(place).items()  # nothing was computed twice
+    assert row_count(store) == SMALL_RUNS
+    assert before.items() <= results_in(store).items()  # nothing was computed twice
 
-    again, said = study("run", small, "--store", place)
+    again, said = study("run", small, "--store", store)
     assert said == f"small: {SMALL_RUNS} runs planned; all {SMALL_RUNS} that it needs are known "
     assert again == found
-    assert study("show", small, "--store", place)[0] == found
-    out, _ = study("status", small, "--store", place)
+    assert study("show", small, "--store", store)[0] == found
+    out, _ = study("status", small, "--store", store)
     assert out.splitlines()[1] == "done"
-    assert row_count(place) == SMALL_RUNS
+    assert row_count(store) == SMALL_RUNS
 
     for seeds, planned, known in ((7, SMALL_RUNS + 4, SMALL_RUNS), (2, 28, 28)):
-        out, _ = study("status", small, "--store", place, "--seeds", seeds)
+        out, _ = study("status", small, "--store", store, "--seeds", seeds)
         assert f"small, full: {planned} runs planned, {known} known" in out
-    _, said = study("run", small, "--store", place, "--hidden", "9,9", "--dry-run")
+    _, said = study("run", small, "--store", store, "--hidden", "9,9", "--dry-run")
     assert f"small: {SMALL_RUNS} runs planned, 0 known" in said
 
 
@@ -248,9 +248,9 @@ def test_a_study_with_one_scale_runs_at_it(tmp_path: Path) -> None:
 def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
     text = SMALL.replace("from = 0.0625, to = 1", "from = 1e18, to = 2e18").replace("also = [0.01]\n", "")
     (tmp_path / "broken.toml").write_text(text)
-    place = tmp_path / "runs.db"
-    study("run", tmp_path / "broken.toml", "--store", place, "--workers", 1)
-    out, _ = study("status", tmp_path / "broken.toml", "--store", place)
+    store = tmp_path / "runs.db"
+    study("run", tmp_path / "broken.toml", "--store", store, "--workers", 1)
+    out, _ = study("status", tmp_path / "broken.toml", "--store", store)
     assert out.splitlines()[1:] == [
         "done",
         "batch size 20: some network broke at every learning rate",
@@ -371,7 +371,7 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "from digitlab.cli.main import main; main()"
     )
-    place = tmp_path / "runs.db"
+    store = tmp_path / "runs.db"
     command = [
         sys.executable,
         "-c",
@@ -380,7 +380,7 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
         "run",
         str(small),
         "--store",
-        str(place),
+        str(store),
         "--workers",
         "1",
     ]
@@ -388,13 +388,13 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert (
-        f"error: {place}: the disk failed (disk I/O error); see that it is intact and has room" in done.stderr
+        f"error: {store}: the disk failed (disk I/O error); see that it is intact and has room" in done.stderr
     )
-    kept = results_in(place)
+    kept = results_in(store)
     assert 0 < len(kept) < SMALL_RUNS
-    study("run", small, "--store", place, "--workers", 1)
-    assert kept.items() <= results_in(place).items()
-    assert row_count(place) == SMALL_RUNS
+    study("run", small, "--store", store, "--workers", 1)
+    assert kept.items() <= results_in(store).items()
+    assert row_count(store) == SMALL_RUNS
 
 
 def test_a_store_where_none_can_be_made(small: Path) -> None:
@@ -404,10 +404,10 @@ def test_a_store_where_none_can_be_made(small: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 def test_a_store_that_may_not_be_written(small: Path, tmp_path: Path) -> None:
-    place = tmp_path / "runs.db"
-    study("run", small, "--store", place, "--time-limit", 0, "--workers", 1)
-    place.chmod(0o444)
-    _, said = study("run", small, "--store", place, "--workers", 1, code=1)
+    store = tmp_path / "runs.db"
+    study("run", small, "--store", store, "--time-limit", 0, "--workers", 1)
+    store.chmod(0o444)
+    _, said = study("run", small, "--store", store, "--workers", 1, code=1)
     assert "or name another place by --store" in said
 
 
@@ -416,24 +416,24 @@ def test_a_store_that_may_not_be_written(small: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers_wanted", [1, 2])
 def test_ctrl_c_keeps_what_is_finished(long: Path, tmp_path: Path, workers_wanted: int) -> None:
-    place = tmp_path / "runs.db"
-    with running("run", long, "--store", place, "--workers", workers_wanted) as process:
-        assert wait_for_rows(process, place, 2)
+    store = tmp_path / "runs.db"
+    with running("run", long, "--store", store, "--workers", workers_wanted) as process:
+        assert wait_for_rows(process, store, 2)
         crew = worker_processes(process.pid)
         assert len(crew) == (2 if workers_wanted == 2 else 0)
-        seen = row_count(place)
+        seen = row_count(store)
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in error
     assert_gone(crew)
-    assert seen <= len(results_in(place)) < LONG_RUNS
+    assert seen <= len(results_in(store)) < LONG_RUNS
 
 
 def test_ctrl_c_twice_leaves_at_once(long: Path, tmp_path: Path) -> None:
-    place = tmp_path / "runs.db"
-    with running("run", long, "--store", place, "--workers", 2) as process:
-        assert wait_for_rows(process, place, 2)
+    store = tmp_path / "runs.db"
+    with running("run", long, "--store", store, "--workers", 2) as process:
+        assert wait_for_rows(process, store, 2)
         crew = worker_processes(process.pid)
         for _ in range(2):
             process.send_signal(signal.SIGINT)
@@ -442,34 +442,34 @@ def test_ctrl_c_twice_leaves_at_once(long: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in error
     assert_gone(crew)
-    assert results_in(place)
+    assert results_in(store)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)  # each of the many starts loads torch, which takes its time on a busy machine
 def test_however_often_it_is_killed_nothing_is_lost_or_done_twice(long: Path, tmp_path: Path) -> None:
     draw, known = random.Random(20_260), dict[str, str]()
-    place, whole = tmp_path / "killed.db", tmp_path / "whole.db"
+    killed, whole = tmp_path / "killed.db", tmp_path / "whole.db"
     with running("run", long, "--store", whole, "--workers", 1) as uninterrupted:
         for kill in range(KILLS):
             if len(known) > LONG_RUNS * 3 / 4:  # so fast a machine finishes many while a kill is on its way
                 break
             count = 2 if kill < KILLS_WITH_WORKERS else 1
-            with running("run", long, "--store", place, "--workers", count) as process:
+            with running("run", long, "--store", killed, "--workers", count) as process:
                 wanted = len(known) + draw.choice([1, 1, 2, 3])
-                assert wait_for_rows(process, place, wanted), process.communicate()
+                assert wait_for_rows(process, killed, wanted), process.communicate()
                 crew = worker_processes(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
             assert (len(crew) == 2) == (count == 2)
             assert_gone(crew)
-            now = finished_in(place)
+            now = finished_in(killed)
             assert known.items() <= now.items()  # what was there was not computed again
             known = now
         assert kill > KILLS_WITH_WORKERS
         assert len(known) < LONG_RUNS
-        out, _ = study("run", long, "--store", place, "--workers", 1)
-        assert known.items() <= finished_in(place).items()
+        out, _ = study("run", long, "--store", killed, "--workers", 1)
+        assert known.items() <= finished_in(killed).items()
         expected, _ = uninterrupted.communicate()
-    assert bits_in(place) == bits_in(whole)
-    assert row_count(place) == LONG_RUNS
+    assert bits_in(killed) == bits_in(whole)
+    assert row_count(killed) == LONG_RUNS
     assert out == expected

@@ -312,10 +312,10 @@ def _on_mounts(tmp_path: Path, kind: str, program: list[str]) -> tuple[str, str]
     """What a program says whose cache and temporary folder are such file systems: stdout and its line of stderr."""
     cache, temporary, reason = MOUNTS[kind]
     mounts = []
-    for place, options in (("cache", cache), ("tmp", temporary)):
-        (tmp_path / place).mkdir()
+    for folder, options in (("cache", cache), ("tmp", temporary)):
+        (tmp_path / folder).mkdir()
         if options:
-            mounts.append(f"mount -t tmpfs -o {options} none {tmp_path / place}")
+            mounts.append(f"mount -t tmpfs -o {options} none {tmp_path / folder}")
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-ec", "\n".join([*mounts, 'exec "$@"']), "sh", *program],
         capture_output=True,

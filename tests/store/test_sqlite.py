@@ -72,10 +72,10 @@ def test_where_the_store_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_its_folders_are_made_and_any_name_will_do(tmp_path: Path, trained: RunResult) -> None:
     for name in ("a b%3F?#.db", ":memory:", "ü.db"):
-        place = tmp_path / "x" / "y" / name
-        assert open_store(place).add([trained]) == 1
-        assert place.stat().st_size
-        assert open_store(place, must_exist=True).known([trained.key])
+        file = tmp_path / "x" / "y" / name
+        assert open_store(file).add([trained]) == 1
+        assert file.stat().st_size
+        assert open_store(file, must_exist=True).known([trained.key])
 
 
 def test_a_file_of_no_bytes_is_a_fresh_store(path: Path, trained: RunResult) -> None:
@@ -390,8 +390,8 @@ def test_a_value_of_another_type_is_no_error(path: Path, numbered: Numbered, col
         (value, is_hashed) for value in STRANGE for is_hashed in (False, column not in ("key", "sha256"))
     ]
     for (value, is_hashed), result in zip(changes, results, strict=True):
-        place = value if column != "key" else f"{value!r}{result.spec.seed}".encode()
-        execute(path, statement, place, result.key)
+        written = value if column != "key" else f"{value!r}{result.spec.seed}".encode()
+        execute(path, statement, written, result.key)
         if is_hashed:
             rewrite(path, result.key)
     all_of(path, results)
@@ -491,21 +491,19 @@ def test_what_is_no_regular_file_is_refused_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     open_store("a.db").close()
-    place = Path(f"a.db{suffix}")
-    place.unlink(missing_ok=True)
+    file = Path(f"a.db{suffix}")
+    file.unlink(missing_ok=True)
     if kind == "pipe":
-        os.mkfifo(place)
+        os.mkfifo(file)
     elif kind == "device":
-        place.symlink_to("/dev/zero")
+        file.symlink_to("/dev/zero")
     elif kind == "folder":
-        place.mkdir()
+        file.mkdir()
     with socket.socket(socket.AF_UNIX) as server:
         if kind == "socket":
-            server.bind(str(place))
+            server.bind(str(file))
         expected = (
-            r"a\.db: is a folder"
-            if (kind, suffix) == ("folder", "")
-            else rf"{place}: is not a regular file; "
+            r"a\.db: is a folder" if (kind, suffix) == ("folder", "") else rf"{file}: is not a regular file; "
         )
         with pytest.raises(StoreError, match=expected):
             open_store("a.db", must_exist=must_exist)
@@ -634,15 +632,15 @@ def test_a_read_only_disk_can_be_read(small_disk: Path, numbered: Numbered) -> N
 def test_what_may_not_be_written_can_be_read(path: Path, numbered: Numbered) -> None:
     result = numbered(1)
     open_store(path).add([result])
-    for place, usual, mode in ((path, 0o644, 0o444), (path.parent, 0o755, 0o555)):
-        place.chmod(mode)
+    for locked, usual, mode in ((path, 0o644, 0o444), (path.parent, 0o755, 0o555)):
+        locked.chmod(mode)
         try:
             store = open_store(path)
             assert store.known([result.key])
             with pytest.raises(StoreError, match=r"cannot be .*written .*, or name another place by --store"):
                 store.add([numbered(2)])
         finally:
-            place.chmod(usual)
+            locked.chmod(usual)
 
 
 # --- several at once ---

@@ -148,13 +148,13 @@ def test_several_faults_are_told_a_line_each() -> None:
 
 
 def test_what_is_no_toml_is_told_with_its_line() -> None:
-    for broken, place in [
+    for broken, position in [
         (TEXT.replace("title = ", "title "), "line 2, column"),
         (TEXT + "[[axes]\n", "line 29, column"),
         (TEXT.replace('"What if?"', '"What'), "line 3, column"),
     ]:
         assert re.fullmatch(
-            rf"study: 'mine.toml' is not valid TOML: .*\(at {place} \d+\); mend the file", refusal(broken)
+            rf"study: 'mine.toml' is not valid TOML: .*\(at {position} \d+\); mend the file", refusal(broken)
         )
     assert "is not valid TOML" in refusal("x = " + "[" * 100_000)
     assert "is not valid TOML" in refusal("x = " + "1" * 5_000)

@@ -389,11 +389,11 @@ def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Da
 
 
 def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path, mnist: Dataset) -> None:
-    place = tmp_path / "runs.db"
-    store = open_store(place)
+    path = tmp_path / "runs.db"
+    store = open_store(path)
     done = run_study(tiny(), store, workers=1)
     chosen = done.conditions[0].reports[0]
-    rewrite(place, chosen.key, with_a_later_field(chosen))
+    rewrite(path, chosen.key, with_a_later_field(chosen))
     assert not StudyProgress(tiny(), store).stage().is_done
     again = run_study(tiny(), store, workers=1)
     assert again.is_done
@@ -401,9 +401,9 @@ def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path
 
 
 def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, mnist: Dataset) -> None:
-    place = tmp_path / "runs.db"
-    store = open_store(place)
-    with sqlite3.connect(place) as connection:
+    path = tmp_path / "runs.db"
+    store = open_store(path)
+    with sqlite3.connect(path) as connection:
         lose = "CREATE TRIGGER lose AFTER INSERT ON runs BEGIN DELETE FROM runs WHERE key = NEW.key; END"
         connection.execute(lose)
     connection.close()

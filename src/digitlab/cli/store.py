@@ -19,15 +19,15 @@ def verify(
     ] = 0,
     json: JsonOption = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Read every run and verify it; one that was changed is set aside, to be computed again."""
     from digitlab.recomputation import recomputed
     from digitlab.store import SHORT_KEY
 
     checked_output(output, json=json)
-    with opened(store, must_exist=True) as place:
-        found = place.verify()
+    with opened(store_file, must_exist=True) as store:
+        found = store.verify()
         if not json:
             stdout().print(f"{found.checked:,} runs read, {len(found.set_aside):,} set aside")
         for key in found.set_aside:
@@ -39,7 +39,7 @@ def verify(
                 soft_wrap=True,
             )
         verdicts, differs = {}, False
-        for one in recomputed(place, recompute):
+        for one in recomputed(store, recompute):
             verdicts[one.key] = one.verdict
             differs |= one.differs
             if not json:
@@ -61,11 +61,11 @@ def verify(
 @store_app.command()
 def merge(
     other: Annotated[Path, typer.Argument(help="The store to take runs from; it stays as it is.")],
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Take over the runs of another store that this one does not hold."""
     from digitlab.store import Filter
 
-    with opened(other, must_exist=True) as source, opened(store) as place:
-        count, added = source.count(Filter()), place.merge(source)
+    with opened(other, must_exist=True) as source, opened(store_file) as store:
+        count, added = source.count(Filter()), store.merge(source)
     stdout().print(f"{added:,} of {count:,} runs taken over")

@@ -72,7 +72,7 @@ def run(
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0, help="Stop after so long; the next run goes on.")
     ] = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
@@ -97,18 +97,18 @@ def run(
     layers = None if hidden is None else numbers(hidden)
     studies = [read_study_at(one, scale, seeds=seeds, hidden=layers) for one in names]
     if dry_run:
-        with _looked_into(store) as known:
+        with _looked_into(store_file) as known:
             for study, at in studies:
                 found = status(study, known)
                 _announce(study, found, workers)
                 if json:
                     tell(_document(study, at, found))
         return
-    with opened(store) as place:
+    with opened(store_file) as store:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
         for study, at in studies:
             left = end - time.monotonic()
-            said = run_and_tell(study, at, place, workers=workers, device=device, seconds_limit=left)
+            said = run_and_tell(study, at, store, workers=workers, device=device, seconds_limit=left)
             if said is None:
                 return
             if json:
@@ -137,7 +137,7 @@ def _document(study: "Study", scale: str, at: "Status") -> dict[str, object]:
 def run_and_tell(
     study: "Study",
     scale: str,
-    place: "Store",
+    store: "Store",
     *,
     workers: int | None,
     device: str,
@@ -164,7 +164,7 @@ def run_and_tell(
         reached = run_to_findings(
             study,
             scale,
-            place,
+            store,
             device=device,
             workers=workers,
             seconds_limit=seconds_limit,
@@ -201,7 +201,7 @@ def _duration(seconds: float) -> str:
 
 
 @study_app.command("list")
-def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOption = None) -> None:
+def list_(json: JsonOption = False, output: OutputOption = None, store_file: StoreOption = None) -> None:
     """List the built-in studies, and how far the store knows them."""
     from digitlab.cli.tables import print_table
     from digitlab.studies import built_in_names, read_study
@@ -209,11 +209,11 @@ def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOpt
 
     checked_output(output, json=json)
     rows, documents = [], []
-    with _looked_into(store) as place:
+    with _looked_into(store_file) as store:
         for name in built_in_names():
             whole = read_study(name)
             for i, scale in enumerate(whole.scales or ["full"]):
-                at = status(whole.at(scale), place)
+                at = status(whole.at(scale), store)
                 head = (name, whole.question) if i == 0 else ("", "")
                 rows.append((*head, scale, f"{at.planned_count:,}", f"{at.stage.known_count:,}"))
                 documents.append(_document(whole, scale, at))
@@ -231,8 +231,8 @@ def _looked_into(path: Path | None) -> Iterator["Store | None"]:
     if not is_there(path):
         yield None
         return
-    with opened(path, must_exist=True) as place:
-        yield place
+    with opened(path, must_exist=True) as store:
+        yield store
 
 
 @study_app.command("status")
@@ -242,7 +242,7 @@ def status_(
     seeds: SeedsOption = None,
     json: JsonOption = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Say how far a study is."""
     from digitlab.studies import read_study_at
@@ -250,8 +250,8 @@ def status_(
 
     checked_output(output, json=json)
     study, scale = read_study_at(name, scale, seeds=seeds)
-    with _looked_into(store) as place:
-        at = status(study, place)
+    with _looked_into(store_file) as store:
+        at = status(study, store)
     if json:
         print_json(_document(study, scale, at), output)
         return
@@ -272,7 +272,7 @@ def show(
     seeds: SeedsOption = None,
     json: JsonOption = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Show what a study found; what it varies, while it is not done."""
     from dataclasses import asdict
@@ -284,10 +284,10 @@ def show(
 
     checked_output(output, json=json)
     study, scale = read_study_at(name, scale, seeds=seeds)
-    with _looked_into(store) as place:
-        at = status(study, place)
-        if place is not None and at.stage.is_done:
-            found = findings(study, scale, at.stage, place)
+    with _looked_into(store_file) as store:
+        at = status(study, store)
+        if store is not None and at.stage.is_done:
+            found = findings(study, scale, at.stage, store)
             if json:
                 print_json(asdict(found), output)
             else:

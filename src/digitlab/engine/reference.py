@@ -43,12 +43,12 @@ def train(
     """
     check_data_set(spec, dataset)
     found = find_device(device, spec.precision)
-    place = torch.device(found.name)
+    torch_device = torch.device(found.name)
     start = time.perf_counter()
-    with training_with_torch(place), memory_errors_named():
-        inputs = run_inputs(spec, dataset, place)
+    with training_with_torch(torch_device), memory_errors_named():
+        inputs = run_inputs(spec, dataset, torch_device)
         layers = initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
-        network = build(layers, place)
+        network = build(layers, torch_device)
         history = _fit(spec, inputs, network, watch)
         train = test = Evaluation.unknown()
         if history.is_finite():

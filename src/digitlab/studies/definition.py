@@ -90,9 +90,9 @@ class Axis(Part):
     @classmethod
     def _options_are_known(cls, levels: tuple[Level, ...] | None) -> tuple[Level, ...] | None:
         refuse_inside(
-            ((i, *place), value, problem)
+            ((i, *path), value, problem)
             for i, level in enumerate(levels or ())
-            for place, value, problem in _faults_of_level(level)
+            for path, value, problem in _faults_of_level(level)
         )
         return levels
 

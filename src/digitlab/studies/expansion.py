@@ -49,9 +49,9 @@ def combinations(study: Study) -> Iterator[Combination]:
 
 
 def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
-    """Options of some combinations in which every level of every axis occurs; each option with its place.
+    """Options of some combinations in which every level of every axis occurs; each option with its path.
 
-    A place is a path such as `fixed.epochs`, `axes.0.values.2` or `axes.1.levels.0.momentum`. The tuned axis
+    A path is such as `fixed.epochs`, `axes.0.values.2` or `axes.1.levels.0.momentum`. The tuned axis
     is left out.
     """
     fixed = {name: (f"fixed.{name}", value) for name, value in study.fixed.items()}
@@ -66,7 +66,7 @@ def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
 
 
 def _placed(i: int, axis: Axis) -> list[dict[str, tuple[str, Any]]]:
-    """For each level of an axis its options, each with its place."""
+    """For each level of an axis its options, each with its path."""
     kind = "levels" if axis.levels is not None else "values" if axis.values is not None else "range"
     ends = {"levels": ".{level}.{name}", "values": ".{level}", "range": ""}[kind]
     return [

@@ -113,22 +113,22 @@ def _check_scale(study: Study, scale: str) -> None:
         except SpecError as error:
             for fault in error.faults:
                 option, inside = flat_name(fault.field)
-                place = chosen[option][0] if option in chosen else f"fixed.{option}"
-                field = _as_written(place, study, scale, changes) + (f".{inside}" if inside else "")
+                path = chosen[option][0] if option in chosen else f"fixed.{option}"
+                field = _as_written(path, study, scale, changes) + (f".{inside}" if inside else "")
                 found.setdefault(field, Fault(field, fault.value, fault.problem))
     if found:
         raise SpecError(list(found.values()))
 
 
-def _as_written(place: str, study: Study, scale: str, changes: Mapping[str, Any]) -> str:
-    """Where the file says what stands at this place of the study at a scale: there, or in the scale."""
-    first, second, *more = place.split(".")
+def _as_written(path: str, study: Study, scale: str, changes: Mapping[str, Any]) -> str:
+    """Where the file says what stands at this path of the study at a scale: there, or in the scale."""
+    first, second, *more = path.split(".")
     if first == "fixed":
-        return f"scales.{scale}.{place}" if second in changes.get("fixed", {}) else place
+        return f"scales.{scale}.{path}" if second in changes.get("fixed", {}) else path
     name = study.axes[int(second)].name
     if more[0] in changes.get("axes", {}).get(name, {}):
         return ".".join(["scales", scale, first, name, *more])
-    return place
+    return path
 
 
 def _with_line(fault: Fault, text: str, source: str) -> Fault:

@@ -44,9 +44,9 @@ class Placed:
             return float(self.order.index(value))
         return _between(value, self.order)
 
-    def clamp(self, place: float) -> float:
+    def clamp(self, position: float) -> float:
         """The place, moved to the nearer end when it lies outside."""
-        return min(max(place, self.domain[0]), self.domain[1])
+        return min(max(position, self.domain[0]), self.domain[1])
 
 
 def _is_shown(value: Value, scale: str) -> bool:
@@ -140,10 +140,10 @@ def drawn_labels(at: Placed) -> Options:
     if at.ticks is None:
         share, plain = "format(datum.value * 100, '~r') + ' %'", "format(datum.value, ',~r')"
         return {"labelExpr": share if at.axis.is_share else plain, "tickCount": 6}
-    places, texts = [place for place, _ in at.ticks], [text for _, text in at.ticks]
+    positions, texts = [position for position, _ in at.ticks], [text for _, text in at.ticks]
     return {
-        "values": places,
-        "labelExpr": f"{json.dumps(texts)}[indexof({json.dumps(places)}, datum.value)]",
+        "values": positions,
+        "labelExpr": f"{json.dumps(texts)}[indexof({json.dumps(positions)}, datum.value)]",
     }
 
 

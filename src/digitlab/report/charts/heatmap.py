@@ -92,8 +92,8 @@ def _best_is_highest(squares: Sequence[Square]) -> bool:
 
 def _row(square: Square, picture: HeatMap, x: Placed, y: Placed, colours: _Colours) -> Row:
     at_x, at_y = x.place(square.x), y.place(square.y)
-    place = colours.values.place(square.value)
-    known = math.isfinite(place) and square.state not in BROKEN
+    position = colours.values.place(square.value)
+    known = math.isfinite(position) and square.state not in BROKEN
     words = BROKEN.get(square.state, "")
     if not words and math.isfinite(square.value):
         words = percent(square.value) if picture.value.is_share else number(square.value)
@@ -104,10 +104,10 @@ def _row(square: Square, picture: HeatMap, x: Placed, y: Placed, colours: _Colou
         "right": at_x + 0.5,
         "top": at_y - 0.5,
         "bottom": at_y + 0.5,
-        "value": place if known else None,
+        "value": position if known else None,
         "state": square.state,
         "words": words,
-        "colour": colours.writing(place) if known else "",
+        "colour": colours.writing(position) if known else "",
     }
 
 

@@ -78,19 +78,19 @@ class TunedGrid:
         self, known: Known, title: str, needed: dict[str, RunSpec], runs: Iterable[_Keyed]
     ) -> Stage | None:
         """The stage of these runs, when some of them are not known."""
-        asked = {run.key: run.spec for run in runs}
-        needed |= asked
-        self._known |= known.get([key for key in asked if key not in self._known])
-        missing = tuple(spec for key, spec in asked.items() if key not in self._known)
+        specs = {run.key: run.spec for run in runs}
+        needed |= specs
+        self._known |= known.get([key for key in specs if key not in self._known])
+        missing = tuple(spec for key, spec in specs.items() if key not in self._known)
         return Stage(title, missing, len(needed), tuple(self._notes)) if missing else None
 
     # ---- Specs of each stage ----
 
     def _spec(self, i: int, rate: float | None, seed: int) -> _Keyed:
-        place = (i, rate, seed)
-        if place not in self._specs:
-            self._specs[place] = _Keyed.of(varied(self._bases[i], rate, seed))
-        return self._specs[place]
+        identity = (i, rate, seed)
+        if identity not in self._specs:
+            self._specs[identity] = _Keyed.of(varied(self._bases[i], rate, seed))
+        return self._specs[identity]
 
     def _tunings(self) -> list[_Keyed]:
         return [

@@ -145,18 +145,18 @@ def chosen_on_the_test_images(runs: int, epochs: int) -> dict[str, Any]:
     labels = load("mnist").test.labels
     right = np.array(given) == labels  # [run][test image]
     accuracies = right.mean(axis=1)
-    chosen, fresh = accuracies[: runs // 2], accuracies[runs // 2 :]
+    candidates, fresh = accuracies[: runs // 2], accuracies[runs // 2 :]
     generator, there, elsewhere = np.random.default_rng(0), [], []
     for _ in range(SPLITS):
-        one, other = np.split(generator.permutation(len(labels)), 2)
-        best = right[:, one].mean(axis=1).argmax()
-        there.append(float(right[best][one].mean()))
-        elsewhere.append(float(right[best][other].mean()))
+        selection, fresh_images = np.split(generator.permutation(len(labels)), 2)
+        best = right[:, selection].mean(axis=1).argmax()
+        there.append(float(right[best][selection].mean()))
+        elsewhere.append(float(right[best][fresh_images].mean()))
     return {
         "runs": runs,
         "epochs": epochs,
         "test_accuracies": accuracies.tolist(),
-        "best_of_first_half": float(chosen.max()),
+        "best_of_first_half": float(candidates.max()),
         "mean_of_other_half": float(fresh.mean()),
         "splits": SPLITS,
         "best_on_the_half_it_was_chosen_on": statistics.mean(there),

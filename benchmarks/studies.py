@@ -78,19 +78,19 @@ def main() -> None:
     folder = ROOT / "docs" / "pictures"
     folder.mkdir(exist_ok=True)
     documents: dict[str, Any] = {}
-    told = []
+    completed = []
     for name in built_in_names():
         done = build.completed_study(read_study(name).at("full"), "full", store)
         if done is None:
             raise SystemExit(f"{name} is not done in this store; run `digitlab study run {name}` first")
-        told.append(done)
+        completed.append(done)
         findings = dataclasses.asdict(done.findings)
         documents[name] = {field: value for field, value in findings.items() if field != "pictures"}
         for picture in done.findings.pictures:
             if picture.name in PICTURES[name]:
                 (folder / f"{name}-{picture.name}.svg").write_text(svg(picture))
-    report = build.report(told, [], store)
-    runs = {run.key: run for one in told for run in build.runs_of(one.stage)}
+    report = build.report(completed, [], store)
+    runs = {run.key: run for one in completed for run in build.runs_of(one.stage)}
     hours = sum(run.provenance.seconds for run in runs.values()) / 3_600
     documents["work"] = f"{len(runs):,} runs, {hours:.2f} hours of one core's time."
     documents["where"] = [dataclasses.asdict(table) for table in report.tables if "come from" in table.title]

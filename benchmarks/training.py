@@ -94,8 +94,8 @@ def second_epoch(train: Callable[[Watch], object]) -> float:
     return (at[1.0] - at[0.5]) * MNIST / EXAMPLES
 
 
-def _train(chosen: Sequence[RunSpec], dataset: Dataset, watch: Watch) -> None:
-    train_cohort(chosen, dataset, watch=watch)
+def _train(cohort: Sequence[RunSpec], dataset: Dataset, watch: Watch) -> None:
+    train_cohort(cohort, dataset, watch=watch)
 
 
 # ---- Workers: as many as there are cores, one thread each, alive for the whole benchmark ----
@@ -111,9 +111,9 @@ def _serve(pipe: Connection, barrier: Any) -> None:
             barrier.wait()
             pipe.send(_products())
         else:
-            chosen = specs(task, members, first_seed)
+            cohort = specs(task, members, first_seed)
             barrier.wait()
-            pipe.send(second_epoch(partial(_train, chosen, dataset)))
+            pipe.send(second_epoch(partial(_train, cohort, dataset)))
 
 
 def _products(side: int = 1_536, repeats: int = 6) -> float:

@@ -65,9 +65,12 @@ def test_what_is_generated_is_up_to_date() -> None:
 
 
 def test_defaults_are_told_by_kind() -> None:
-    told = {name: one.default_in_words for name, one in options.FIELDS.items()}
-    assert (told["hidden"], told["train_size"], told["momentum"]) == ("none", "", "sgd: 0")
-    assert (told["learning_rate"], told["beta2"]) == ("0.01; adam, adamw: 0.001", "adam, adamw: 0.999")
+    defaults = {name: one.default_in_words for name, one in options.FIELDS.items()}
+    assert (defaults["hidden"], defaults["train_size"], defaults["momentum"]) == ("none", "", "sgd: 0")
+    assert (defaults["learning_rate"], defaults["beta2"]) == (
+        "0.01; adam, adamw: 0.001",
+        "adam, adamw: 0.999",
+    )
     assert options.FIELDS["evaluate_at"].words == ("epoch",)
     assert options.FIELDS["evaluate_at"].is_list
 

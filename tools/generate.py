@@ -52,17 +52,17 @@ class Options(TypedDict, total=False):
 def types(fields: Mapping[str, OptionField]) -> str:
     """The text of the module `option_types`."""
     declared = [f"    {one.name}: {_type(one.type)}\n" for one in fields.values()]
-    told = [f"    {_text(one.name)}: Help({_help(one)}),\n" for one in fields.values()]
-    return "".join([HEAD, *declared, "\n\nHELP = {\n", *told, "}\n"])
+    helps = [f"    {_text(one.name)}: Help({_help(one)}),\n" for one in fields.values()]
+    return "".join([HEAD, *declared, "\n\nHELP = {\n", *helps, "}\n"])
 
 
 def _help(field: OptionField) -> str:
-    told = [*map(_text, (field.group, field.default_in_words, field.description))]
+    arguments = [*map(_text, (field.group, field.default_in_words, field.description))]
     if field.words:
-        told.append(f"words=({', '.join(map(_text, field.words))},)")
+        arguments.append(f"words=({', '.join(map(_text, field.words))},)")
     if field.is_list:
-        told.append("is_list=True")
-    return ", ".join(told)
+        arguments.append("is_list=True")
+    return ", ".join(arguments)
 
 
 def _text(text: str) -> str:

@@ -62,10 +62,10 @@ class OptionField:
         kinds: dict[str, list[str]] = {}
         for kind, value in self.defaults.items():
             kinds.setdefault(_written(value), []).append(kind)
-        told = [f"{', '.join(same)}: {value}" for value, same in kinds.items()]
+        texts = [f"{', '.join(same)}: {value}" for value, same in kinds.items()]
         if self.defaults.keys() == set(self.kinds):
-            told[0] = next(iter(kinds))
-        return "; ".join(told)
+            texts[0] = next(iter(kinds))
+        return "; ".join(texts)
 
 
 def option_fields(model: type[RunSpec]) -> dict[str, OptionField]:

@@ -122,16 +122,16 @@ def condition(
         labels or {}, groups or {}, is_best, tuple(rates) if made else (), tunings, None, (), {}
     )
     index = choose(blank.losses) if made else None
-    chosen = None if index is None else rates[index]
-    is_reported = chosen is not None or not made
+    best_rate = None if index is None else rates[index]
+    is_reported = best_rate is not None or not made
     return Condition(
         blank.labels,
         blank.groups,
         is_best,
         blank.rates,
         tunings,
-        chosen,
-        reports(of, accuracies, chosen or 0.1) if is_reported else (),
+        best_rate,
+        reports(of, accuracies, best_rate or 0.1) if is_reported else (),
         {rate: reports(of, values, rate) for rate, values in (also or {}).items()},
     )
 

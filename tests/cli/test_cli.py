@@ -558,7 +558,7 @@ def test_a_stdout_that_cannot_be_written_is_told(unbuffered: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         ("OSError(28, 'No space left on device')", "No space left on device"),
         ("OSError('kernel.so: file too short')", "kernel.so: file too short"),
@@ -570,7 +570,7 @@ def test_a_stdout_that_cannot_be_written_is_told(unbuffered: str) -> None:
         ),
     ],
 )
-def test_an_error_of_the_system_is_told_as_what_it_is(error: str, told: str) -> None:
+def test_an_error_of_the_system_is_told_as_what_it_is(error: str, message: str) -> None:
     script = f"""
 from digitlab.cli.app import app
 from digitlab.cli.main import main
@@ -580,7 +580,7 @@ def fail():
 main()
 """
     done = subprocess.run([sys.executable, "-c", script, "fail"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {told}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
 
 
 def test_a_full_stderr_ends_it_with_its_code() -> None:
@@ -596,8 +596,8 @@ def test_a_folder_that_was_removed_is_told(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", script, "sh", str(folder), str(DIGITLAB)], capture_output=True, text=True
     )
-    told = "error: the current folder is no longer there; change to one that is\n"
-    assert (done.returncode, done.stderr) == (1, told)
+    message = "error: the current folder is no longer there; change to one that is\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_a_terminal_of_ascii_is_served(tmp_path: Path) -> None:

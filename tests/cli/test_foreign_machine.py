@@ -211,7 +211,7 @@ NO_PLACE_FOR_DATA = (
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("study", "run", "depth"), NO_HOME),
         (("runs", "list"), NO_HOME),
@@ -220,9 +220,9 @@ NO_PLACE_FOR_DATA = (
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
 )
-def test_what_needs_a_place_names_the_variable(arguments: tuple[str, ...], told: str) -> None:
+def test_what_needs_a_place_names_the_variable(arguments: tuple[str, ...], message: str) -> None:
     done = digitlab_there(*arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {told}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
 
 
 @pytest.mark.parametrize("home", ["", "relative", "~nobody"])

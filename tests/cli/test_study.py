@@ -240,8 +240,8 @@ def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
 def test_a_study_with_one_scale_runs_at_it(tmp_path: Path) -> None:
     path = tmp_path / "quick.toml"
     path.write_text(f"{SMALL}\n[scales.quick]\npoints = 2\n")
-    _, told = study("run", path, "--store", tmp_path / "runs.db", "--dry-run")
-    assert told.startswith(f"small: {SMALL_RUNS} runs planned")
+    _, messages = study("run", path, "--store", tmp_path / "runs.db", "--dry-run")
+    assert messages.startswith(f"small: {SMALL_RUNS} runs planned")
     assert study("status", path, "--store", tmp_path / "runs.db")[0].startswith("small, quick: ")
 
 

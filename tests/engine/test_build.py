@@ -336,8 +336,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems, in 
 @as_root
 @pytest.mark.parametrize("kind", MOUNTS)
 def test_a_strange_machine_gets_a_kernel_or_torch_and_one_line(tmp_path: Path, kind: str) -> None:
-    told, _ = _on_mounts(tmp_path, kind, [sys.executable, "-c", ASK])
-    assert told.strip() == str("cache" in kind)
+    output, _ = _on_mounts(tmp_path, kind, [sys.executable, "-c", ASK])
+    assert output.strip() == str("cache" in kind)
 
 
 @as_root

@@ -58,10 +58,10 @@ def small(mnist_spec: DataSpec, **fields: Any) -> RunSpec:
 
 def examples(spec: RunSpec, mnist: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """The run's training inputs and labels, scaled here by hand."""
-    chosen = split(
+    subset = split(
         mnist.train.labels, train_size=spec.train_size, validation_size=spec.validation_size, seed=spec.seed
     )
-    return mnist.train.images[chosen.train].reshape(-1, 784) / 255.0, mnist.train.labels[chosen.train].astype(
+    return mnist.train.images[subset.train].reshape(-1, 784) / 255.0, mnist.train.labels[subset.train].astype(
         np.int64
     )
 
@@ -353,21 +353,22 @@ def test_epochs_have_orders_of_their_own_that_the_budget_does_not_change(mnist_s
 
 
 def test_progress_is_told_step_by_step_where_it_is_asked_for(mnist: Dataset, mnist_spec: DataSpec) -> None:
-    told: list[CohortProgress] = []
+    messages: list[CohortProgress] = []
     spec = small(mnist_spec, budget={"steps": 120}, evaluate_at=(30, 60), validation_size=100)
-    result, _ = reference.train(spec, mnist, watch=Watch(told.append, seconds=0))
-    assert [at.step for at in told] == list(range(1, 121))
-    (at_30,) = told[29].runs()
+    result, _ = reference.train(spec, mnist, watch=Watch(messages.append, seconds=0))
+    assert [at.step for at in messages] == list(range(1, 121))
+    (at_30,) = messages[29].runs()
     assert (at_30.key, at_30.step_count) == (spec.key, 120)
     assert at_30.training_loss == at_30.points[0].training_loss == result.curve.training_loss[0]
     assert (
-        sum((at.points for at in told[-1].runs()), ())[-1].validation_loss == result.curve.validation_loss[-1]
+        sum((at.points for at in messages[-1].runs()), ())[-1].validation_loss
+        == result.curve.validation_loss[-1]
     )
-    assert told[-1].state[spec.key][1] == result.metrics.validation_accuracy
-    told.clear()
-    reference.train(small(mnist_spec), mnist, watch=Watch(told.append))
-    assert all(0 <= accuracy <= 1 for at in told for _, accuracy in at.state.values())
-    assert len(told) < 60
+    assert messages[-1].state[spec.key][1] == result.metrics.validation_accuracy
+    messages.clear()
+    reference.train(small(mnist_spec), mnist, watch=Watch(messages.append))
+    assert all(0 <= accuracy <= 1 for at in messages for _, accuracy in at.state.values())
+    assert len(messages) < 60
 
 
 def test_a_cancelled_run_is_stopped(mnist: Dataset, mnist_spec: DataSpec) -> None:

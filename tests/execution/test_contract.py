@@ -75,10 +75,10 @@ def test_each_run_is_planned_started_under_way_and_finished(
             ((alone, _),) = train_cohort([spec], mnist)
             ours = mine[-1].result
             assert bits(ours) == bits(alone)
-            told = [event for event in mine if isinstance(event, Progress)]
-            assert [at.step for at in told] == sorted(at.step for at in told)
-            assert told[-1].step == told[-1].step_count == 40
-            losses = tuple(point.training_loss for at in told for point in at.points)
+            reported = [event for event in mine if isinstance(event, Progress)]
+            assert [at.step for at in reported] == sorted(at.step for at in reported)
+            assert reported[-1].step == reported[-1].step_count == 40
+            losses = tuple(point.training_loss for at in reported for point in at.points)
             assert losses == ours.curve.training_loss
 
 

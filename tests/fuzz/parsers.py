@@ -195,9 +195,9 @@ def _read_weights(path: Path) -> object:
 def _read_store(path: Path) -> object:
     with closing(open_store(path, must_exist=True, timeout_seconds=0.1)) as store:
         keys = [row.key for row in store.list(Filter())]
-        asked = [*keys, "0" * 64]
-        known = store.known(asked)
-        found = store.get(asked, predictions=True)
+        requested = [*keys, "0" * 64]
+        known = store.known(requested)
+        found = store.get(requested, predictions=True)
         store.count(Filter(outcome="completed"))
         store.measurements(keys, "noise scale")
         store.measured()

@@ -111,7 +111,7 @@ def test_the_newest_are_listed_first(store: Store, numbered: Numbered) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "expected"),
+    ("run_filter", "expected"),
     [
         (Filter(), {"trained", "diverged", "numbered"}),
         (Filter(data="mnist"), {"trained", "diverged", "numbered"}),
@@ -128,13 +128,13 @@ def test_a_filter_chooses(
     trained: RunResult,
     diverged: RunResult,
     numbered: Numbered,
-    chosen: Filter,
+    run_filter: Filter,
     expected: set[str],
 ) -> None:
     named = {"trained": trained, "diverged": diverged, "numbered": numbered(7)}
     store.add(list(named.values()))
-    assert {row.key for row in store.list(chosen)} == {named[name].key for name in expected}
-    assert store.count(chosen) == len(expected)
+    assert {row.key for row in store.list(run_filter)} == {named[name].key for name in expected}
+    assert store.count(run_filter) == len(expected)
 
 
 def test_a_key_is_found_by_its_first_digits(store: Store, numbered: Numbered) -> None:

@@ -455,9 +455,9 @@ def test_tables_that_are_others_are_told_with_a_remedy(
     if expected is None:
         all_of(path, results)
         return
-    with pytest.raises(StoreError, match=expected) as told:
+    with pytest.raises(StoreError, match=expected) as raised:
         all_of(path, results)
-    assert "store verify" not in str(told.value)
+    assert "store verify" not in str(raised.value)
 
 
 def test_a_schema_whose_words_are_no_text_is_told(path: Path, numbered: Numbered) -> None:
@@ -712,8 +712,8 @@ def hold(path: Path) -> sqlite3.Connection:
 
 
 def test_a_store_that_is_held_for_too_long(path: Path, trained: RunResult) -> None:
-    told: list[str] = []
-    store = open_store(path, timeout_seconds=0.3, on_wait=told.append)
+    messages: list[str] = []
+    store = open_store(path, timeout_seconds=0.3, on_wait=messages.append)
     other = hold(path)
     expected = r"runs\.db: another digitlab holds the store, for more than 0\.3 s; try again when it is done"
     for attempt in (
@@ -729,8 +729,8 @@ def test_a_store_that_is_held_for_too_long(path: Path, trained: RunResult) -> No
 
 
 def test_a_store_that_is_held_for_a_while_is_waited_for(path: Path, trained: RunResult) -> None:
-    told: list[str] = []
-    store = open_store(path, on_wait=told.append)
+    messages: list[str] = []
+    store = open_store(path, on_wait=messages.append)
     other = hold(path)
 
     def let_go() -> None:
@@ -741,7 +741,7 @@ def test_a_store_that_is_held_for_a_while_is_waited_for(path: Path, trained: Run
     timer.start()
     assert store.add([trained]) == 1
     timer.join()
-    assert told == [f"{path}: another digitlab holds the store; waiting for up to 10 s"]
+    assert messages == [f"{path}: another digitlab holds the store; waiting for up to 10 s"]
 
 
 def test_torch_is_not_needed(path: Path) -> None:

@@ -214,8 +214,8 @@ def test_a_baseline_that_is_no_label() -> None:
         ("kind", f"is the label of no level; {known}"),  # an axis's name
     ):
         assert faults(axes=[levels, SIZES, RATES], baseline=baseline) == {"baseline": problem}
-    many = {"name": "train_size", "values": list(range(100, 200))}
-    assert faults(axes=[many], baseline="x")["baseline"].endswith("'138', '139', …")
+    axis = {"name": "train_size", "values": list(range(100, 200))}
+    assert faults(axes=[axis], baseline="x")["baseline"].endswith("'138', '139', …")
 
 
 def test_a_baseline_that_a_scale_takes_away() -> None:

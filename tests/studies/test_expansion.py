@@ -128,7 +128,7 @@ def test_counts_of_the_built_in_studies(name: str, full: int, quick: int) -> Non
 
 def axis_of(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     lists = st.lists(values, min_size=1, max_size=3, unique_by=repr)
-    return lists.map(lambda chosen: {"name": name, "values": chosen})
+    return lists.map(lambda values: {"name": name, "values": values})
 
 
 def levels_axis(level: dict[str, Any]) -> dict[str, Any]:

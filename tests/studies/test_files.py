@@ -140,8 +140,8 @@ def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
 
 
 def test_several_faults_are_told_a_line_each() -> None:
-    told = refusal(TEXT.replace("hidden = [10]", "hiden = 3").replace("tune = false", "extend = 3"))
-    assert told.splitlines() == [
+    message = refusal(TEXT.replace("hidden = [10]", "hiden = 3").replace("tune = false", "extend = 3"))
+    assert message.splitlines() == [
         "mine.toml, line 6: fixed.hiden: 3 is not an option; did you mean hidden?",
         "mine.toml, line 19: axes.1.extend: 3 is not a truth value; give true or false",
     ]
@@ -216,7 +216,7 @@ def test_what_a_list_may_look_like_fits_its_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("hidden = [10]", f"epochs = 0x{'f' * 4_000}", "line 6: fixed.epochs: 0xfff"),
         ("values = [50, 100]", f"values = [0x{'f' * 4_000}]", "line 11: axes.0.values.0: 0xfff"),
@@ -230,9 +230,9 @@ def test_what_a_list_may_look_like_fits_its_field() -> None:
     ],
     ids=["a fixed number", "a value", "a scale", "a dotted key", "lists in lists"],
 )
-def test_a_hostile_file_is_refused_in_a_short_sentence(old: str, new: str, told: str) -> None:
+def test_a_hostile_file_is_refused_in_a_short_sentence(old: str, new: str, message: str) -> None:
     refused = refusal(TEXT.replace(old, new).replace("hidden = [10]", "epochs = 1"))
-    assert told in refused
+    assert message in refused
     assert max(map(len, refused.splitlines())) < 400
 
 

@@ -66,9 +66,9 @@ class World:
     read: list[str] = field(default_factory=list)
 
     def get(self, keys: Iterable[str]) -> Mapping[str, RunResult]:
-        asked = list(keys)
-        self.read += [key for key in asked if key in self.known]
-        return {key: self.known[key] for key in asked if key in self.known}
+        requested = list(keys)
+        self.read += [key for key in requested if key in self.known]
+        return {key: self.known[key] for key in requested if key in self.known}
 
     def measurements(self, _keys: Iterable[str], _name: str) -> Mapping[str, Mapping[str, float]]:
         return {}
@@ -392,12 +392,12 @@ def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path
     path = tmp_path / "runs.db"
     store = open_store(path)
     done = run_study(tiny(), store, workers=1)
-    chosen = done.conditions[0].reports[0]
-    rewrite(path, chosen.key, with_a_later_field(chosen))
+    unreadable = done.conditions[0].reports[0]
+    rewrite(path, unreadable.key, with_a_later_field(unreadable))
     assert not StudyProgress(tiny(), store).stage().is_done
     again = run_study(tiny(), store, workers=1)
     assert again.is_done
-    assert again.conditions[0].reports[0].metrics == chosen.metrics
+    assert again.conditions[0].reports[0].metrics == unreadable.metrics
 
 
 def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, mnist: Dataset) -> None:

@@ -71,13 +71,13 @@ def exercise(
 
     # The store is opened first: what is wrong with it is told before the training.
     with _usable_store(store_file) if studies or store_file is not None else nullcontext() as store:
-        chosen = checked_engine(engine)
+        known_engine = checked_engine(engine)
         with many_progress("the exercise's networks") as on_advance:
             comparison = train_networks(
                 seeds=seeds,
                 epochs=epochs,
                 device=device,
-                engine=chosen,
+                engine=known_engine,
                 workers=workers,
                 on_result=on_result,
                 on_advance=on_advance,

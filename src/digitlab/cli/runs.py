@@ -64,9 +64,9 @@ def list_(
     from digitlab.store import SHORT_KEY
 
     checked_output(output, json=json)
-    chosen = _filter(data, network, outcome, batch_size, seed)
+    run_filter = _filter(data, network, outcome, batch_size, seed)
     with opened(store_file, must_exist=True) as store:
-        rows, count = store.list(chosen, limit), store.count(chosen)
+        rows, count = store.list(run_filter, limit), store.count(run_filter)
     if json:
         print_json({"count": count, "runs": [asdict(row) for row in rows]}, output)
         return
@@ -106,12 +106,12 @@ def show(
 
     checked_output(output, json=json)
     with opened(store_file, must_exist=True) as store:
-        chosen = full_key(store, key)
-        result = store.get([chosen]).get(chosen)
+        run_key = full_key(store, key)
+        result = store.get([run_key]).get(run_key)
     if result is None:
         raise StoreError(
-            f"{chosen}: cannot be read: it was damaged, or written by another version of digitlab; `digitlab "
-            "store verify` says which, and sets damaged runs aside, to be computed again"
+            f"{run_key}: cannot be read: it was damaged, or written by another version of digitlab; "
+            "`digitlab store verify` says which, and sets damaged runs aside, to be computed again"
         )
     if json:
         print_json(result.to_json(), output)
@@ -144,9 +144,9 @@ def export(
     from digitlab.cli.exports import exporter
 
     write = exporter(format_, output)
-    chosen = _filter(data, network, outcome, batch_size, seed)
+    run_filter = _filter(data, network, outcome, batch_size, seed)
     with opened(store_file, must_exist=True) as store:
-        keys = store.keys(chosen)
+        keys = store.keys(run_filter)
         written = write(store, keys)
     if written < len(keys):
         stderr().print(
@@ -172,13 +172,13 @@ def delete(
     """Delete runs: by their keys, or all that the options choose."""
     from digitlab.store import Filter, full_key, store_path
 
-    chosen = _filter(data, network, outcome, batch_size, seed)
-    if bool(keys) == (chosen != Filter()):
+    run_filter = _filter(data, network, outcome, batch_size, seed)
+    if bool(keys) == (run_filter != Filter()):
         raise SpecError(
             [Fault("runs", keys or [], "is not clear; give either keys or options that choose runs")]
         )
     with opened(store_file, must_exist=True) as store:
-        found = [full_key(store, key) for key in keys] if keys else store.keys(chosen)
+        found = [full_key(store, key) for key in keys] if keys else store.keys(run_filter)
         question = f"Delete {_runs(len(set(found)))} from {store_path(store_file)}?"
         if not found or (not yes and not confirmed(question, "Give --yes to answer it beforehand.")):
             stdout().print("nothing deleted")

@@ -87,11 +87,11 @@ def run(
     from digitlab.studies.progress import status
 
     checked_output(output, json=json)
-    told: list[str] = []
+    printed: list[str] = []
 
     def tell(document: object) -> None:
-        told.append(json_text(document))
-        print_json(told[-1] if output is None else "\n".join(told), output)
+        printed.append(json_text(document))
+        print_json(printed[-1] if output is None else "\n".join(printed), output)
 
     names = built_in_names() if name == "all" else (name,)
     layers = None if hidden is None else numbers(hidden)
@@ -147,12 +147,12 @@ def run_and_tell(
     from digitlab.studies.service import Tally, run_to_findings
 
     tally = Tally()
-    told: set[str] = set()
+    printed_notes: set[str] = set()
 
     def on_stage(stage: "Stage") -> None:
         for note in stage.notes:
-            if note not in told:
-                told.add(note)
+            if note not in printed_notes:
+                printed_notes.add(note)
                 stderr().print(f"{study.name}: {note}")
         if not stderr().is_terminal:  # no bar shows that it goes on
             stderr().print(f"{study.name}: {stage.title}, {len(stage.missing):,} runs")

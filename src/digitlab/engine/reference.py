@@ -68,7 +68,7 @@ def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, watch: Watch)
     """Train the network in place, until the budget is spent or a loss is not finite."""
     optimiser = _optimiser(spec.optimiser, network.parameters())
     evaluation_steps = frozenset(spec.evaluation_steps)
-    key, history, told = spec.key, History(), 0
+    key, history, reported = spec.key, History(), 0
     for positions in batches(spec):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(spec, history.steps)
@@ -95,27 +95,27 @@ def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, watch: Watch)
                 if history.validation
                 else (logits.argmax(1) == labels).double().mean().item()
             )
-            points = {key: tuple(history.points[told:])} if history.points[told:] else {}
-            told = len(history.points)
+            points = {key: tuple(history.points[reported:])} if history.points[reported:] else {}
+            reported = len(history.points)
             state = {key: (history.recent_loss, accuracy)}
             watch.tell(CohortProgress(key, history.steps, spec.step_count, state, points))
     return history
 
 
-def _optimiser(chosen: Optimiser, parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
-    if isinstance(chosen, SGD):
+def _optimiser(settings: Optimiser, parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
+    if isinstance(settings, SGD):
         return torch.optim.SGD(
             parameters,
-            lr=chosen.learning_rate,
-            momentum=chosen.momentum,
-            nesterov=chosen.nesterov,
-            weight_decay=chosen.weight_decay,
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay,
         )
-    adam = torch.optim.Adam if isinstance(chosen, Adam) else torch.optim.AdamW
+    adam = torch.optim.Adam if isinstance(settings, Adam) else torch.optim.AdamW
     return adam(
         parameters,
-        lr=chosen.learning_rate,
-        betas=(chosen.beta1, chosen.beta2),
-        eps=chosen.epsilon,
-        weight_decay=chosen.weight_decay,
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.epsilon,
+        weight_decay=settings.weight_decay,
     )

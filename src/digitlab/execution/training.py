@@ -58,8 +58,8 @@ class Training:
         is stopped after the step.
         """
         with self._changed:
-            chosen = frozenset(self._left if keys is None else keys)
-        self._executor.cancel(chosen)
+            cancelled = frozenset(self._left if keys is None else keys)
+        self._executor.cancel(cancelled)
 
     def close(self) -> None:
         """End what still trains, and wait for that."""

@@ -219,15 +219,15 @@ def _machines(results: Iterable[RunResult]) -> Counter[Fingerprint]:
 def _provenance(machines: Counter[Fingerprint], results: Iterable[RunResult]) -> Table:
     data = sorted({(result.spec.data.name, result.spec.data.sha256) for result in results})
     rows = [astuple(where) for where, _ in machines.most_common()]
-    told = [
+    recorded = [
         i for i, column in enumerate(zip(*rows, strict=True)) if any(value is not None for value in column)
     ]
     names = [field.name.replace("_", " ") for field in fields(Fingerprint)]
     return Table(
         title="Where the results come from",
-        columns=(*(names[i] for i in told), "runs"),
+        columns=(*(names[i] for i in recorded), "runs"),
         rows=tuple(
-            (*(row[i] for i in told), count)
+            (*(row[i] for i in recorded), count)
             for row, (_, count) in zip(rows, machines.most_common(), strict=True)
         ),
         note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}. Data: "

@@ -66,22 +66,22 @@ class SqlStore:
         found = {row["key"]: rows.read_predictions(row) for row in whole}
         return {key: predictions for key, predictions in found.items() if predictions is not None}
 
-    def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
+    def list(self, run_filter: Filter, limit: int | None = None) -> builtins.list[RunRow]:
         """Rows of the chosen runs, the newest first."""
-        query = _RUNS.where(*_conditions(chosen)).order_by(*_NEWEST_FIRST).limit(limit)
+        query = _RUNS.where(*_conditions(run_filter)).order_by(*_NEWEST_FIRST).limit(limit)
         return self._database.read(
             lambda connection: [rows.read_row(dict(row)) for row in connection.execute(query).mappings()]
         )
 
-    def keys(self, chosen: Filter, limit: int | None = None) -> builtins.list[str]:
+    def keys(self, run_filter: Filter, limit: int | None = None) -> builtins.list[str]:
         """Keys of the chosen runs, the newest first."""
-        query = select(runs.c.key).where(*_conditions(chosen)).order_by(*_NEWEST_FIRST).limit(limit)
+        query = select(runs.c.key).where(*_conditions(run_filter)).order_by(*_NEWEST_FIRST).limit(limit)
         found = self._database.read(lambda connection: connection.scalars(query).all())
         return [key for key in found if isinstance(key, str)]
 
-    def count(self, chosen: Filter) -> int:
+    def count(self, run_filter: Filter) -> int:
         """How many runs are chosen."""
-        query = select(func.count()).select_from(runs).where(*_conditions(chosen))
+        query = select(func.count()).select_from(runs).where(*_conditions(run_filter))
         return self._database.read(lambda connection: connection.scalar(query) or 0)
 
     def delete(self, keys: Iterable[str]) -> int:
@@ -166,8 +166,8 @@ def _distinct(keys: Iterable[str]) -> list[str]:
 
 
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    chosen = list(keys)
-    return (chosen[start : start + _CHUNK] for start in range(0, len(chosen), _CHUNK))
+    all_keys = list(keys)
+    return (all_keys[start : start + _CHUNK] for start in range(0, len(all_keys), _CHUNK))
 
 
 def _found(connection: Connection, query: Select[Any], table: Table, keys: Iterable[str]) -> Iterator[Row]:
@@ -242,12 +242,12 @@ def _set_aside(connection: Connection, keys: Iterable[str], *, unreadable_too: b
     return {str(row["key"]) for row in changed}
 
 
-def _conditions(chosen: Filter) -> list[ColumnElement[bool]]:
+def _conditions(run_filter: Filter) -> list[ColumnElement[bool]]:
     names = ("data", "network", "outcome", "batch_size", "seed")
-    wanted = {name: getattr(chosen, name) for name in names}
+    wanted = {name: getattr(run_filter, name) for name in names}
     conditions = [runs.c[name] == value for name, value in wanted.items() if value is not None]
-    if chosen.key_prefix is not None:
-        start = chosen.key_prefix.lower()
+    if run_filter.key_prefix is not None:
+        start = run_filter.key_prefix.lower()
         conditions += [runs.c.key >= start, runs.c.key < start + _LATER_THAN_ANY_DIGIT]
     return conditions
 

@@ -59,8 +59,8 @@ def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
     first = [levels[0] for levels in axes]
     for k, levels in enumerate(axes):
         for level in levels[1 if k else 0 :]:
-            chosen = [*first[:k], level, *first[k + 1 :]]
-            yield fixed | {name: value for options in chosen for name, value in options.items()}
+            combination = [*first[:k], level, *first[k + 1 :]]
+            yield fixed | {name: value for options in combination for name, value in options.items()}
     if not axes:
         yield fixed
 

@@ -107,13 +107,13 @@ def _check_scale(study: Study, scale: str) -> None:
         faults = [Fault(f"scales.{scale}.{one.field}", one.value, one.problem) for one in error.faults]
         raise SpecError(faults) from None
     found: dict[str, Fault] = {}
-    for chosen in each_level_once(whole):
+    for options in each_level_once(whole):
         try:
-            make_spec(None, **{name: value for name, (_, value) in chosen.items()})
+            make_spec(None, **{name: value for name, (_, value) in options.items()})
         except SpecError as error:
             for fault in error.faults:
                 option, inside = flat_name(fault.field)
-                path = chosen[option][0] if option in chosen else f"fixed.{option}"
+                path = options[option][0] if option in options else f"fixed.{option}"
                 field = _as_written(path, study, scale, changes) + (f".{inside}" if inside else "")
                 found.setdefault(field, Fault(field, fault.value, fault.problem))
     if found:
@@ -142,15 +142,15 @@ def line_of(text: str, field: str) -> int:
     best, best_length, counts = 1, 0, Counter[str]()
     table: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if many := _LIST_OF_TABLES.match(line):
-            name = _plain(many[1])
+        if list_header := _LIST_OF_TABLES.match(line):
+            name = _plain(list_header[1])
             table = [*name.split("."), str(counts[name])]
             counts[name] += 1
             path = table
             if best_length < 1 and wanted == table[:-1]:  # all of the list: where it begins
                 best, best_length = number, len(wanted)
-        elif single := _TABLE.match(line):
-            path = table = _plain(single[1]).split(".")
+        elif header := _TABLE.match(line):
+            path = table = _plain(header[1]).split(".")
         elif key := _KEY.match(line):
             path = [*table, *_plain(key[1]).split(".")]
         else:

@@ -57,12 +57,12 @@ def grid(
 
 def noise(conditions: Sequence[Condition], *scales: Sequence[float]) -> dict[str, dict[str, float]]:
     """Measurements of the noise scale after each of the first moments, [moment][seed]."""
-    asked = networks_to_measure(conditions)
-    moments = sorted({one.step_count for one in asked})
+    measured = networks_to_measure(conditions)
+    moments = sorted({one.step_count for one in measured})
     return {
         one.key: {"noise_scale": scale}
         for moment, of_seeds in zip(moments, scales, strict=False)
-        for one, scale in zip([one for one in asked if one.step_count == moment], of_seeds, strict=False)
+        for one, scale in zip([one for one in measured if one.step_count == moment], of_seeds, strict=False)
     }
 
 

@@ -130,8 +130,8 @@ def test_valleys_are_over_the_best_rate_and_leave_broken_rates_out() -> None:
 
 
 def test_valleys_that_are_not_shown_are_told() -> None:
-    many = [setting(f"setting {i}", [0.9, 0.8]) for i in range(9)]
-    (picture,) = [one for one in find(Evidence(about(), many)).pictures if one.name == "sensitivity"]
+    conditions = [setting(f"setting {i}", [0.9, 0.8]) for i in range(9)]
+    (picture,) = [one for one in find(Evidence(about(), conditions)).pictures if one.name == "sensitivity"]
     assert isinstance(picture, Lines)
     assert len(picture.lines) == 8
     assert picture.caption.endswith("The first 8 of 9 settings.")

@@ -60,7 +60,7 @@ def _heat_map(budget: BestRates) -> HeatMap:
         title=f"Validation loss by batch size and learning rate, {budget.budget}",
         caption=(
             f"Mean validation cross-entropy of {seeds} seeds a cell, {budget.budget}. × collapsed, ∞ "
-            f"diverged, at one seed or more.{_told(lines)}"
+            f"diverged, at one seed or more.{_explanation(lines)}"
         ),
         x=Axis("batch size", "category"),
         y=RATE,
@@ -70,10 +70,12 @@ def _heat_map(budget: BestRates) -> HeatMap:
     )
 
 
-def _told(lines: Sequence[Line]) -> str:
+def _explanation(lines: Sequence[Line]) -> str:
     best, broke = lines
-    told = " The line joins best rates, found between the cells." if best.points else ""
-    return told + (" The dashed line runs just below the least rates that broke." if broke.points else "")
+    explanation = " The line joins best rates, found between the cells." if best.points else ""
+    return explanation + (
+        " The dashed line runs just below the least rates that broke." if broke.points else ""
+    )
 
 
 def _cell(one: Condition, at: int) -> tuple[float, State]:

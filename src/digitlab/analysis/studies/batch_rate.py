@@ -59,17 +59,17 @@ def _methods(conditions: Sequence[Condition]) -> list[str]:
             "With equal steps every batch size makes the same number of steps, and a larger batch sees more "
             "images."
         )
-    chosen = (
+    selection = (
         "The rate that is reported has the smallest mean validation cross-entropy "
         f"({specs[0].validation_size:,} images held out) over the tuning seeds; a rate at which any of them "
         "diverged or collapsed is out. Its accuracy is that of fresh seeds on the test set, which took no "
         "part in any choice."
     )
-    between = (
+    interpolation = (
         "Exponents and laws rest on best rates between those of the grid: for each tuning seed the bottom of "
         "a cubic in log2 rate through the losses near it."
     )
-    return [" ".join(said), *([chosen, between] if any(one.rates for one in conditions) else [])]
+    return [" ".join(said), *([selection, interpolation] if any(one.rates for one in conditions) else [])]
 
 
 # ---- Findings ----
@@ -120,7 +120,7 @@ def _law(about: About, budget: BestRates) -> list[Finding]:
         return []
     best = budget.laws[0]
     errors = ", ".join(f"{fit.law} {three_figures(2**fit.left_out_error)}" for fit in budget.laws)
-    told = (
+    comparison = (
         "better than each other law"
         if best_law(budget.laws)
         else "but that it beats the others is not resolved"
@@ -137,8 +137,8 @@ def _law(about: About, budget: BestRates) -> list[Finding]:
             "out one batch size at a time",
             verdict=about.say(
                 f"With {budget.budget}, of three laws the {best.law} one ({best.formula}) predicts the best "
-                f"rate of a batch size that was left out best, {told} (over {len(budget.inside)} batch sizes "
-                f"off by a typical factor of: {errors})."
+                f"rate of a batch size that was left out best, {comparison} (over {len(budget.inside)} batch "
+                f"sizes off by a typical factor of: {errors})."
             ),
         )
     ]
@@ -199,10 +199,10 @@ def _noise_specs(conditions: Sequence[Condition]) -> dict[int, list[RunSpec]]:
     Those of the first budget, at the batch size nearest to 128 and its best rate, stopped on the way.
     """
     first = next(iter(by_label(conditions, "budget").values()))
-    chosen = [one for one in first if one.chosen is not None]
-    if not chosen:
+    tuned = [one for one in first if one.chosen is not None]
+    if not tuned:
         return {}
-    near = min(chosen, key=lambda one: abs(one.tunings[0][0].spec.batch_size - _NOISE_BATCH))
+    near = min(tuned, key=lambda one: abs(one.tunings[0][0].spec.batch_size - _NOISE_BATCH))
     at = near.rates.index(near.chosen) if near.chosen is not None else 0
     specs = [runs[at].spec for runs in near.tunings]
     steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)

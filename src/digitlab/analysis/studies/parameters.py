@@ -222,10 +222,10 @@ def _sensitivity(conditions: Sequence[Condition]) -> Lines:
     )
 
 
-def _valley(one: Condition, chosen: float) -> Line:
+def _valley(one: Condition, best_rate: float) -> Line:
     losses = one.losses.mean(axis=0)  # [rate]
     points = [
-        Point(rate / chosen, float(loss))
+        Point(rate / best_rate, float(loss))
         for rate, loss in zip(one.rates, losses, strict=True)
         if np.isfinite(loss)
     ]

@@ -112,8 +112,8 @@ class TunedGrid:
         """The best rate and those that are reported beside it; None where nothing is tuned."""
         if self.study.tuned is None:
             return [None]
-        chosen = self._chosen(i)
-        return [*([] if chosen is None else [chosen]), *self.study.tuned.also]
+        best_rate = self._best_rate(i)
+        return [*([] if best_rate is None else [best_rate]), *self.study.tuned.also]
 
     def _early_stopped(self) -> list[_Keyed]:
         return [
@@ -132,12 +132,12 @@ class TunedGrid:
             for seed in tuning_seeds(self.study)
         ]
 
-    def _chosen_index(self, i: int) -> int | None:
+    def _best_rate_index(self, i: int) -> int | None:
         losses = validation_losses(self._tuned_runs(i), best=self._combinations[i].select == "best")
         return choose(losses)
 
-    def _chosen(self, i: int) -> float | None:
-        index = self._chosen_index(i)
+    def _best_rate(self, i: int) -> float | None:
+        index = self._best_rate_index(i)
         return None if index is None else self._rates[i][index]
 
     def _grow(self) -> bool:
@@ -146,7 +146,7 @@ class TunedGrid:
             return False
         grew = False
         for i, rates in enumerate(self._rates):
-            index, span = self._chosen_index(i), self._combinations[i].range
+            index, span = self._best_rate_index(i), self._combinations[i].range
             where = _named(self._combinations[i].labels)
             if index not in (None, 0, len(rates) - 1) or span is None:
                 continue
@@ -183,15 +183,15 @@ class TunedGrid:
                 runs = [self._known[early_stopped(run).key] for run in runs]
             return tuple(runs)
 
-        chosen = self._chosen(i) if self.study.tuned else None
+        best_rate = self._best_rate(i) if self.study.tuned else None
         return Condition(
             labels=one.labels,
             groups=one.groups,
             is_best=one.select == "best",
             rates=tuple(self._rates[i]),
             tunings=tuple(map(tuple, self._tuned_runs(i))) if self.study.tuned else (),
-            chosen=chosen,
-            reports=() if self.study.tuned and chosen is None else reported(chosen),
+            chosen=best_rate,
+            reports=() if self.study.tuned and best_rate is None else reported(best_rate),
             also={rate: reported(rate) for rate in (self.study.tuned.also if self.study.tuned else ())},
         )
 

@@ -74,10 +74,10 @@ def measured(device: str, members: list[int], repeats: int) -> Found:
     dataset = load("mnist")
     found: Found = {}
     for task in TASKS:
-        (one,) = specs(task, 1)
+        (spec,) = specs(task, 1)
 
-        def plain(one: RunSpec = one) -> float:
-            return second_epoch(lambda watch: reference.train(one, dataset, device=device, watch=watch))
+        def plain(spec: RunSpec = spec) -> float:
+            return second_epoch(lambda watch: reference.train(spec, dataset, device=device, watch=watch))
 
         def lockstep(count: int, task: Task = task) -> float:
             cohort = specs(task, count)

@@ -207,7 +207,7 @@ def report(document: dict[str, Any]) -> str:
             "",
             "Test accuracy in evaluation mode and in training mode, medians:",
             "",
-            *(f"- {name}: {one:.4f} and {other:.4f}" for name, (one, other) in modes.items()),
+            *(f"- {name}: {trained:.4f} and {other:.4f}" for name, (trained, other) in modes.items()),
             "",
             f"Chosen on the test images, {tuned['runs']} runs of {tuned['epochs']} epochs that differ in "
             "their seed alone:",

@@ -127,8 +127,10 @@ def torch_vmap(work: Work) -> Callable[[], object]:
     stacked, _ = stack_module_state(list[nn.Module](models))
     parameters = {name: value.detach() for name, value in stacked.items()}
 
-    def loss_of(one: dict[str, torch.Tensor], batch: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(functional_call(skeleton, one, (batch,)), targets)
+    def loss_of(
+        parameters_of_one: dict[str, torch.Tensor], batch: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        return nn.functional.cross_entropy(functional_call(skeleton, parameters_of_one, (batch,)), targets)
 
     step = vmap(grad_and_value(loss_of), in_dims=(0, None, None))
 

@@ -42,11 +42,11 @@ def filled(page: str, documents: dict[str, Any]) -> str:
             lines = [f"> - {sentence}" for sentence in documents[rest]["answer"]]
         elif kind == "table":
             name, _, title = rest.partition(" ")
-            (found,) = [one for one in documents[name]["tables"] if one["title"] == title]
+            (found,) = [table for table in documents[name]["tables"] if table["title"] == title]
             lines = markdown(found)
         else:
             lines = [documents["work"], ""]
-            lines += [line for one in documents["where"] for line in markdown(one)]
+            lines += [line for table in documents["where"] for line in markdown(table)]
         return "\n".join([f"<!-- {mark[1]} -->", *lines, "<!-- end -->"])
 
     return re.sub(r"<!-- ((?:answer|table|where)[^\n]*) -->\n.*?<!-- end -->", content, page, flags=re.DOTALL)
@@ -90,7 +90,7 @@ def main() -> None:
             if picture.name in PICTURES[name]:
                 (folder / f"{name}-{picture.name}.svg").write_text(svg(picture))
     report = build.report(completed, [], store)
-    runs = {run.key: run for one in completed for run in build.runs_of(one.stage)}
+    runs = {run.key: run for study in completed for run in build.runs_of(study.stage)}
     hours = sum(run.provenance.seconds for run in runs.values()) / 3_600
     documents["work"] = f"{len(runs):,} runs, {hours:.2f} hours of one core's time."
     documents["where"] = [dataclasses.asdict(table) for table in report.tables if "come from" in table.title]

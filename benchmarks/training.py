@@ -160,10 +160,10 @@ class Crew:
 def engines(task: Task, crew: Crew) -> dict[str, Callable[[], float]]:
     """Each way to do a task: a function that does it and gives seconds an epoch of MNIST a network."""
     dataset = load("mnist")
-    (one,) = specs(task, 1)
+    (spec,) = specs(task, 1)
     found: dict[str, Callable[[], float]] = {
-        PLAIN: lambda: second_epoch(lambda watch: reference.train(one, dataset, watch=watch)),
-        "lockstep, 1": lambda: second_epoch(partial(_train, [one], dataset)),
+        PLAIN: lambda: second_epoch(lambda watch: reference.train(spec, dataset, watch=watch)),
+        "lockstep, 1": lambda: second_epoch(partial(_train, [spec], dataset)),
         "lockstep, 16": lambda: crew.seconds_a_network(task, 16),
         "lockstep, 96": lambda: crew.seconds_a_network(task, 96),
     }

@@ -57,7 +57,7 @@ def test_the_comparison_says_whose_spread_it_is_and_what_lies_farthest(compariso
     assert len(comparison.figures) == 3
     assert comparison.outside == ()
     name, figure = comparison.farthest
-    assert abs(figure.z) == max(abs(one.z) for _, one in comparison.figures)
+    assert abs(figure.z) == max(abs(compared.z) for _, compared in comparison.figures)
     assert (name, figure) in comparison.figures
     first = comparison.networks[0]
     strange = replace(first.figures[0], handout=9.0, spread=replace(comparison.spread, seeds=1))

@@ -194,9 +194,9 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
 def test_a_fingerprint_holds_what_bits_depend_on(
     arithmetic: str, change: dict[str, Any], counts: set[str]
 ) -> None:
-    one = provenance(**LATER, arithmetic=arithmetic).fingerprint
+    fingerprint = provenance(**LATER, arithmetic=arithmetic).fingerprint
     other = provenance(**(LATER | {"arithmetic": arithmetic} | change)).fingerprint
-    assert (one != other) == bool(one.differences(other)) == (arithmetic in counts)
+    assert (fingerprint != other) == bool(fingerprint.differences(other)) == (arithmetic in counts)
 
 
 def test_every_field_of_a_provenance_was_thought_of() -> None:

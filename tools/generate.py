@@ -51,8 +51,8 @@ class Options(TypedDict, total=False):
 
 def types(fields: Mapping[str, OptionField]) -> str:
     """The text of the module `option_types`."""
-    declared = [f"    {one.name}: {_type(one.type)}\n" for one in fields.values()]
-    helps = [f"    {_text(one.name)}: Help({_help(one)}),\n" for one in fields.values()]
+    declared = [f"    {field.name}: {_type(field.type)}\n" for field in fields.values()]
+    helps = [f"    {_text(field.name)}: Help({_help(field)}),\n" for field in fields.values()]
     return "".join([HEAD, *declared, "\n\nHELP = {\n", *helps, "}\n"])
 
 
@@ -77,16 +77,22 @@ def _type(given: Any) -> str:
         return f"Sequence[{_type(get_args(given)[0])}]"
     if members := get_args(given):
         text = " | ".join(map(_type, members))
-        return f'"{text}"' if any(one.__module__ == "digitlab.spec" for one in members) else text
+        return f'"{text}"' if any(member.__module__ == "digitlab.spec" for member in members) else text
     return str(given.__name__)
 
 
 def table(fields: Mapping[str, OptionField]) -> str:
     """The table of options, in Markdown."""
     rows = ["| in a file | option | values | default | what it is |", f"|{'---|' * 5}"]
-    for one in fields.values():
-        option = f"`--{one.name.replace('_', '-')}`"
-        cells = (f"`{'.'.join(one.path)}`", option, _values(one), one.default_in_words, one.description)
+    for field in fields.values():
+        option = f"`--{field.name.replace('_', '-')}`"
+        cells = (
+            f"`{'.'.join(field.path)}`",
+            option,
+            _values(field),
+            field.default_in_words,
+            field.description,
+        )
         rows.append(f"| {' | '.join(cells)} |")
     return "".join(f"{row}\n" for row in rows)
 

@@ -39,13 +39,16 @@ class OptionField:
     def words(self) -> tuple[str, ...]:
         """The words that it takes."""
         return tuple(
-            word for one in self._alternatives if get_origin(one) is Literal for word in get_args(one)
+            word
+            for alternative in self._alternatives
+            if get_origin(alternative) is Literal
+            for word in get_args(alternative)
         )
 
     @property
     def is_list(self) -> bool:
         """Whether it takes a list."""
-        return any(get_origin(one) is Sequence for one in self._alternatives)
+        return any(get_origin(alternative) is Sequence for alternative in self._alternatives)
 
     @property
     def _alternatives(self) -> tuple[Any, ...]:
@@ -97,9 +100,9 @@ def _options_of(model: type[RunSpec], name: str) -> Iterator[OptionField]:
             kind: getattr(usual, inner) if part is type(usual) else part.model_fields[inner].default
             for kind, part in having
         }
-        one = having[0][1].model_fields[inner]
-        path, given = (name, inner), _given(one.annotation)
-        yield OptionField(inner, path, given, group, one.description or "", defaults, tuple(by_kind))
+        inner_field = having[0][1].model_fields[inner]
+        path, given = (name, inner), _given(inner_field.annotation)
+        yield OptionField(inner, path, given, group, inner_field.description or "", defaults, tuple(by_kind))
 
 
 def _given(annotation: Any) -> Any:
@@ -110,7 +113,7 @@ def _given(annotation: Any) -> Any:
         return Sequence[_given(get_args(annotation)[0])]  # type: ignore[misc]
     if get_origin(annotation) in (None, Literal):
         return annotation
-    return reduce(or_, (_given(one) for one in get_args(annotation) if one is not type(None)))
+    return reduce(or_, (_given(member) for member in get_args(annotation) if member is not type(None)))
 
 
 def _written(value: object) -> str:

@@ -20,7 +20,7 @@ from digitlab.spec import RunSpec
 from digitlab.validation import Part, nearest, parse_json, parse_toml
 
 FIELDS = option_fields(RunSpec)
-_USUAL_KINDS = {name: one.default for name, one in FIELDS.items() if one.path[1:] == ("kind",)}
+_USUAL_KINDS = {name: option.default for name, option in FIELDS.items() if option.path[1:] == ("kind",)}
 
 # What other libraries call these options.
 _NAMES_ELSEWHERE = {
@@ -59,17 +59,23 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def with_options(function: Function) -> Function:
     """A function whose signature and docstring show each of its `**options` with its default."""
     signature = inspect.signature(function)
-    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    own = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
     options = [
-        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
-        for one in FIELDS.values()
+        inspect.Parameter(
+            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type
+        )
+        for option in FIELDS.values()
     ]
     function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
     longest = max(map(len, FIELDS))
     lines = ["Options, their defaults, and what they are:", ""]
-    for one in FIELDS.values():
-        lines.append(f"    {one.name:{longest}}  {one.default_in_words}".rstrip())
-        lines += textwrap.wrap(one.description, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    for option in FIELDS.values():
+        lines.append(f"    {option.name:{longest}}  {option.default_in_words}".rstrip())
+        lines += textwrap.wrap(option.description, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
     listed = "\n".join(lines)
     function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{listed}\n"
     return function

@@ -117,7 +117,7 @@ def condition(
     accuracies: of fresh seeds at the chosen rate; not reported where every rate broke
     also:       accuracies of fresh seeds at other rates
     """
-    tunings = tuple(tuple(one(of, seed, rate) for rate in rates) for seed, one in enumerate(made))
+    tunings = tuple(tuple(make_run(of, seed, rate) for rate in rates) for seed, make_run in enumerate(made))
     blank = Condition(
         labels or {}, groups or {}, is_best, tuple(rates) if made else (), tunings, None, (), {}
     )

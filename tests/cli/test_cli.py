@@ -179,11 +179,11 @@ def test_a_spec_file_is_run_and_options_come_before_it(tmp_path: Path) -> None:
     (tmp_path / "spec.toml").write_text(
         'hidden = [9]\ntrain_size = 300\noptimiser.kind = "adam"\nbudget.steps = 3\n'
     )
-    one = RunResult.from_json(run("train", "--spec", tmp_path / "spec.toml", "--json").stdout)
+    result = RunResult.from_json(run("train", "--spec", tmp_path / "spec.toml", "--json").stdout)
     two = RunResult.from_json(
         run("train", "--spec", tmp_path / "spec.toml", "--seed", 5, "--hidden", "", "--json").stdout
     )
-    assert (one.spec.hidden, one.spec.seed, one.spec.optimiser.kind) == ((9,), 0, "adam")
+    assert (result.spec.hidden, result.spec.seed, result.spec.optimiser.kind) == ((9,), 0, "adam")
     assert (two.spec.hidden, two.spec.seed, two.metrics.steps) == ((), 5, 3)
 
 
@@ -723,8 +723,8 @@ def test_an_output_without_json_is_refused_before_any_work(tmp_path: Path) -> No
 
 def test_every_command_that_prints_json_writes_it_into_a_file_too() -> None:
     def commands(name: str, command: typing.Any) -> typing.Iterator[tuple[str, typing.Any]]:
-        for inner, one in getattr(command, "commands", {}).items():
-            yield from commands(f"{name} {inner}", one)
+        for inner, subcommand in getattr(command, "commands", {}).items():
+            yield from commands(f"{name} {inner}", subcommand)
         if not hasattr(command, "commands"):
             yield name, command
 

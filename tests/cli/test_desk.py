@@ -215,7 +215,11 @@ def test_the_exercise_alone_is_kept_and_reported_where_that_is_wished(tmp_path: 
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["report"] == str(page)
-    assert [one["network"] for one in document["networks"]] == ["784-10", "784-100-10", "784-100-100-10"]
+    assert [network["network"] for network in document["networks"]] == [
+        "784-10",
+        "784-100-10",
+        "784-100-100-10",
+    ]
     assert document["networks"][0]["figures"][0]["label"] == "loss at epoch 0"
     text = page.read_text()
     assert "networks beside the handout" in text
@@ -234,15 +238,15 @@ def test_every_command_with_a_table_has_json(tmp_path: Path, result: RunResult) 
     def document(*arguments: object) -> typing.Any:
         return json.loads(run(*arguments, "--json").stdout)
 
-    assert [one["name"] for one in document("data", "list")][:2] == list(CATALOG)
+    assert [entry["name"] for entry in document("data", "list")][:2] == list(CATALOG)
     assert document("data", "show", "mnist")["sha256"] == CATALOG["mnist"].sha256
-    assert {one["fault"] for one in document("data", "verify", "mnist")} == {None}
+    assert {entry["fault"] for entry in document("data", "verify", "mnist")} == {None}
     (row,) = document("runs", "list", "--store", store)["runs"]
     assert (row["key"], row["network"], row["test_accuracy"]) == (
         *(result.key, "784-3-10"),
         result.metrics.test_accuracy,
     )
-    assert {one["scale"] for one in document("study", "list", "--store", store)} == {"full", "quick"}
+    assert {entry["scale"] for entry in document("study", "list", "--store", store)} == {"full", "quick"}
     assert document("study", "status", "depth", "--store", store)["is_done"] is False
     assert document("study", "show", "depth", "--store", store)["study"]["name"] == "depth"
     verified = document("store", "verify", "--recompute", 1, "--store", store)

@@ -52,12 +52,12 @@ def test_validation_is_fixed_and_never_trained_on(
 ) -> None:
     validation_size = data.draw(st.integers(0, len(labels) - 2))
     train_size = data.draw(st.integers(1, len(labels) - validation_size))
-    one = split(labels, train_size=train_size, validation_size=validation_size, seed=seed)
+    positions = split(labels, train_size=train_size, validation_size=validation_size, seed=seed)
     two = split(labels, train_size=len(labels) - validation_size, validation_size=validation_size, seed=other)
-    assert len(one.train) == train_size
-    assert len(one.validation) == validation_size
-    assert one.validation.tolist() == two.validation.tolist()
-    assert not set(one.train.tolist()) & set(one.validation.tolist())
+    assert len(positions.train) == train_size
+    assert len(positions.validation) == validation_size
+    assert positions.validation.tolist() == two.validation.tolist()
+    assert not set(positions.train.tolist()) & set(positions.validation.tolist())
     assert sorted([*two.train.tolist(), *two.validation.tolist()]) == list(range(len(labels)))
 
 

@@ -248,9 +248,9 @@ def test_a_point_of_the_curve_is_the_mean_since_the_one_before(mnist: Dataset, m
 def test_runs_of_one_seed_share_their_start_and_their_order(mnist: Dataset, mnist_spec: DataSpec) -> None:
     # Common random numbers: at rate 0 (nearly) only the network could tell two runs apart.
     tiny = {"learning_rate": 1e-12}
-    one, _ = reference.train(small(mnist_spec, optimiser=tiny), mnist)
+    first, _ = reference.train(small(mnist_spec, optimiser=tiny), mnist)
     two, _ = reference.train(small(mnist_spec, optimiser={"kind": "adam", **tiny}), mnist)
-    np.testing.assert_allclose(one.curve.training_loss, two.curve.training_loss, rtol=1e-8)
+    np.testing.assert_allclose(first.curve.training_loss, two.curve.training_loss, rtol=1e-8)
 
 
 # --- diverged, collapsed, completed ---

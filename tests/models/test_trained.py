@@ -50,9 +50,9 @@ def test_a_network_comes_back_bit_for_bit(network: TrainedNetwork, file: Path, m
     again = trained.load(file)
     assert again.spec == network.spec
     assert again.scale == network.scale
-    for one, two in zip(network.layers, again.layers, strict=True):
-        assert one.weight.tobytes() == two.weight.tobytes()
-        assert one.bias.tobytes() == two.bias.tobytes()
+    for layer, two in zip(network.layers, again.layers, strict=True):
+        assert layer.weight.tobytes() == two.weight.tobytes()
+        assert layer.bias.tobytes() == two.bias.tobytes()
     images = mnist.test.images[:50]
     assert again.predict(images).tobytes() == network.predict(images).tobytes()
     assert [path.name for path in file.parent.iterdir()] == ["network.safetensors"]
@@ -262,7 +262,7 @@ def test_a_scale_of_another_kind_is_refused() -> None:
 
 def broken(network: TrainedNetwork, number: float, layer: int = 0) -> TrainedNetwork:
     """The network with one weight that is another number."""
-    layers = [Layer(one.weight.copy(), one.bias.copy()) for one in network.layers]
+    layers = [Layer(layer.weight.copy(), layer.bias.copy()) for layer in network.layers]
     layers[layer].weight[3, 5] = number
     return TrainedNetwork(network.spec, network.scale, tuple(layers))
 
@@ -284,7 +284,7 @@ def test_weights_that_are_not_finite_give_neither_accuracy_nor_probabilities(
 
 def test_numbers_that_overflow_have_no_probabilities(network: TrainedNetwork, mnist: Dataset) -> None:
     large = TrainedNetwork(
-        network.spec, network.scale, tuple(Layer(one.weight * 1e30, one.bias) for one in network.layers)
+        network.spec, network.scale, tuple(Layer(layer.weight * 1e30, layer.bias) for layer in network.layers)
     )
     with pytest.raises(WeightsError, match=r"784-12-10: its numbers overflow on [\d,]+ of 10,000 images"):
         large.predict(mnist.test.images)
@@ -299,9 +299,9 @@ def test_predict_takes_one_image_or_a_list(network: TrainedNetwork, mnist: Datas
     all_of_them = network.predict(images)
     assert all_of_them.shape == (3, 10)
     np.testing.assert_array_equal(network.predict(list(images)), all_of_them)
-    one = network.predict(images[1])
-    assert one.shape == (10,)
-    np.testing.assert_allclose(one, all_of_them[1], rtol=1e-5)
+    probabilities = network.predict(images[1])
+    assert probabilities.shape == (10,)
+    np.testing.assert_allclose(probabilities, all_of_them[1], rtol=1e-5)
     wrong: Any
     for wrong in (images[0, 0], images[None], [images[0], images[0, :9]], [], images.astype(float)):
         with pytest.raises(SpecError, match=r"bytes \(uint8\) of shape"):

@@ -333,10 +333,10 @@ def report() -> Report:
 def hostile_pictures() -> tuple[Picture, ...]:
     nan = math.nan
     x, y, value = (Axis(HOSTILE, "log"), Axis(HOSTILE, "log"), Axis(HOSTILE, "log"))
-    one = Line(HOSTILE, (Point(0.25, 0.5, 0.1, nan),))
+    line = Line(HOSTILE, (Point(0.25, 0.5, 0.1, nan),))
     holes = Line("holes", (Point(1.0, nan), Point(-1.0, 0.3), Point(nan, 0.2), Point(math.inf, 1.0)))
     return (
-        Lines(HOSTILE, HOSTILE, HOSTILE, x, y, (one, holes, Line("empty", ())), rule=(nan, HOSTILE)),
+        Lines(HOSTILE, HOSTILE, HOSTILE, x, y, (line, holes, Line("empty", ())), rule=(nan, HOSTILE)),
         Lines("none", "Nothing", "", Axis("x"), Axis("y"), ()),
         HeatMap(
             HOSTILE,
@@ -346,7 +346,7 @@ def hostile_pictures() -> tuple[Picture, ...]:
             y,
             value,
             (Square(1.0, 1.0, nan, "collapsed"), Square(2.0, 1.0, nan, "diverged")),
-            (one,),
+            (line,),
         ),
         HeatMap(
             "texts",

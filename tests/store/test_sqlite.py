@@ -369,7 +369,10 @@ def all_of(path: Path, results: list[RunResult]) -> None:
     assert all(isinstance(key, str) for key in store.keys(Filter()))
     assert store.get(keys, predictions=True).items() <= expected.items()
     assert store.known(keys) <= expected.keys()
-    assert store.predictions(keys).items() <= {key: one.predictions for key, one in expected.items()}.items()
+    assert (
+        store.predictions(keys).items()
+        <= {key: result.predictions for key, result in expected.items()}.items()
+    )
     store.measured()
     store.measurements(["a"], "noise")
     open_store(path.with_name("taker.db")).merge(store)

@@ -24,11 +24,11 @@ from tests.studies.documents import RATES, SIZES, study
 def all_specs(of: Study) -> list[RunSpec]:
     """Every run of a study, made one by one; the first rate stands for the best."""
     specs = []
-    for one in combinations(of):
-        rates = one.range.values if one.range else ()
-        specs += [spec_of(of, one, rate, seed) for rate in rates for seed in tuning_seeds(of)]
+    for combination in combinations(of):
+        rates = combination.range.values if combination.range else ()
+        specs += [spec_of(of, combination, rate, seed) for rate in rates for seed in tuning_seeds(of)]
         reported = [rates[0], *(of.tuned.also if of.tuned else ())] if rates else [None]
-        specs += [spec_of(of, one, rate, seed) for rate in reported for seed in report_seeds(of)]
+        specs += [spec_of(of, combination, rate, seed) for rate in reported for seed in report_seeds(of)]
     return specs
 
 
@@ -40,11 +40,11 @@ def test_conditions_are_all_combinations_the_last_axis_fastest() -> None:
     found = list(
         combinations(study(axes=[{"name": "kind", "levels": levels}, RATES, SIZES], fixed={"epochs": 2}))
     )
-    assert [one.labels for one in found] == [
+    assert [combination.labels for combination in found] == [
         {"kind": kind, "batch_size": size} for kind in "ab" for size in ("50", "100")
     ]
-    assert [one.groups["kind"] for one in found] == ["g", "g", "", ""]
-    assert [one.select for one in found] == ["last", "last", "best", "best"]
+    assert [combination.groups["kind"] for combination in found] == ["g", "g", "", ""]
+    assert [combination.select for combination in found] == ["last", "last", "best", "best"]
     assert found[0].options == {"epochs": 2, "momentum": 0.5, "batch_size": 50}
     assert found[3].options == {"epochs": 2, "batch_size": 100}
 
@@ -100,11 +100,11 @@ def test_what_is_judged_by_a_validation_split_needs_one() -> None:
 
 def test_a_run_has_the_points_that_the_study_asks_for() -> None:
     of = study(points=3, fixed={"steps": 1_000})
-    (one, _) = combinations(of)
-    assert spec_of(of, one, 0.1, 0).evaluation_steps == (1, 32, 1_000)
+    (combination, _) = combinations(of)
+    assert spec_of(of, combination, 0.1, 0).evaluation_steps == (1, 32, 1_000)
     of = study(fixed={"steps": 1_000, "evaluate_at": [7]})
-    (one, _) = combinations(of)
-    assert spec_of(of, one, 0.1, 0).evaluation_steps == (7, 1_000)
+    (combination, _) = combinations(of)
+    assert spec_of(of, combination, 0.1, 0).evaluation_steps == (7, 1_000)
 
 
 # --- counts ---

@@ -316,14 +316,16 @@ def test_a_built_in_study_is_a_good_example(name: str) -> None:
 @pytest.mark.parametrize("name", built_in_names())
 def test_every_combination_of_a_built_in_study_can_be_run(name: str, scale: str) -> None:
     study = read_study(name).at(scale)
-    for one in checked(study):
-        for rate in (one.range.values[0], one.range.values[-1]) if one.range else (None,):
-            spec = spec_of(study, one, rate, seed=3)
+    for combination in checked(study):
+        for rate in (
+            (combination.range.values[0], combination.range.values[-1]) if combination.range else (None,)
+        ):
+            spec = spec_of(study, combination, rate, seed=3)
             assert isinstance(spec, RunSpec)
             assert spec.validation_size == 10_000
             assert spec.optimiser.learning_rate == rate
             assert len(spec.evaluation_steps) <= 50
-    labels = {label for one in checked(study) for label in one.labels.values()}
+    labels = {label for combination in checked(study) for label in combination.labels.values()}
     assert study.baseline is None or study.baseline in labels
 
 

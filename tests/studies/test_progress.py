@@ -129,16 +129,19 @@ def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
 def test_a_study_that_is_done_has_its_conditions() -> None:
     world = World(bowl(1))
     done = world.pursue(small(SIZES, tuned(0.5, 2, also=[0.01])))
-    assert [one.labels for one in done.conditions] == [{"batch_size": "50"}, {"batch_size": "100"}]
-    for one, size in zip(done.conditions, (50, 100), strict=True):
-        assert (one.rates, one.chosen, one.is_best) == ((0.5, 1, 2), 1, False)
+    assert [condition.labels for condition in done.conditions] == [
+        {"batch_size": "50"},
+        {"batch_size": "100"},
+    ]
+    for condition, size in zip(done.conditions, (50, 100), strict=True):
+        assert (condition.rates, condition.chosen, condition.is_best) == ((0.5, 1, 2), 1, False)
         assert [
-            [(run.spec.seed, run.spec.optimiser.learning_rate) for run in runs] for runs in one.tunings
+            [(run.spec.seed, run.spec.optimiser.learning_rate) for run in runs] for runs in condition.tunings
         ] == [[(seed, 0.5), (seed, 1), (seed, 2)] for seed in (0, 1)]
-        assert {run.spec.batch_size for run in one.reports} == {size}
-        assert [run.spec.seed for run in one.reports] == [1_000, 1_001, 1_002]
-        assert {run.spec.optimiser.learning_rate for run in one.reports} == {1}
-        assert [run.spec.optimiser.learning_rate for run in one.also[0.01]] == [0.01] * 3
+        assert {run.spec.batch_size for run in condition.reports} == {size}
+        assert [run.spec.seed for run in condition.reports] == [1_000, 1_001, 1_002]
+        assert {run.spec.optimiser.learning_rate for run in condition.reports} == {1}
+        assert [run.spec.optimiser.learning_rate for run in condition.also[0.01]] == [0.01] * 3
 
 
 def test_each_result_is_read_once_and_what_is_known_is_not_asked_for() -> None:
@@ -155,9 +158,10 @@ def test_a_study_without_a_tuned_axis_has_one_stage() -> None:
     (only,) = world.stages
     assert (only.title, len(only.missing)) == ("fresh seeds", 2 * 3)
     assert rates_of(only) == [0.01]
-    assert [(one.rates, one.tunings, one.chosen, len(one.reports)) for one in done.conditions] == [
-        ((), (), None, 3)
-    ] * 2
+    assert [
+        (condition.rates, condition.tunings, condition.chosen, len(condition.reports))
+        for condition in done.conditions
+    ] == [((), (), None, 3)] * 2
 
 
 def test_a_rate_that_is_chosen_and_reported_beside_is_run_once() -> None:
@@ -246,8 +250,8 @@ def test_a_range_that_may_not_grow_is_told() -> None:
 def test_ranges_grow_for_the_conditions_that_need_it_alone() -> None:
     world = World(lambda spec: bowl(1 if spec.batch_size == 50 else 4)(spec))
     done = world.pursue(small(SIZES, tuned(0.5, 2)))
-    assert [one.rates for one in done.conditions] == [(0.5, 1, 2), (0.5, 1, 2, 4, 8)]
-    assert [one.chosen for one in done.conditions] == [1, 4]
+    assert [condition.rates for condition in done.conditions] == [(0.5, 1, 2), (0.5, 1, 2, 4, 8)]
+    assert [condition.chosen for condition in done.conditions] == [1, 4]
     assert all(spec.batch_size == 100 for stage in world.stages[1:-1] for spec in stage.missing)
     assert done.run_count == world.run_count == (3 + 5) * 2 + 2 * 3
 
@@ -297,10 +301,10 @@ def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
     last = world.stages[-1]
     assert last.title == "early-stopped networks"
     assert [(spec.step_count, spec.evaluate_at) for spec in last.missing] == [(4, (4,))] * 3
-    (one,) = done.conditions
-    assert one.is_best
-    assert [run.spec for run in one.reports] == list(last.missing)
-    assert set(one.losses.ravel()) == {0.5}
+    (condition,) = done.conditions
+    assert condition.is_best
+    assert [run.spec for run in condition.reports] == list(last.missing)
+    assert set(condition.losses.ravel()) == {0.5}
 
 
 def test_a_level_may_count_the_best_where_the_others_count_the_last() -> None:
@@ -431,9 +435,9 @@ def test_an_early_stopped_network_is_the_one_at_that_moment(mnist: Dataset) -> N
     longer = lab.make_spec(whole, steps=60)
     until, stopped = lab.run(longer.until(20))
     assert until.key != result.key
-    for one, other in zip(stopped.layers, network.layers, strict=True):
-        assert (one.weight == other.weight).all()
-        assert (one.bias == other.bias).all()
+    for layer, other in zip(stopped.layers, network.layers, strict=True):
+        assert (layer.weight == other.weight).all()
+        assert (layer.bias == other.bias).all()
     assert until.predictions == result.predictions
 
 
@@ -465,9 +469,9 @@ def test_the_built_in_studies_ask_for_what_they_say(name: str) -> None:
     of = read_study(name).at("quick")
     stage = StudyProgress(of, NothingKnown()).stage()
     expected = {
-        spec_of(of, one, rate, seed)
-        for one in checked(of)
-        for rate in (one.range.values if one.range else ())
+        spec_of(of, combination, rate, seed)
+        for combination in checked(of)
+        for rate in (combination.range.values if combination.range else ())
         for seed in range(3)
     }
     assert stage.title == "tuning the learning rate"

@@ -115,13 +115,18 @@ def _document(
                 "parameters": network.results[0].spec.parameter_count,
                 "results": [json.loads(result.to_json()) for result in network.results],
                 "figures": [
-                    {**asdict(one), "z": one.z, "z_of_ours": one.z_of_ours, "is_inside": one.is_inside}
-                    for one in network.figures
+                    {
+                        **asdict(figure),
+                        "z": figure.z,
+                        "z_of_ours": figure.z_of_ours,
+                        "is_inside": figure.is_inside,
+                    }
+                    for figure in network.figures
                 ],
             }
             for network in comparison.networks
         ],
-        "studies": [asdict(one) for one in observed],
+        "studies": [asdict(findings) for findings in observed],
         "report": str(output.resolve()) if output is not None else None,
     }
 

@@ -15,7 +15,10 @@ _OTHER_NAMES = {"learning_rate": ("--lr", "--learning-rate")}
 def with_fields(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for every field of a RunSpec, in place of its `**fields`."""
     own = inspect.signature(command).parameters.values()
-    parameters = [*map(_parameter, HELP), *(one for one in own if one.kind is not one.VAR_KEYWORD)]
+    parameters = [
+        *map(_parameter, HELP),
+        *(parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD),
+    ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 

@@ -39,11 +39,11 @@ def verify(
                 soft_wrap=True,
             )
         verdicts, differs = {}, False
-        for one in recomputed(store, recompute):
-            verdicts[one.key] = one.verdict
-            differs |= one.differs
+        for recomputed_run in recomputed(store, recompute):
+            verdicts[recomputed_run.key] = recomputed_run.verdict
+            differs |= recomputed_run.differs
             if not json:
-                stdout().print(f"{one.key[:SHORT_KEY]}  {one.verdict}", soft_wrap=True)
+                stdout().print(f"{recomputed_run.key[:SHORT_KEY]}  {recomputed_run.verdict}", soft_wrap=True)
     if json:
         print_json(
             {

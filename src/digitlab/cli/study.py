@@ -95,7 +95,7 @@ def run(
 
     names = built_in_names() if name == "all" else (name,)
     layers = None if hidden is None else numbers(hidden)
-    studies = [read_study_at(one, scale, seeds=seeds, hidden=layers) for one in names]
+    studies = [read_study_at(study_name, scale, seeds=seeds, hidden=layers) for study_name in names]
     if dry_run:
         with _looked_into(store_file) as known:
             for study, at in studies:

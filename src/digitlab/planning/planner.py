@@ -80,7 +80,9 @@ def plan(
         return Cohort(tuple(members), seconds, memory_bytes(members, about, stacked=stacked))
 
     largest = max(
-        (cohort(group[:1]) for group in groups.values()), key=lambda one: one.memory_bytes, default=None
+        (cohort(group[:1]) for group in groups.values()),
+        key=lambda planned: planned.memory_bytes,
+        default=None,
     )
     if largest is None:
         return Plan((), 0, 0.0, 0)
@@ -99,12 +101,12 @@ def plan(
         for group in groups.values()
         for part in _parts(sorted(group, key=lambda spec: spec.seed), cohort, most_seconds, share)
     ]
-    cohorts.sort(key=lambda one: -one.seconds)
-    busiest = sorted((one.memory_bytes for one in cohorts), reverse=True)[:workers]
+    cohorts.sort(key=lambda planned: -planned.seconds)
+    busiest = sorted((planned.memory_bytes for planned in cohorts), reverse=True)[:workers]
     return Plan(
         tuple(cohorts),
         workers,
-        makespan([one.seconds for one in cohorts], workers),
+        makespan([planned.seconds for planned in cohorts], workers),
         sum(busiest) + workers * worker_bytes,
     )
 

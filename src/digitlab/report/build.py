@@ -80,10 +80,10 @@ def completed_studies(
     found: list[CompletedStudy] = []
     for name in names or built_in_names():
         whole = read_study(name)
-        usual = [whole.usual_scale, *(one for one in whole.scales if one != whole.usual_scale)]
+        usual = [whole.usual_scale, *(other for other in whole.scales if other != whole.usual_scale)]
         scales = [scale] if scale else usual
         at_scales = (completed_study(whole.at(at), at, store, name) for at in scales)
-        done = next((one for one in at_scales if one), None)
+        done = next((completed for completed in at_scales if completed), None)
         if done:
             found.append(done)
         elif names:
@@ -97,13 +97,13 @@ def completed_studies(
 
 def example_network(studies: Sequence[CompletedStudy]) -> RunSpec | None:
     """The reported network of the best validation loss that has a hidden layer."""
-    runs = [run for study in studies for one in study.stage.conditions for run in one.reports]
+    runs = [run for study in studies for condition in study.stage.conditions for run in condition.reports]
     seen = [
         (run.metrics.validation_loss, run.key, run.spec)
         for run in runs
         if run.spec.hidden and run.outcome == "completed" and run.metrics.validation_loss is not None
     ]
-    return min(seen, key=lambda one: one[:2])[2] if seen else None
+    return min(seen, key=lambda candidate: candidate[:2])[2] if seen else None
 
 
 def report(
@@ -121,23 +121,25 @@ def report(
     if store is not None and not runs:
         known = store.get([make_spec(hidden=run.hidden).key for run in handout_runs()])
         runs = {result.spec.hidden: result for result in known.values()}
-    results = [*runs.values(), *(run for one in studies for run in runs_of(one.stage))]
+    results = [*runs.values(), *(run for study in studies for run in runs_of(study.stage))]
     machines = _machines(results)
     data = {result.spec.data.name for result in results}
     return Report(
         title=f"Multilayer perceptrons on {' and '.join(sorted(data))}, measured",
-        introduction=_introduction(studies, len({run.key for one in studies for run in runs_of(one.stage)})),
+        introduction=_introduction(
+            studies, len({run.key for study in studies for run in runs_of(study.stage)})
+        ),
         tables=(
             *([_handout_table(runs)] if runs else []),
             *([_published()] if "mnist" in data else []),
             _provenance(machines, results),
         ),
-        studies=tuple(one.findings for one in studies),
+        studies=tuple(study.findings for study in studies),
         examples=tuple(examples),
         commands=(
             *([_exercise_command(runs, has_studies=bool(studies))] if runs else []),
-            *(f"digitlab study run {one.source} --scale {one.scale}" for one in studies),
-            *([f"digitlab report {' '.join(one.source for one in studies)}"] if studies else []),
+            *(f"digitlab study run {study.source} --scale {study.scale}" for study in studies),
+            *([f"digitlab report {' '.join(study.source for study in studies)}"] if studies else []),
         ),
         mixture=(
             f"These results come from {len(machines)} kinds of machine or versions; see the table of where "
@@ -150,8 +152,8 @@ def report(
 
 def runs_of(stage: Stage) -> Iterable[RunResult]:
     """All runs under a stage's conditions; those that several share come several times."""
-    for one in stage.conditions:
-        yield from one.runs
+    for condition in stage.conditions:
+        yield from condition.runs
 
 
 def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[str, ...]:
@@ -161,12 +163,12 @@ def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[st
         f"What {'one study says' if len(studies) == 1 else f'{len(studies)} studies say'} of small neural "
         f"networks, measured on {run_count:,} of them. Intervals are of 95 % confidence.",
     ]
-    if any(one.study.tuned for one in studies):
+    if any(study.study.tuned for study in studies):
         paragraphs.append(
             "Learning rates were chosen by the validation loss on some seeds, and accuracies are those of "
             "other seeds on the test set, which took no part in any choice."
         )
-    if any(one.scale == "quick" for one in studies):
+    if any(study.scale == "quick" for study in studies):
         paragraphs.append(
             "Studies at quick scale train on few images with few seeds: they show the direction, and wide "
             "intervals."

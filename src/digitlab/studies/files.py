@@ -104,7 +104,9 @@ def _check_scale(study: Study, scale: str) -> None:
     try:
         whole = study.at(scale)
     except SpecError as error:
-        faults = [Fault(f"scales.{scale}.{one.field}", one.value, one.problem) for one in error.faults]
+        faults = [
+            Fault(f"scales.{scale}.{fault.field}", fault.value, fault.problem) for fault in error.faults
+        ]
         raise SpecError(faults) from None
     found: dict[str, Fault] = {}
     for options in each_level_once(whole):

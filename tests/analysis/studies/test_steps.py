@@ -53,9 +53,9 @@ def test_steps_are_interpolated_in_the_logarithm() -> None:
 
 
 def test_a_target_at_the_first_point_or_never() -> None:
-    one = run(spec(), curve=curve([10, 20], [0.6, 0.7]))
-    assert steps_of(one, 0.5) == 10
-    assert steps_of(one, 0.75) == math.inf
+    result = run(spec(), curve=curve([10, 20], [0.6, 0.7]))
+    assert steps_of(result, 0.5) == 10
+    assert steps_of(result, 0.75) == math.inf
     assert steps_of(run(spec(), curve={"step": [10], "training_loss": [1.0]}), 0.5) == math.inf
     assert steps_of(run(spec(), curve=curve([10], [math.nan]), outcome="diverged"), 0.5) == math.inf
 

@@ -47,7 +47,7 @@ def find(evidence: Evidence) -> StudyFindings:
 
 
 def _methods(conditions: Sequence[Condition]) -> list[str]:
-    specs = [spec_of(one) for one in conditions]
+    specs = [spec_of(condition) for condition in conditions]
     said = []
     if any(spec.budget.epochs is not None for spec in specs):
         said.append(
@@ -69,7 +69,10 @@ def _methods(conditions: Sequence[Condition]) -> list[str]:
         "Exponents and laws rest on best rates between those of the grid: for each tuning seed the bottom of "
         "a cubic in log2 rate through the losses near it."
     )
-    return [" ".join(said), *([selection, interpolation] if any(one.rates for one in conditions) else [])]
+    return [
+        " ".join(said),
+        *([selection, interpolation] if any(condition.rates for condition in conditions) else []),
+    ]
 
 
 # ---- Findings ----
@@ -199,10 +202,10 @@ def _noise_specs(conditions: Sequence[Condition]) -> dict[int, list[RunSpec]]:
     Those of the first budget, at the batch size nearest to 128 and its best rate, stopped on the way.
     """
     first = next(iter(by_label(conditions, "budget").values()))
-    tuned = [one for one in first if one.chosen is not None]
+    tuned = [condition for condition in first if condition.chosen is not None]
     if not tuned:
         return {}
-    near = min(tuned, key=lambda one: abs(one.tunings[0][0].spec.batch_size - _NOISE_BATCH))
+    near = min(tuned, key=lambda condition: abs(condition.tunings[0][0].spec.batch_size - _NOISE_BATCH))
     at = near.rates.index(near.chosen) if near.chosen is not None else 0
     specs = [runs[at].spec for runs in near.tunings]
     steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)

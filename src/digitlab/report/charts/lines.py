@@ -85,7 +85,11 @@ def strokes_of(lines: Sequence[Line]) -> list[Stroke]:
 
 def _owner(line: Line, measured: Sequence[Line]) -> str | None:
     """The measured line that a fit or a prediction is named after."""
-    names = [one.name for one in measured if one.name and line.name.startswith(one.name)]
+    names = [
+        measured_line.name
+        for measured_line in measured
+        if measured_line.name and line.name.startswith(measured_line.name)
+    ]
     return max(names, key=len, default=None) if line.role in {"fitted", "predicted"} else None
 
 

@@ -45,11 +45,14 @@ class TunedGrid:
     def __init__(self, study: Study) -> None:
         self.study = study
         self._combinations = checked(study)
-        self._rates = [list(one.range.values) if one.range else [] for one in self._combinations]
+        self._rates = [
+            list(combination.range.values) if combination.range else [] for combination in self._combinations
+        ]
         self._grown = [0] * len(self._combinations)
         self._notes: list[str] = []
         self._bases = [
-            spec_of(study, one, one.range.values[0] if one.range else None, 0) for one in self._combinations
+            spec_of(study, combination, combination.range.values[0] if combination.range else None, 0)
+            for combination in self._combinations
         ]
         self._specs: dict[tuple[int, float | None, int], _Keyed] = {}
         self._known: dict[str, RunResult] = {}
@@ -118,8 +121,8 @@ class TunedGrid:
     def _early_stopped(self) -> list[_Keyed]:
         return [
             _Keyed.of(early_stopped(self._known[self._spec(i, rate, seed).key]))
-            for i, one in enumerate(self._combinations)
-            if one.select == "best"
+            for i, combination in enumerate(self._combinations)
+            if combination.select == "best"
             for rate in self._reported_rates(i)
             for seed in report_seeds(self.study)
         ]
@@ -175,19 +178,19 @@ class TunedGrid:
             self._notes.append(note)
 
     def _condition(self, i: int) -> Condition:
-        one, seeds = self._combinations[i], report_seeds(self.study)
+        combination, seeds = self._combinations[i], report_seeds(self.study)
 
         def reported(rate: float | None) -> tuple[RunResult, ...]:
             runs = [self._known[self._spec(i, rate, seed).key] for seed in seeds]
-            if one.select == "best":
+            if combination.select == "best":
                 runs = [self._known[early_stopped(run).key] for run in runs]
             return tuple(runs)
 
         best_rate = self._best_rate(i) if self.study.tuned else None
         return Condition(
-            labels=one.labels,
-            groups=one.groups,
-            is_best=one.select == "best",
+            labels=combination.labels,
+            groups=combination.groups,
+            is_best=combination.select == "best",
             rates=tuple(self._rates[i]),
             tunings=tuple(map(tuple, self._tuned_runs(i))) if self.study.tuned else (),
             chosen=best_rate,

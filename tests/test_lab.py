@@ -94,7 +94,7 @@ def test_no_runs_have_no_results() -> None:
     assert results_of([], engine="reference") == {}
 
 
-def test_either_engine_is_used_where_it_is_wished() -> None:
+def test_either_engine_is_used_where_it_is_chosen() -> None:
     spec = lab.make_spec(steps=3, train_size=300)
     engines: list[lab.Engine] = ["lockstep", "reference"]
     for engine in engines:

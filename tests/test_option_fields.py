@@ -108,8 +108,8 @@ def test_a_new_field_needs_an_edit_in_one_place(monkeypatch: pytest.MonkeyPatch)
     fields = option_fields(Extended)
     monkeypatch.setattr(options, "RunSpec", Extended)
     monkeypatch.setattr(options, "FIELDS", fields)
-    wished: Any = {"optimiser": "rmsprop", "alpha": 0.5, "dropout": 0.25}
-    spec: Any = options.make_spec(**wished)
+    chosen_options: Any = {"optimiser": "rmsprop", "alpha": 0.5, "dropout": 0.25}
+    spec: Any = options.make_spec(**chosen_options)
     assert (spec.optimiser, spec.dropout) == (RMSprop(alpha=0.5), 0.25)
 
     @options.with_options

@@ -16,7 +16,7 @@ from digitlab.options import Options
 from digitlab.spec import SGD, AdamW, Budget, DataSpec, RunSpec, WarmupCosine
 
 
-def test_without_wishes_it_is_the_exercise(mnist_spec: DataSpec) -> None:
+def test_without_options_it_is_the_exercise(mnist_spec: DataSpec) -> None:
     spec = lab.make_spec()
     assert spec == RunSpec(data=mnist_spec)
     assert (spec.train_size, spec.validation_size, spec.hidden, spec.batch_size) == (60_000, 0, (), 100)
@@ -24,7 +24,7 @@ def test_without_wishes_it_is_the_exercise(mnist_spec: DataSpec) -> None:
     assert spec.budget == Budget(epochs=15)
 
 
-def test_wishes_find_their_place(mnist_spec: DataSpec) -> None:
+def test_options_set_their_fields(mnist_spec: DataSpec) -> None:
     spec = lab.make_spec(
         hidden=(3, 4),
         optimiser="adamw",
@@ -42,7 +42,7 @@ def test_wishes_find_their_place(mnist_spec: DataSpec) -> None:
     assert (spec.hidden, spec.seed, spec.data) == ((3, 4), 3, mnist_spec)
 
 
-def test_wishes_come_before_the_base() -> None:
+def test_options_come_before_the_base() -> None:
     document = {"hidden": [5], "optimiser": {"learning_rate": 0.5, "momentum": 0.9}, "budget": {"epochs": 3}}
     spec = lab.make_spec(document, learning_rate=0.25, steps=7)
     assert spec.optimiser == SGD(learning_rate=0.25, momentum=0.9)

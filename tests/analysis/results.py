@@ -111,7 +111,7 @@ def condition(
     groups: Mapping[str, str] | None = None,
     is_best: bool = False,
 ) -> Condition:
-    """A condition as a campaign sorts it.
+    """A condition as a study's progress makes it.
 
     made:       what runs a tuning seed gives, [seed]; none where nothing is tuned
     accuracies: of fresh seeds at the chosen rate; not reported where every rate broke

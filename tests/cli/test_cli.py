@@ -105,7 +105,7 @@ def test_train_prints_a_summary_on_stdout_and_nothing_on_stderr() -> None:
 
 
 @pytest.mark.parametrize("engine", ["lockstep", "reference"])
-def test_either_engine_is_used_where_it_is_wished(engine: str) -> None:
+def test_either_engine_is_used_where_it_is_chosen(engine: str) -> None:
     done = run("train", *FAST, "--json", "--engine", engine)
     assert json.loads(done.stdout)["provenance"]["engine"] == engine
 

@@ -207,7 +207,7 @@ def test_only_a_browser_with_a_window_is_opened(tmp_path: Path) -> None:
     assert chosen(BROWSER=str(tmp_path / "w3m"), DISPLAY=":0") == "None"
 
 
-def test_the_exercise_alone_is_kept_and_reported_where_that_is_wished(tmp_path: Path) -> None:
+def test_the_exercise_alone_is_kept_and_reported_where_options_say_so(tmp_path: Path) -> None:
     page, store = tmp_path / "x.html", tmp_path / "runs.db"
     done = run(
         "exercise", "--no-studies", "--epochs", 1, "--output", page, "--store", store, "--json", cwd=tmp_path

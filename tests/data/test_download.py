@@ -70,7 +70,7 @@ def entry(address: str, *mirrors: str) -> DatasetEntry:
     return entry_of(PAYLOADS, tuple(f"{address}/{mirror}/" for mirror in mirrors))
 
 
-def test_four_files_are_fetched_proved_and_kept(
+def test_four_files_are_fetched_verified_and_kept(
     server: tuple[str, list[str]], empty_data_directory: Path
 ) -> None:
     address, requests = server

@@ -418,7 +418,7 @@ def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, 
         run_study(tiny(), store, workers=1)
 
 
-def test_an_early_stopped_network_is_the_one_at_that_moment(mnist: Dataset) -> None:
+def test_an_early_stopped_network_is_the_one_at_that_step(mnist: Dataset) -> None:
     whole = lab.make_spec(
         hidden=(8,), train_size=200, validation_size=100, steps=20, evaluate_at=[5, 10, 15], learning_rate=2.0
     )
@@ -431,7 +431,7 @@ def test_an_early_stopped_network_is_the_one_at_that_moment(mnist: Dataset) -> N
         assert until.metrics.validation_loss == result.curve.validation_loss[at]
     best = early_stopped(result)
     assert lab.run(best)[0].metrics.validation_loss == min(result.curve.validation_loss)
-    # The same last step, reached as a moment of a longer run: every parameter and every prediction.
+    # The same last step, reached on the way of a longer run: every parameter and every prediction.
     longer = lab.make_spec(whole, steps=60)
     until, stopped = lab.run(longer.until(20))
     assert until.key != result.key

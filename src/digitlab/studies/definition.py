@@ -182,7 +182,7 @@ class Study(Document):
     seeds:    how often
     points:   of each run's curve, evenly spaced in the logarithm of the steps; None: as `evaluate_at` says
     select:   judge a run by its `last` validation loss, or by the `best` of its curve, and then report the
-              network of that moment
+              early-stopped network, that of the best point
     baseline: label of the level that others are compared with, where the analysis compares
     target:   validation accuracy that steps are counted to, where the analysis counts them
     scales:   by name, what of the above is other at that scale

@@ -200,7 +200,7 @@ class TunedGrid:
 
 
 def early_stopped(result: RunResult) -> RunSpec:
-    """The run that ends where the validation loss of this one was smallest: the same network at that moment.
+    """The run that ends where the validation loss of this one was smallest: the early-stopped network.
 
     Only the schedule could see how long a run is meant to be, so it must be constant.
     """

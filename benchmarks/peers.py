@@ -40,7 +40,7 @@ class Work:
 
     def __post_init__(self) -> None:
         if len(self.images) % self.batch_size:
-            raise ValueError(f"{len(self.images)} images are no multiple of batch size {self.batch_size}")
+            raise ValueError(f"{len(self.images)} images are not a multiple of batch size {self.batch_size}")
 
     @property
     def steps(self) -> int:

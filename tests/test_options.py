@@ -83,7 +83,7 @@ def test_another_kind_begins_anew_and_the_same_kind_does_not() -> None:
         ([1, 2], {}, "the base: [1, 2] is not a table of fields"),
     ],
 )
-def test_a_base_that_is_no_table_is_refused(base: Any, options: Any, fault: str) -> None:
+def test_a_base_that_is_not_a_table_is_refused(base: Any, options: Any, fault: str) -> None:
     with pytest.raises(SpecError) as caught:
         lab.make_spec(base, **options)
     assert str(caught.value) == fault
@@ -188,7 +188,9 @@ def test_a_deep_document_is_refused(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "spec.toml")
-    with pytest.raises(SpecError, match=r"is no regular file, but a pipe or a device; name a TOML or JSON"):
+    with pytest.raises(
+        SpecError, match=r"is not a regular file, but a pipe or a device; name a TOML or JSON"
+    ):
         lab.read_document(tmp_path / "spec.toml")
 
 

@@ -92,7 +92,7 @@ def test_a_key_that_is_not_the_specs_is_refused() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"key": 3}', '{"key": "x", "key": "y"}', "[" * 100_000]
 )
-def test_what_is_no_result_is_refused(text: str) -> None:
+def test_what_is_not_a_result_is_refused(text: str) -> None:
     with pytest.raises(SpecError):
         RunResult.from_json(text)
 
@@ -113,7 +113,7 @@ def test_a_curve_has_a_value_for_each_step() -> None:
             result(curve=curve)
 
 
-def test_other_texts_are_no_numbers() -> None:
+def test_other_texts_are_not_numbers() -> None:
     document = json.loads(result().to_json())
     for text in ("nan", "inf", "1.5", "Infinity "):
         document["metrics"]["test_loss"] = text

@@ -72,7 +72,7 @@ class OptionField:
 
 
 def option_fields(model: type[RunSpec]) -> dict[str, OptionField]:
-    """Every field of the model that is no part itself, and of its parts, by its flat name."""
+    """Every field of the model that is not itself a part, and of its parts, by its flat name."""
     return {option.name: option for name in model.model_fields for option in _options_of(model, name)}
 
 

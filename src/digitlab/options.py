@@ -167,7 +167,7 @@ def _with_data_set(fields: dict[str, Any]) -> RunSpec:
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The document in a TOML or JSON file: a RunSpec's fields, or a RunResult's JSON, whose spec is taken.
 
-    Raises SpecError when the file cannot be read or is no such document.
+    Raises SpecError when the file cannot be read or is not such a document.
     """
 
     def refuse(problem: str) -> SpecError:

@@ -95,7 +95,7 @@ Fraction = Annotated[PlainFloat, Field(ge=0, lt=1)]
 def parse_json(text: str | bytes) -> Any:
     """The value in a JSON text in which no object has a key twice; a byte-order mark may stand before it.
 
-    Raises SpecError when the text is no such JSON.
+    Raises SpecError when the text is not such JSON.
     """
     try:
         text = decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
@@ -110,7 +110,7 @@ def parse_json(text: str | bytes) -> Any:
 def parse_toml(text: str) -> dict[str, Any]:
     """The table in a TOML text; a byte-order mark may stand before it.
 
-    Raises SpecError when the text is no TOML.
+    Raises SpecError when the text is not TOML.
     """
     try:
         found: dict[str, Any] = _not_too_deep(tomllib.loads(text.removeprefix("\ufeff")))

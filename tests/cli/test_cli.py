@@ -331,7 +331,7 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
             1,
             "error: data set fashion-mnist: found nothing on this machine",
         ),
-        (["data", "import", "../x", "."], 2, "error: name: '../x' is no name for a data set"),
+        (["data", "import", "../x", "."], 2, "error: name: '../x' is not a name for a data set"),
         (
             ["data", "import", "mine", "nowhere"],
             1,

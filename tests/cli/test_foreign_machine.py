@@ -109,7 +109,7 @@ def why_not() -> str:
         return f"there is no {ROOM} to cover"
     probe = [*unshared(), "mount", "-t", "tmpfs", "tmpfs", str(ROOM)]
     done = subprocess.run(probe, capture_output=True, text=True)
-    return f"no namespace can be had here: {done.stderr.strip()}" if done.returncode else ""
+    return f"no namespace is available here: {done.stderr.strip()}" if done.returncode else ""
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +226,7 @@ def test_what_needs_a_place_names_the_variable(arguments: tuple[str, ...], messa
 
 
 @pytest.mark.parametrize("home", ["", "relative", "~nobody"])
-def test_a_home_that_is_no_folder_is_none(home: str) -> None:
+def test_a_home_that_is_not_a_folder_is_none(home: str) -> None:
     assert digitlab_there("runs", "list", HOME=home).stderr == f"error: {NO_HOME}\n"
 
 

@@ -306,7 +306,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (
             ["show", "depth", "--scale", "slow"],
             2,
-            "error: scale: 'slow' is no scale of depth; use full or quick",
+            "error: scale: 'slow' is not a scale of depth; use full or quick",
         ),
         (["run", "depth", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
         (["run", "all", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
@@ -325,7 +325,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (["run", "SMALL", "--workers", "0"], 2, "Invalid value for '--workers'"),
         (["run", "SMALL", "--time-limit", "-1"], 2, "Invalid value for '--time-limit'"),
         (["run", "SMALL", "--device", "tpu"], 1, "error: device: 'tpu' is not known"),
-        (["new", "mine.txt"], 2, "error: file: 'mine.txt' is no name for a study; let it end in .toml"),
+        (["new", "mine.txt"], 2, "error: file: 'mine.txt' is not a name for a study; let it end in .toml"),
         (
             ["new", "no/folder/mine.toml"],
             1,

@@ -228,7 +228,7 @@ def test_what_belongs_to_another_user_is_refused(
     assert f"{path.parent} belongs to another user" in caplog.text
 
 
-def test_a_link_or_a_pipe_is_no_kernel(tmp_path: Path, fresh: Callable[[], None]) -> None:
+def test_a_link_or_a_pipe_is_not_a_kernel(tmp_path: Path, fresh: Callable[[], None]) -> None:
     assert kernel("float32") is not None
     path = kept(tmp_path)
     os.mkfifo(path.with_name(f"fifo-{path.name}"), 0o600)

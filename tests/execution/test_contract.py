@@ -162,7 +162,7 @@ def test_leaving_ends_what_trains(trained: Callable[[Cohorts], Training]) -> Non
 
 
 def test_a_run_that_cannot_be_trained_takes_no_other_with_it(trained: Callable[[Cohorts], Training]) -> None:
-    """Its data set is no data set here; whoever trains sees that only when the cohort's turn comes."""
+    """Its data set is not here; whoever trains sees that only when the cohort's turn comes."""
     data = small(0).data.model_copy(update={"name": "nowhere"})
     broken = small(0).model_copy(update={"data": data})
     with trained([[broken], [small(1)]]) as training:

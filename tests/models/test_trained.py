@@ -98,19 +98,19 @@ class _Harmful:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "it is no safetensors file"),
-        (b"hello", "it is no safetensors file"),
+        (b"", "it is not a safetensors file"),
+        (b"hello", "it is not a safetensors file"),
         (
             pickle.dumps(_Harmful()),
             "it looks like a pickle, which could run any program when read; digitlab never",
         ),
         (pickle.dumps({"a": 1}, 2), "it looks like a pickle"),
         (b"PK\3\4" + bytes(100), "it looks like a pickle"),
-        (header(b"{}", 2**63), "it is no safetensors file"),
-        (header(b"{}", 2**40), "it is no safetensors file"),
-        (header(b"{" + b" " * 20, 500), "it is no safetensors file"),
-        (header(b"{" + b" " * (1 << 20) + b"}"), "it is no safetensors file"),
-        (header(b"[1, 2, 3]" + b" " * 20), "it is no safetensors file"),
+        (header(b"{}", 2**63), "it is not a safetensors file"),
+        (header(b"{}", 2**40), "it is not a safetensors file"),
+        (header(b"{" + b" " * 20, 500), "it is not a safetensors file"),
+        (header(b"{" + b" " * (1 << 20) + b"}"), "it is not a safetensors file"),
+        (header(b"[1, 2, 3]" + b" " * 20), "it is not a safetensors file"),
         (header(b"{not json" + b" " * 20), "it is not a valid safetensors file"),
         (
             header(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}') + bytes(4),
@@ -218,7 +218,7 @@ def test_what_is_not_there_is_told(tmp_path: Path, network: TrainedNetwork) -> N
         trained.load(tmp_path)
     for path, reason in (
         (tmp_path / "no" / "folder", "there is no such folder"),
-        (tmp_path, "there is something that is no file"),
+        (tmp_path, "there is something that is not a file"),
         (tmp_path / ("x" * 300), "File name too long"),
         (tmp_path / "x\0", "embedded null"),
     ):
@@ -229,9 +229,9 @@ def test_what_is_not_there_is_told(tmp_path: Path, network: TrainedNetwork) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_file_is_never_replaced(network: TrainedNetwork, tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_never_replaced(network: TrainedNetwork, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(WeightsError, match="there is something that is no file"):
+    with pytest.raises(WeightsError, match="there is something that is not a file"):
         network.save(tmp_path / "pipe")
     assert (tmp_path / "pipe").is_fifo()
     (tmp_path / "file").write_bytes(b"old")
@@ -244,9 +244,9 @@ def test_what_is_no_file_is_never_replaced(network: TrainedNetwork, tmp_path: Pa
 
 
 @pytest.mark.parametrize("shape", [(28,), (3, 784), (3, 28, 27)])
-def test_what_are_no_images_is_refused(network: TrainedNetwork, shape: tuple[int, ...]) -> None:
+def test_what_are_not_images_is_refused(network: TrainedNetwork, shape: tuple[int, ...]) -> None:
     with pytest.raises(
-        SpecError, match=r"images: 'uint8 \[.*\]' are no images; give bytes .* of shape \[n, 28, 28\]"
+        SpecError, match=r"images: 'uint8 \[.*\]' are not images; give bytes .* of shape \[n, 28, 28\]"
     ):
         network.predict(np.zeros(shape, np.uint8))
     with pytest.raises(SpecError, match="float64"):

@@ -99,7 +99,7 @@ def test_no_store_where_one_must_be(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_folder_is_no_store(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r": is a folder; name a file in it, such as .*digitlab\.db"):
         open_store(tmp_path)
 
@@ -385,7 +385,7 @@ def all_of(path: Path, results: list[RunResult]) -> None:
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_a_value_of_another_type_is_no_error(path: Path, numbered: Numbered, column: str) -> None:
+def test_a_value_of_another_type_is_not_an_error(path: Path, numbered: Numbered, column: str) -> None:
     statement = f"UPDATE runs SET {column} = ? WHERE key = ?"  # noqa: S608
     results = [numbered(number) for number in range(2 * len(STRANGE))]
     open_store(path).add(results)
@@ -401,7 +401,7 @@ def test_a_value_of_another_type_is_no_error(path: Path, numbered: Numbered, col
 
 
 @pytest.mark.parametrize("column", ["key", "name", "document", "sha256"])
-def test_a_measurement_of_another_type_is_no_error(path: Path, numbered: Numbered, column: str) -> None:
+def test_a_measurement_of_another_type_is_not_an_error(path: Path, numbered: Numbered, column: str) -> None:
     statement = f"UPDATE measurements SET {column} = ? WHERE key = ?"  # noqa: S608
     for i, value in enumerate(STRANGE):
         open_store(path).add_measurement(str(i), "noise", {"scale": 1.0})
@@ -428,10 +428,10 @@ HOSTILE = {
             ("'99'", "was made by a newer digitlab"),
         )
     },
-    "a table that is no text": ("CREATE TABLE named (x)", None),
+    "a table that is not text": ("CREATE TABLE named (x)", None),
     "a column less": ("ALTER TABLE measurements DROP COLUMN document", NOT_OURS),
     "another column": ("ALTER TABLE runs RENAME COLUMN document TO papers", NOT_OURS),
-    "a column that is no text": ("ALTER TABLE predictions ADD COLUMN named", None),
+    "a column that is not text": ("ALTER TABLE predictions ADD COLUMN named", None),
     "a column more": ("ALTER TABLE runs ADD COLUMN more TEXT NOT NULL DEFAULT 'x'", None),
     "a view": (
         "ALTER TABLE measurements RENAME TO old; CREATE VIEW measurements AS SELECT * FROM old",
@@ -463,7 +463,7 @@ def test_tables_that_are_others_are_told_with_a_remedy(
     assert "store verify" not in str(raised.value)
 
 
-def test_a_schema_whose_words_are_no_text_is_told(path: Path, numbered: Numbered) -> None:
+def test_a_schema_whose_words_are_not_text_is_told(path: Path, numbered: Numbered) -> None:
     store = full_of_runs(path, numbered)
     store.close()
     intact = path.read_bytes()
@@ -489,7 +489,7 @@ def test_what_no_database_can_be_asked_is_told(path: Path, value: Any) -> None:
 @pytest.mark.parametrize("suffix", ["", "-journal"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
 @pytest.mark.parametrize("must_exist", [False, True])
-def test_what_is_no_regular_file_is_refused_at_once(
+def test_what_is_not_a_regular_file_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, kind: str, must_exist: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -529,7 +529,7 @@ def test_a_truncated_file_is_told(path: Path, numbered: Numbered) -> None:
 
 
 @pytest.mark.parametrize("content", [os.urandom(20_000), b"<!DOCTYPE html>" * 100, b"xy"])
-def test_what_is_no_database_is_told(path: Path, content: bytes) -> None:
+def test_what_is_not_a_database_is_told(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreError, match=DAMAGED):
         open_store(path)

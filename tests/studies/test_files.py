@@ -147,7 +147,7 @@ def test_several_faults_are_told_a_line_each() -> None:
     ]
 
 
-def test_what_is_no_toml_is_told_with_its_line() -> None:
+def test_what_is_not_toml_is_told_with_its_line() -> None:
     for broken, position in [
         (TEXT.replace("title = ", "title "), "line 2, column"),
         (TEXT + "[[axes]\n", "line 29, column"),
@@ -248,8 +248,8 @@ def test_a_pipe_a_device_and_a_file_without_end_are_refused_at_once(tmp_path: Pa
     with (tmp_path / "large.toml").open("wb") as large:
         large.truncate(TEXT_LIMIT_BYTES + 1)
     for path, problem in [
-        (tmp_path / "pipe.toml", "is no regular file, but a pipe or a device; name a TOML file"),
-        (Path("/dev/zero"), "is no regular file, but a pipe or a device; name a TOML file"),
+        (tmp_path / "pipe.toml", "is not a regular file, but a pipe or a device; name a TOML file"),
+        (Path("/dev/zero"), "is not a regular file, but a pipe or a device; name a TOML file"),
         (tmp_path / "large.toml", "is longer than 16 MB; name a TOML file"),
         (Path("a\0/b.toml"), "cannot be the name of a file; name a TOML file"),
     ]:

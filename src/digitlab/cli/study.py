@@ -325,7 +325,7 @@ def new(
 
     text = built_in_text(like)
     if file.suffix != ".toml":
-        raise SpecError([Fault("file", str(file), "is no name for a study; let it end in .toml")])
+        raise SpecError([Fault("file", str(file), "is not a name for a study; let it end in .toml")])
     with output_file(file, is_new=True) as target:
         target.write(text.encode())
     stdout().print(f"wrote {file}; run it with `digitlab study run {file}`", soft_wrap=True)

@@ -44,7 +44,7 @@ def import_directory(name: str, directory: Path) -> DatasetEntry:
     Raises SpecError when the name cannot be one; DataError when a file is missing or not what it should be.
     """
     if not re.fullmatch(NAME_PATTERN, name):
-        raise SpecError([Fault("name", name, f"is no name for a data set; use {NAME_IN_WORDS}")])
+        raise SpecError([Fault("name", name, f"is not a name for a data set; use {NAME_IN_WORDS}")])
     known = CATALOG.get(name)
     folder = _files_folder(directory, name)
     read = {role: _read(_candidates(folder, role, known), role, known) for role in FILE_NAMES}

@@ -90,7 +90,7 @@ def plan(
         spec, needed = largest.specs[0], largest.memory_bytes
         raise RunError(
             f"{spec.network_name} at batch size {spec.batch_size} needs about {needed / 1e9:.1f} GB of "
-            f"memory, and {limit / 1e9:.1f} GB can be had; use smaller layers or batches"
+            f"memory, and {limit / 1e9:.1f} GB is available; use smaller layers or batches"
         )
     workers = max(1, min(workers, limit // (largest.memory_bytes + worker_bytes)))
     share = max(limit // workers - worker_bytes, largest.memory_bytes)

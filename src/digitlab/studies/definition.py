@@ -277,7 +277,7 @@ class Study(Document):
             return self
         if scale not in self.scales:
             advice = nearest(scale, list(self.scales), f"use {' or '.join(self.scales)}")
-            raise SpecError([Fault("scale", scale, f"is no scale of {self.name}; {advice}")])
+            raise SpecError([Fault("scale", scale, f"is not a scale of {self.name}; {advice}")])
         changes = self.scales[scale]
         if faults := _faults_of_axes(changes.get("axes", {}), [axis.name for axis in self.axes]):
             raise SpecError(faults)

@@ -25,8 +25,8 @@ class Optimum:
 
     rate:        geometric mean of the seeds' optima, with Student's interval in log2; an end is 0 or inf
                  where the grid ends before the loss rises again, of the mean or of a single seed
-    edge:        on which edge of the grid the mean loss is least: then it is no optimum. The last rate before
-                 the first at which training breaks is no edge but a real limit
+    edge:        on which edge of the grid the mean loss is least: then it is not an optimum. The last rate
+                 before the first at which training breaks is not an edge but a real limit
     seed_optima: log2 rate, [seed]; NaN for a seed that broke at every rate
     """
 

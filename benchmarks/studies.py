@@ -54,7 +54,7 @@ def filled(page: str, documents: dict[str, Any]) -> str:
 
 def markdown(found: dict[str, Any]) -> list[str]:
     """A table, its numbers written as in the report."""
-    columns = [column([row[at] for row in found["rows"]]) for at in range(len(found["columns"]))]
+    columns = [column([row[index] for row in found["rows"]]) for index in range(len(found["columns"]))]
     note = ["", found["note"]] if found["note"] else []
     return [*table(found["columns"], list(zip(*columns, strict=True))), *note]
 

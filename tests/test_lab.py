@@ -84,7 +84,7 @@ def test_many_runs_are_trained_once_each_and_their_advance_is_told() -> None:
     advances: list[Advance] = []
     found = results_of(specs, on_advance=advances.append)
     assert found.keys() == {spec.key for spec in specs}
-    assert [at.share for at in advances] == sorted(at.share for at in advances)
+    assert [advance.share for advance in advances] == sorted(advance.share for advance in advances)
     assert advances[-1] == Advance(share=1.0, runs=4, run_count=4)
 
 
@@ -246,7 +246,7 @@ def test_a_cohort_that_is_too_large_for_memory_is_trained_in_halves(
     found = results_of(specs, on_advance=advances.append)
     assert {key: without_provenance(result) for key, result in found.items()} == expected
     assert tried[0] == 7
-    assert [at.share for at in advances] == sorted(at.share for at in advances)
+    assert [advance.share for advance in advances] == sorted(advance.share for advance in advances)
     assert advances[-1] == Advance(share=1.0, runs=7, run_count=7)
 
 

@@ -50,14 +50,14 @@ def test_every_field_of_the_model_is_an_option_everywhere(mnist_spec: DataSpec) 
 
 
 def test_every_option_says_what_it_is_and_the_same_for_every_kind() -> None:
-    said: dict[str, set[str | None]] = {}
+    descriptions: dict[str, set[str | None]] = {}
     for part in (RunSpec, SGD, Adam, AdamW, WarmupCosine, Budget):
         for name, field in part.model_fields.items():
             if name != "kind":
-                said.setdefault(name, set()).add(field.description)
-    assert [name for name, texts in said.items() if len(texts) != 1 or None in texts] == []
+                descriptions.setdefault(name, set()).add(field.description)
+    assert [name for name, texts in descriptions.items() if len(texts) != 1 or None in texts] == []
     assert {option.description for option in HELP.values()} <= {
-        text for texts in said.values() for text in texts
+        text for texts in descriptions.values() for text in texts
     }
 
 

@@ -737,6 +737,6 @@ def test_every_command_that_prints_json_writes_it_into_a_file_too() -> None:
 
 
 def test_a_list_goes_into_a_file(tmp_path: Path) -> None:
-    said = run("data", "list", "--json").stdout
+    printed = run("data", "list", "--json").stdout
     assert run("data", "list", "--json", "--output", tmp_path / "data.json").stdout == ""
-    assert (tmp_path / "data.json").read_text() == said
+    assert (tmp_path / "data.json").read_text() == printed

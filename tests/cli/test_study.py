@@ -174,9 +174,9 @@ def running(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
 
 def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
-    _, said = study("run", small, "--store", store, "--dry-run")
-    assert f"small: {SMALL_RUNS} runs planned, 0 known; about " in said
-    assert "seconds and 0." in said
+    _, messages = study("run", small, "--store", store, "--dry-run")
+    assert f"small: {SMALL_RUNS} runs planned, 0 known; about " in messages
+    assert "seconds and 0." in messages
     out, _ = study("status", small, "--store", store)
     assert out.splitlines() == [
         f"small, full: {SMALL_RUNS} runs planned, 0 known of those that are due",
@@ -199,21 +199,23 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
     )  # a long path is wrapped
     assert not store.exists()  # who only looks makes no store
 
-    _, said = study("run", small, "--store", store, "--time-limit", 0, "--workers", 1)
+    _, messages = study("run", small, "--store", store, "--time-limit", 0, "--workers", 1)
     first = row_count(store)
     assert 0 < first < 30
-    assert f"the time is over; {30 - first} runs are left of this stage (tuning the learning rate)" in said
+    assert (
+        f"the time is over; {30 - first} runs are left of this stage (tuning the learning rate)" in messages
+    )
     before = results_in(store)
 
-    found, said = study("run", small, "--store", store, "--workers", 1)
-    assert f"small: {SMALL_RUNS} runs planned, {first} known" in said
-    assert f"small: tuning the learning rate, {30 - first} runs small: fresh seeds, 24 runs" in said
+    found, messages = study("run", small, "--store", store, "--workers", 1)
+    assert f"small: {SMALL_RUNS} runs planned, {first} known" in messages
+    assert f"small: tuning the learning rate, {30 - first} runs small: fresh seeds, 24 runs" in messages
     assert "A small study\nDoes anything change?" in found
     assert row_count(store) == SMALL_RUNS
     assert before.items() <= results_in(store).items()  # nothing was computed twice
 
-    again, said = study("run", small, "--store", store)
-    assert said == f"small: {SMALL_RUNS} runs planned; all {SMALL_RUNS} that it needs are known "
+    again, messages = study("run", small, "--store", store)
+    assert messages == f"small: {SMALL_RUNS} runs planned; all {SMALL_RUNS} that it needs are known "
     assert again == found
     assert study("show", small, "--store", store)[0] == found
     out, _ = study("status", small, "--store", store)
@@ -223,16 +225,16 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
     for seeds, planned, known in ((7, SMALL_RUNS + 4, SMALL_RUNS), (2, 28, 28)):
         out, _ = study("status", small, "--store", store, "--seeds", seeds)
         assert f"small, full: {planned} runs planned, {known} known" in out
-    _, said = study("run", small, "--store", store, "--hidden", "9,9", "--dry-run")
-    assert f"small: {SMALL_RUNS} runs planned, 0 known" in said
+    _, messages = study("run", small, "--store", store, "--hidden", "9,9", "--dry-run")
+    assert f"small: {SMALL_RUNS} runs planned, 0 known" in messages
 
 
 def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
     (tmp_path / "plain.toml").write_text(
         re.sub(r"\[\[axes\]\]\nname = \"learning.*also = \[0.01\]\n", "", SMALL, flags=re.DOTALL)
     )
-    out, said = study("run", tmp_path / "plain.toml", "--store", tmp_path / "runs.db", "--workers", 1)
-    assert "small: fresh seeds, 12 runs" in said
+    out, messages = study("run", tmp_path / "plain.toml", "--store", tmp_path / "runs.db", "--workers", 1)
+    assert "small: fresh seeds, 12 runs" in messages
     assert "A small study" in out
     assert row_count(tmp_path / "runs.db") == 12
 
@@ -286,8 +288,8 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
     assert file.read_text() == built_in_text("depth")
     out, _ = study("status", file, "--store", tmp_path / "runs.db", "--scale", "quick")
     assert "depth, quick: 168 runs planned" in out
-    _, said = study("new", file, code=1)
-    assert said == f"error: {file}: there is a file of this name; choose another name, or remove it "
+    _, messages = study("new", file, code=1)
+    assert messages == f"error: {file}: there is a file of this name; choose another name, or remove it "
     assert file.read_text() == built_in_text("depth")
 
 
@@ -344,8 +346,8 @@ def test_mistakes_end_with_a_sentence(
 ) -> None:
     monkeypatch.setenv("DIGITLAB_STORE", str(tmp_path / "runs.db"))
     monkeypatch.chdir(tmp_path)
-    out, said = study(*(str(small) if word == "SMALL" else word for word in arguments), code=code)
-    assert message in said
+    out, messages = study(*(str(small) if word == "SMALL" else word for word in arguments), code=code)
+    assert message in messages
     assert out == ""
     assert not (tmp_path / "mine.toml").exists()
     assert row_count(tmp_path / "runs.db") == 0
@@ -355,11 +357,11 @@ def test_faults_of_a_file_are_told_with_their_lines(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(
         SMALL.replace("report = 6", "reports = 6").replace("points = 3", "points = 0")
     )
-    _, said = study("run", tmp_path / "x.toml", "--store", tmp_path / "runs.db", code=2)
-    assert "x.toml, line 4: points: 0 is too small; it must be at least 1" in said
+    _, messages = study("run", tmp_path / "x.toml", "--store", tmp_path / "runs.db", code=2)
+    assert "x.toml, line 4: points: 0 is too small; it must be at least 1" in messages
     assert (
         "x.toml, line 24: seeds.reports: 6 is for a field that does not exist here; did you mean report?"
-        in said
+        in messages
     )
 
 
@@ -398,8 +400,8 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
 
 
 def test_a_store_where_none_can_be_made(small: Path) -> None:
-    _, said = study("run", small, "--store", "/proc/nowhere/runs.db", code=1)
-    assert "/proc/nowhere/runs.db: no store can be made there (" in said
+    _, messages = study("run", small, "--store", "/proc/nowhere/runs.db", code=1)
+    assert "/proc/nowhere/runs.db: no store can be made there (" in messages
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
@@ -407,8 +409,8 @@ def test_a_store_that_may_not_be_written(small: Path, tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
     study("run", small, "--store", store, "--time-limit", 0, "--workers", 1)
     store.chmod(0o444)
-    _, said = study("run", small, "--store", store, "--workers", 1, code=1)
-    assert "or name another place by --store" in said
+    _, messages = study("run", small, "--store", store, "--workers", 1, code=1)
+    assert "or name another place by --store" in messages
 
 
 # --- signals ---

@@ -356,24 +356,24 @@ def test_progress_is_told_step_by_step_where_it_is_asked_for(mnist: Dataset, mni
     messages: list[CohortProgress] = []
     spec = small(mnist_spec, budget={"steps": 120}, evaluate_at=(30, 60), validation_size=100)
     result, _ = reference.train(spec, mnist, watch=Watch(messages.append, seconds=0))
-    assert [at.step for at in messages] == list(range(1, 121))
+    assert [progress.step for progress in messages] == list(range(1, 121))
     (at_30,) = messages[29].runs()
     assert (at_30.key, at_30.step_count) == (spec.key, 120)
     assert at_30.training_loss == at_30.points[0].training_loss == result.curve.training_loss[0]
     assert (
-        sum((at.points for at in messages[-1].runs()), ())[-1].validation_loss
+        sum((progress.points for progress in messages[-1].runs()), ())[-1].validation_loss
         == result.curve.validation_loss[-1]
     )
     assert messages[-1].state[spec.key][1] == result.metrics.validation_accuracy
     messages.clear()
     reference.train(small(mnist_spec), mnist, watch=Watch(messages.append))
-    assert all(0 <= accuracy <= 1 for at in messages for _, accuracy in at.state.values())
+    assert all(0 <= accuracy <= 1 for progress in messages for _, accuracy in progress.state.values())
     assert len(messages) < 60
 
 
 def test_a_cancelled_run_is_stopped(mnist: Dataset, mnist_spec: DataSpec) -> None:
     spec, cancelled = small(mnist_spec), set[str]()
-    watch = Watch(lambda at: cancelled.update(at.state), cancelled, seconds=0)
+    watch = Watch(lambda progress: cancelled.update(progress.state), cancelled, seconds=0)
     with pytest.raises(CancelledRunError):
         reference.train(spec, mnist, watch=watch)
 

@@ -76,9 +76,9 @@ def test_each_run_is_planned_started_under_way_and_finished(
             ours = mine[-1].result
             assert bits(ours) == bits(alone)
             reported = [event for event in mine if isinstance(event, Progress)]
-            assert [at.step for at in reported] == sorted(at.step for at in reported)
+            assert [event.step for event in reported] == sorted(event.step for event in reported)
             assert reported[-1].step == reported[-1].step_count == 40
-            losses = tuple(point.training_loss for at in reported for point in at.points)
+            losses = tuple(point.training_loss for event in reported for point in event.points)
             assert losses == ours.curve.training_loss
 
 

@@ -257,8 +257,8 @@ def test_a_worker_that_answers_rubbish_and_lives_on_is_a_failure(
     monkeypatch.setattr(sys, "executable", str(odd))
     (failure,) = ended_runs([[small(1)]], workers=1)
     assert isinstance(failure, Failure)
-    said = "no longer answered" if reason is None else f"'s answer cannot be read ({reason}"
-    assert failure.cause.startswith(f"its worker{' ' if reason is None else ''}{said}")
+    cause = "no longer answered" if reason is None else f"'s answer cannot be read ({reason}"
+    assert failure.cause.startswith(f"its worker{' ' if reason is None else ''}{cause}")
     assert not worker_processes()
 
 

@@ -45,8 +45,8 @@ def heat_map() -> HeatMap:
     broken: dict[tuple[float, float], State] = {
         (r, b): "diverged" if r * 30 > b * 8 else "collapsed" for r, b in error if r > 0.17 * b**0.45
     }
-    fine = {at: value for at, value in error.items() if at not in broken}
-    best_at = min(fine, key=lambda at: fine[at])
+    fine = {cell: value for cell, value in error.items() if cell not in broken}
+    best_at = min(fine, key=lambda cell: fine[cell])
     squares = tuple(_square(rate, batch, error, broken, best_at) for rate, batch in error)
     ridge = tuple(Point(min(2.0 ** (math.log2(b) / 1.6 - 6.2), 1.2), b) for b in batches)
     edge = tuple(Point(0.17 * b**0.45 * 1.1, b) for b in batches)
@@ -70,10 +70,10 @@ def _square(
     broken: dict[tuple[float, float], State],
     best_at: tuple[float, float],
 ) -> Square:
-    at = rate, batch
-    if at in broken:
-        return Square(rate, batch, math.nan, broken[at])
-    return Square(rate, batch, error[at], "best" if at == best_at else "fine")
+    cell = rate, batch
+    if cell in broken:
+        return Square(rate, batch, math.nan, broken[cell])
+    return Square(rate, batch, error[cell], "best" if cell == best_at else "fine")
 
 
 def error_curve() -> Lines:

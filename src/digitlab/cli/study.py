@@ -98,34 +98,36 @@ def run(
     studies = [read_study_at(study_name, scale, seeds=seeds, hidden=layers) for study_name in names]
     if dry_run:
         with _looked_into(store_file) as known:
-            for study, at in studies:
+            for study, scale_name in studies:
                 found = status(study, known)
                 _announce(study, found, workers)
                 if json:
-                    tell(_document(study, at, found))
+                    tell(_document(study, scale_name, found))
         return
     with opened(store_file) as store:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
-        for study, at in studies:
+        for study, scale_name in studies:
             left = end - time.monotonic()
-            said = run_and_tell(study, at, store, workers=workers, device=device, seconds_limit=left)
-            if said is None:
+            findings = run_and_tell(
+                study, scale_name, store, workers=workers, device=device, seconds_limit=left
+            )
+            if findings is None:
                 return
             if json:
-                tell(asdict(said))
+                tell(asdict(findings))
             else:
-                print_findings(said)
+                print_findings(findings)
 
 
-def _document(study: "Study", scale: str, at: "Status") -> dict[str, object]:
+def _document(study: "Study", scale: str, current: "Status") -> dict[str, object]:
     """How far a study is, for JSON."""
-    stage = at.stage
+    stage = current.stage
     return {
         "name": study.name,
         "title": study.title,
         "question": study.question,
         "scale": scale,
-        "planned": at.planned_count,
+        "planned": current.planned_count,
         "known": stage.known_count,
         "missing": len(stage.missing),
         "stage": stage.title,
@@ -168,7 +170,7 @@ def run_and_tell(
             device=device,
             workers=workers,
             seconds_limit=seconds_limit,
-            on_status=lambda at: _announce(study, at, workers),
+            on_status=lambda current: _announce(study, current, workers),
             on_stage=on_stage,
             on_results=tally.see,
             on_advance=on_advance,
@@ -181,17 +183,17 @@ def run_and_tell(
     return reached.findings
 
 
-def _announce(study: "Study", at: "Status", workers: int | None) -> None:
-    said = f"{study.name}: {at.planned_count:,} runs planned"
-    if at.stage.is_done:
-        stderr().print(f"{said}; all {at.stage.run_count:,} that it needs are known")
+def _announce(study: "Study", current: "Status", workers: int | None) -> None:
+    planned = f"{study.name}: {current.planned_count:,} runs planned"
+    if current.stage.is_done:
+        stderr().print(f"{planned}; all {current.stage.run_count:,} that it needs are known")
         return
     # Loaded here, for only a study that lacks runs needs an engine.
     from digitlab.studies.service import estimate
 
-    left = estimate(at, workers=workers)
+    left = estimate(current, workers=workers)
     stderr().print(
-        f"{said}, {at.stage.known_count:,} known; about {_duration(left.seconds)} and "
+        f"{planned}, {current.stage.known_count:,} known; about {_duration(left.seconds)} and "
         f"{left.memory_bytes / 1e9:.1f} GB of memory"
     )
 
@@ -213,10 +215,10 @@ def list_(json: JsonOption = False, output: OutputOption = None, store_file: Sto
         for name in built_in_names():
             whole = read_study(name)
             for i, scale in enumerate(whole.scales or ["full"]):
-                at = status(whole.at(scale), store)
+                current = status(whole.at(scale), store)
                 head = (name, whole.question) if i == 0 else ("", "")
-                rows.append((*head, scale, f"{at.planned_count:,}", f"{at.stage.known_count:,}"))
-                documents.append(_document(whole, scale, at))
+                rows.append((*head, scale, f"{current.planned_count:,}", f"{current.stage.known_count:,}"))
+                documents.append(_document(whole, scale, current))
     if json:
         print_json(documents, output)
     else:
@@ -251,13 +253,13 @@ def status_(
     checked_output(output, json=json)
     study, scale = read_study_at(name, scale, seeds=seeds)
     with _looked_into(store_file) as store:
-        at = status(study, store)
+        current = status(study, store)
     if json:
-        print_json(_document(study, scale, at), output)
+        print_json(_document(study, scale, current), output)
         return
-    stage = at.stage
+    stage = current.stage
     stdout().print(
-        f"{study.name}, {scale}: {at.planned_count:,} runs planned, "
+        f"{study.name}, {scale}: {current.planned_count:,} runs planned, "
         f"{stage.known_count:,} known of those that are due"
     )
     stdout().print("done" if stage.is_done else f"next: {stage.title}, {len(stage.missing):,} runs")
@@ -285,16 +287,16 @@ def show(
     checked_output(output, json=json)
     study, scale = read_study_at(name, scale, seeds=seeds)
     with _looked_into(store_file) as store:
-        at = status(study, store)
-        if store is not None and at.stage.is_done:
-            found = findings(study, scale, at.stage, store)
+        current = status(study, store)
+        if store is not None and current.stage.is_done:
+            found = findings(study, scale, current.stage, store)
             if json:
                 print_json(asdict(found), output)
             else:
                 print_findings(found)
             return
     if json:
-        document = {**_document(study, scale, at), "study": study.model_dump(mode="json")}
+        document = {**_document(study, scale, current), "study": study.model_dump(mode="json")}
         print_json(document, output)
         return
     out = stdout()
@@ -305,7 +307,7 @@ def show(
         out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
     out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
     out.print(
-        f"{at.planned_count:,} runs planned, {at.stage.known_count:,} known; "
+        f"{current.planned_count:,} runs planned, {current.stage.known_count:,} known; "
         f"`digitlab study run {name} --scale {scale}` trains the rest"
     )
 

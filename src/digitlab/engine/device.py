@@ -91,9 +91,9 @@ def memory_errors_named() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         # The CPU's allocator raises a plain RuntimeError, which names it; so does Apple's.
-        said = "DefaultCPUAllocator" in str(error) or "MPS backend out of memory" in str(error)
+        is_named = "DefaultCPUAllocator" in str(error) or "MPS backend out of memory" in str(error)
         # torch.OutOfMemoryError, which is known by its name alone where torch is not loaded.
-        if said or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        if is_named or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             raise MemoryRunError(
                 "memory does not suffice for this run; use smaller layers or batches"
             ) from error

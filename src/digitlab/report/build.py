@@ -82,7 +82,7 @@ def completed_studies(
         whole = read_study(name)
         usual = [whole.usual_scale, *(other for other in whole.scales if other != whole.usual_scale)]
         scales = [scale] if scale else usual
-        at_scales = (completed_study(whole.at(at), at, store, name) for at in scales)
+        at_scales = (completed_study(whole.at(scale_name), scale_name, store, name) for scale_name in scales)
         done = next((completed for completed in at_scales if completed), None)
         if done:
             found.append(done)
@@ -195,9 +195,9 @@ def _handout_table(runs: Mapping[tuple[int, ...], RunResult]) -> Table:
         last = min(len(result.curve.training_loss), EPOCHS) - 1
         for label in (f"loss at epoch {last}", "test accuracy"):
             if label in ours:  # the accuracy is, after as many epochs as the handout's
-                at = spread[label]
-                rows.append((run.name, label, ours[label], theirs[label], at.mean, at.sd))
-                seeds = at.seeds
+                seeds_spread = spread[label]
+                rows.append((run.name, label, ours[label], theirs[label], seeds_spread.mean, seeds_spread.sd))
+                seeds = seeds_spread.seeds
     return Table(
         title="The exercise's networks beside the handout",
         columns=(

@@ -67,8 +67,8 @@ def read_study_at(
     Raises SpecError, also when the hidden layers are what the study varies.
     """
     whole = read_study(name_or_path)
-    at = scale or whole.usual_scale
-    study = whole.at(at)
+    scale_name = scale or whole.usual_scale
+    study = whole.at(scale_name)
     document = study.model_dump(by_alias=True, exclude_unset=True)
     if seeds is not None:
         document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
@@ -77,7 +77,7 @@ def read_study_at(
             layers = ",".join(width if isinstance(width, str) else shown(width) for width in hidden)
             raise SpecError([Fault("hidden", layers, f"is what {study.name} varies; leave it out")])
         document["fixed"] = {**study.fixed, "hidden": list(hidden)}
-    return Study.model_validate(document), at
+    return Study.model_validate(document), scale_name
 
 
 def parse_study(text: str, source: str) -> Study:

@@ -195,8 +195,8 @@ def test_cells_are_means_over_seeds() -> None:
         (square.x, square.y): square.value for square in heat_map(find(Evidence(about(), conditions))).squares
     }
     for expected, size in zip(conditions, SIZES, strict=True):
-        for at, rate in enumerate(RATES):
-            assert squares[str(size), rate] == pytest.approx(float(np.mean(expected.losses[:, at])))
+        for index, rate in enumerate(RATES):
+            assert squares[str(size), rate] == pytest.approx(float(np.mean(expected.losses[:, index])))
 
 
 def test_a_best_rate_at_the_grids_edge_is_called_so_and_counts_for_nothing() -> None:

@@ -70,8 +70,8 @@ def test_known_differences_are_found_and_judged() -> None:
     assert [finding.title for finding in found] == [
         f"From {a} to {a + 1} hidden layers: width 100, PyTorch's initialisation" for a in range(3)
     ]
-    said = ("makes it better", "leaves it practically equal (within ±0.2 points)", "makes it worse")
-    for finding, truth, words in zip(found, (5.0, 0.0, -0.5), said, strict=True):
+    judgements = ("makes it better", "leaves it practically equal (within ±0.2 points)", "makes it worse")
+    for finding, truth, words in zip(found, (5.0, 0.0, -0.5), judgements, strict=True):
         assert finding.estimate.low < truth < finding.estimate.high
         assert (finding.n, finding.n_of, finding.unit) == (6, "fresh seeds", "points")
         assert f"{words}: {finding.estimate.value:+.2f} points" in finding.verdict

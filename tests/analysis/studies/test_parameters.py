@@ -55,7 +55,7 @@ def test_known_differences_are_found_and_judged() -> None:
     found = find(Evidence(about(baseline="base"), settings()))
     by_title = {finding.title: finding for finding in found.findings}
     assert list(by_title) == [*EFFECTS, "noisy"]
-    said = {
+    beginnings = {
         "better": "better is better than base (+1.00 points",
         "worse": "worse is worse than base (-2.00 points",
         "equal": "equal is practically equal (within ±0.2 points) to base (",
@@ -65,7 +65,7 @@ def test_known_differences_are_found_and_judged() -> None:
         finding = by_title[title]
         assert finding.estimate.low < truth < finding.estimate.high
         assert (finding.n, finding.n_of, finding.unit) == (6, "fresh seeds", "points")
-        assert finding.verdict.startswith(said[title])
+        assert finding.verdict.startswith(beginnings[title])
     expected = paired_interval(0.96 + SEEDS + OWN, 0.95 + SEEDS)
     assert by_title["better"].estimate.low == pytest.approx(100 * expected.low)
 

@@ -142,7 +142,7 @@ def _exponent_line(budget: BestRates) -> Line:
     sizes = budget.inner_sizes
     middles = np.sqrt(sizes[1:] * sizes[:-1])
     slopes = zip(middles, local_exponents(sizes, budget.log2_rates), strict=True)
-    return Line(budget.budget, tuple(point(float(at), slope) for at, slope in slopes))
+    return Line(budget.budget, tuple(point(float(middle), slope) for middle, slope in slopes))
 
 
 def _accuracy_picture(budget: BestRates) -> Lines:

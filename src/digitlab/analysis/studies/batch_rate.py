@@ -48,14 +48,14 @@ def find(evidence: Evidence) -> StudyFindings:
 
 def _methods(conditions: Sequence[Condition]) -> list[str]:
     specs = [spec_of(condition) for condition in conditions]
-    said = []
+    budget_notes = []
     if any(spec.budget.epochs is not None for spec in specs):
-        said.append(
+        budget_notes.append(
             "With equal epochs every batch size sees the same images equally often, and a larger batch makes "
             "fewer steps."
         )
     if any(spec.budget.steps is not None for spec in specs):
-        said.append(
+        budget_notes.append(
             "With equal steps every batch size makes the same number of steps, and a larger batch sees more "
             "images."
         )
@@ -70,7 +70,7 @@ def _methods(conditions: Sequence[Condition]) -> list[str]:
         "a cubic in log2 rate through the losses near it."
     )
     return [
-        " ".join(said),
+        " ".join(budget_notes),
         *([selection, interpolation] if any(condition.rates for condition in conditions) else []),
     ]
 
@@ -206,8 +206,8 @@ def _noise_specs(conditions: Sequence[Condition]) -> dict[int, list[RunSpec]]:
     if not tuned:
         return {}
     near = min(tuned, key=lambda condition: abs(condition.tunings[0][0].spec.batch_size - _NOISE_BATCH))
-    at = near.rates.index(near.chosen) if near.chosen is not None else 0
-    specs = [runs[at].spec for runs in near.tunings]
+    index = near.rates.index(near.chosen) if near.chosen is not None else 0
+    specs = [runs[index].spec for runs in near.tunings]
     steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)
     return {step: [spec.until(step) for spec in specs] for step in steps}
 
@@ -239,7 +239,7 @@ def _noise_finding(about: About, noise: Noise) -> list[Finding]:
     scales = {step: geometric_interval(values) for step, values in whole.items()}
     last = max(scales)
     ends = sorted({min(scales), last})
-    said = ", ".join(
+    scale_values = ", ".join(
         f"{three_figures(scales[step].value)} after {step:,} {'step' if step == 1 else 'steps'}"
         for step in ends
     )
@@ -253,8 +253,8 @@ def _noise_finding(about: About, noise: Noise) -> list[Finding]:
             method="trace of the gradients' covariance over the squared gradient, on up to 10,000 of the "
             "images trained on (McCandlish et al. 2018, arXiv 1812.06162, section 2.2); geometric mean",
             verdict=about.say(
-                f"The simple gradient noise scale, in examples, is {said}: the gradient of a batch much "
-                "smaller than that is mostly noise."
+                f"The simple gradient noise scale, in examples, is {scale_values}: the gradient of a batch "
+                "much smaller than that is mostly noise."
             ),
         )
     ]

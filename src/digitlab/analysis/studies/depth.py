@@ -165,7 +165,7 @@ def _over_images(a: Condition, b: Condition, predictions: Predictions, labels: b
 
 
 def _finding(about: About, family: _Family, step: _Step) -> Finding:
-    said = {
+    judgement = {
         "better": "makes it better",
         "worse": "makes it worse",
         "practically equal": f"leaves it practically equal (within ±{MARGIN} points)",
@@ -188,7 +188,7 @@ def _finding(about: About, family: _Family, step: _Step) -> Finding:
         n_of="fresh seeds",
         method=method,
         verdict=about.say(
-            f"With the rate tuned, going from {step.name} ({family.name}) {said}: {difference}.{also}"
+            f"With the rate tuned, going from {step.name} ({family.name}) {judgement}: {difference}.{also}"
         ),
     )
 
@@ -327,8 +327,8 @@ def _rates_of(family: _Family) -> Lines:
 
 def _validation_points(condition: Condition) -> tuple[Point, ...]:
     return tuple(
-        Point(rate, float(np.mean([_validation_accuracy(runs[at]) for runs in condition.tunings])))
-        for at, rate in enumerate(condition.rates)
+        Point(rate, float(np.mean([_validation_accuracy(runs[index]) for runs in condition.tunings])))
+        for index, rate in enumerate(condition.rates)
     )
 
 

@@ -129,7 +129,7 @@ def _answer(about: About, changes: Sequence[_Change]) -> list[str]:
 
 
 def _finding(about: About, change: _Change) -> Finding:
-    said = {
+    judgement = {
         "better": "is better than",
         "worse": "is worse than",
         "practically equal": f"is practically equal (within ±{MARGIN} points) to",
@@ -147,7 +147,7 @@ def _finding(about: About, change: _Change) -> Finding:
         n=len(change.to.reports),
         n_of="fresh seeds",
         method=method,
-        verdict=about.say(f"{name} {said} {base} ({interval})."),
+        verdict=about.say(f"{name} {judgement} {base} ({interval})."),
     )
 
 

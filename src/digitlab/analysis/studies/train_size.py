@@ -255,8 +255,8 @@ def _error_lines(budget: _Budget) -> list[Line]:
 
 
 def _fitted(name: str, law: PowerLaw, sizes: Float64[np.ndarray, "size"]) -> Line:
-    at = np.geomspace(sizes[0], sizes[-1], 40)
-    curve = zip(at, law.predicted(at), strict=True)
+    sizes_between = np.geomspace(sizes[0], sizes[-1], 40)
+    curve = zip(sizes_between, law.predicted(sizes_between), strict=True)
     return Line(name, tuple(Point(float(x), float(y)) for x, y in curve), "fitted")
 
 

@@ -51,8 +51,8 @@ class Placed:
 
 def _is_shown(value: Value, scale: str) -> bool:
     """Whether a value has a place on a scale of numbers."""
-    at = float(value)
-    return _SMALLEST < at < _LARGEST if scale == "log" else abs(at) < _LARGEST
+    number = float(value)
+    return _SMALLEST < number < _LARGEST if scale == "log" else abs(number) < _LARGEST
 
 
 def _between(value: Value, order: Sequence[Value]) -> float:
@@ -60,10 +60,10 @@ def _between(value: Value, order: Sequence[Value]) -> float:
     if not isinstance(value, float | int) or len(numbers) != len(order) or not math.isfinite(value):
         return math.nan
     by_ratio = min(*numbers, value) > 0
-    at, *known = [math.log(n) if by_ratio else n for n in (value, *numbers)]
+    number, *known = [math.log(n) if by_ratio else n for n in (value, *numbers)]
     for index, (left, right) in enumerate(pairwise(known)):
-        if min(left, right) <= at <= max(left, right) and left != right:
-            return index + (at - left) / (right - left)
+        if min(left, right) <= number <= max(left, right) and left != right:
+            return index + (number - left) / (right - left)
     return math.nan
 
 
@@ -86,7 +86,7 @@ def in_categories(axis: Axis, values: Iterable[Value]) -> Placed:
     order = list(dict.fromkeys(values))
     if axis.scale != "category" and all(isinstance(value, float | int) for value in order):
         order.sort(key=float)
-    ticks = tuple((float(at), label) for at, label in enumerate(labels(axis, order)))
+    ticks = tuple((float(index), label) for index, label in enumerate(labels(axis, order)))
     return Placed(axis, "linear", (-0.5, max(len(order), 1) - 0.5), ticks, tuple(order))
 
 
@@ -135,34 +135,34 @@ def _log_ticks(
 # ---- Drawn ----
 
 
-def drawn_labels(at: Placed) -> Options:
+def drawn_labels(placed: Placed) -> Options:
     """Options that write an axis's, or a legend's, ticks."""
-    if at.ticks is None:
+    if placed.ticks is None:
         share, plain = "format(datum.value * 100, '~r') + ' %'", "format(datum.value, ',~r')"
-        return {"labelExpr": share if at.axis.is_share else plain, "tickCount": 6}
-    positions, texts = [position for position, _ in at.ticks], [text for _, text in at.ticks]
+        return {"labelExpr": share if placed.axis.is_share else plain, "tickCount": 6}
+    positions, texts = [position for position, _ in placed.ticks], [text for _, text in placed.ticks]
     return {
         "values": positions,
         "labelExpr": f"{json.dumps(texts)}[indexof({json.dumps(positions)}, datum.value)]",
     }
 
 
-def _scale(at: Placed, *, reverse: bool = False) -> alt.Scale:
-    return alt.Scale(type=at.scale, domain=list(at.domain), nice=False, zero=False, reverse=reverse)
+def _scale(placed: Placed, *, reverse: bool = False) -> alt.Scale:
+    return alt.Scale(type=placed.scale, domain=list(placed.domain), nice=False, zero=False, reverse=reverse)
 
 
-def x_encoding(at: Placed, pixels: float, *, grid: bool = True) -> alt.X:
+def x_encoding(placed: Placed, pixels: float, *, grid: bool = True) -> alt.X:
     """The field `x` on this axis; labels that would touch are turned."""
-    longest = max((len(text) for _, text in at.ticks or ()), default=0)
+    longest = max((len(text) for _, text in placed.ticks or ()), default=0)
     turned: Options = {}
-    if at.order and longest * _LETTER_PIXELS + 6 > pixels / len(at.order):
+    if placed.order and longest * _LETTER_PIXELS + 6 > pixels / len(placed.order):
         turned = {"labelAngle": -45, "labelAlign": "right", "labelBaseline": "middle"}
     look: Options = {"grid": grid, "labelOverlap": False if turned else "greedy", **turned}
-    axis = alt.Axis(title=clean(at.axis.title), **look, **drawn_labels(at))
-    return alt.X("x:Q", scale=_scale(at), axis=axis)
+    axis = alt.Axis(title=clean(placed.axis.title), **look, **drawn_labels(placed))
+    return alt.X("x:Q", scale=_scale(placed), axis=axis)
 
 
-def y_encoding(at: Placed, *, grid: bool = True, reverse: bool = False) -> alt.Y:
+def y_encoding(placed: Placed, *, grid: bool = True, reverse: bool = False) -> alt.Y:
     """The field `y` on this axis, whose title lies above it, to be read without turning one's head."""
     title: Options = {
         "titleAngle": 0,
@@ -172,8 +172,8 @@ def y_encoding(at: Placed, *, grid: bool = True, reverse: bool = False) -> alt.Y
         "titleY": -9,
     }
     look: Options = {"grid": grid, "labelOverlap": "greedy"}
-    axis = alt.Axis(title=clean(at.axis.title), **title, **look, **drawn_labels(at))
-    return alt.Y("y:Q", scale=_scale(at, reverse=reverse), axis=axis)
+    axis = alt.Axis(title=clean(placed.axis.title), **title, **look, **drawn_labels(placed))
+    return alt.Y("y:Q", scale=_scale(placed, reverse=reverse), axis=axis)
 
 
 def on_field(encoding: alt.X | alt.Y, field: str) -> Any:

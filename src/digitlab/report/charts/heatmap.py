@@ -188,9 +188,9 @@ def _state_strokes(squares: Sequence[Square], look: Look) -> dict[str, Stroke]:
 def _places_of(line: Line, x: Placed, y: Placed) -> list[Row]:
     rows: list[Row] = []
     for point in line.points:
-        at = {"x": x.place(point.x), "y": y.place(point.y)}
-        if all(map(math.isfinite, at.values())):
-            rows.append({**at, "order": len(rows)})
+        position = {"x": x.place(point.x), "y": y.place(point.y)}
+        if all(map(math.isfinite, position.values())):
+            rows.append({**position, "order": len(rows)})
     return rows
 
 

@@ -99,11 +99,11 @@ def plans_table(plans: dict[str, Any]) -> list[str]:
 
 def report(repeats: int, results: Sequence[Measured], training: dict[str, Any], plans: dict[str, Any]) -> str:
     """All tables, as Markdown."""
-    where = provenance("", find_device("cpu"), 0, threads=torch.get_num_threads())
+    record = provenance("", find_device("cpu"), 0, threads=torch.get_num_threads())
     versions = [
-        f"Python {where.versions.python}",
-        f"torch {where.versions.torch}",
-        f"NumPy {where.versions.numpy}",
+        f"Python {record.versions.python}",
+        f"torch {record.versions.torch}",
+        f"NumPy {record.versions.numpy}",
     ]
     versions += [f"{name} {version(name)}" for name in ("jax", "scikit-learn") if installed(name)]
     rates = [rate / 1e9 for rate in training["dense_operations_a_second"]]
@@ -118,7 +118,7 @@ def report(repeats: int, results: Sequence[Measured], training: dict[str, Any], 
         "",
         "Seconds that an epoch of 60,000 images takes a network, float32, SGD, without evaluation (timed on "
         f"{EXAMPLES:,} images). `lockstep, 96`: 96 networks at once in one process a core, 16 rates a seed; "
-        f"`lockstep, 1`: one thread. The others use their default threads ({where.threads}). Times as fast: "
+        f"`lockstep, 1`: one thread. The others use their default threads ({record.threads}). Times as fast: "
         "as the plain loop.",
         "",
         "Share of dense: the operations of the mathematics, zeros included, against float32 products of "

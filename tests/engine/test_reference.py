@@ -399,15 +399,15 @@ def test_a_gpu_gives_the_same_within_rounding(mnist: Dataset, mnist_spec: DataSp
 
 def test_what_its_bits_depend_on_is_recorded(mnist: Dataset) -> None:
     spec = lab.make_spec(steps=1, train_size=100)
-    where = reference.train(spec, mnist)[0].provenance
-    assert where.matmul_precision == torch.get_float32_matmul_precision()
-    assert where.c_library
-    assert where.compiler is None
-    assert where.fingerprint.threads == torch.get_num_threads()
+    record = reference.train(spec, mnist)[0].provenance
+    assert record.matmul_precision == torch.get_float32_matmul_precision()
+    assert record.c_library
+    assert record.compiler is None
+    assert record.fingerprint.threads == torch.get_num_threads()
     backend: Any = torch.backends.mkldnn
     backend.matmul.fp32_precision = "bf16"  # for one backend: torch.get_float32_matmul_precision raises now
     try:
         assert reference.train(spec, mnist)[0].provenance.matmul_precision == "bf16"
     finally:
         backend.matmul.fp32_precision = "none"
-    assert torch.get_float32_matmul_precision() == where.matmul_precision
+    assert torch.get_float32_matmul_precision() == record.matmul_precision

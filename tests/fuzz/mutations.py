@@ -20,18 +20,18 @@ ODD_VALUES: tuple[Any, ...] = (
 """Values that numbers, texts, lists and tables of a document are replaced by."""
 
 
-def deep(levels: int, *, of: type[list[Any]] | type[dict[Any, Any]]) -> Any:
+def deep(levels: int, *, container_type: type[list[Any]] | type[dict[Any, Any]]) -> Any:
     """A list in a list, or a table in a table, and so on."""
     value: Any = 1
     for _ in range(levels):
-        value = [value] if of is list else {"a": value}
+        value = [value] if container_type is list else {"a": value}
     return value
 
 
 def odd_value(rng: Random) -> Any:
     """A value that hardly any field takes."""
     if rng.random() < 0.03:
-        return deep(rng.choice([3, 30, 60, 80]), of=dict if rng.random() < 0.5 else list)
+        return deep(rng.choice([3, 30, 60, 80]), container_type=dict if rng.random() < 0.5 else list)
     return copy.deepcopy(rng.choice(ODD_VALUES))
 
 

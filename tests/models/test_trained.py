@@ -255,9 +255,9 @@ def test_what_are_not_images_is_refused(network: TrainedNetwork, shape: tuple[in
 
 def test_a_scale_of_another_kind_is_refused() -> None:
     for scaling, scale in (("unit", (0, 255)), ("symmetric", (127.5, 127.5)), ("standard", (33.3, 78.6))):
-        for of in ("unit", "symmetric", "standard"):
-            is_its_own = scaling == of or (of == "standard" and scaling == "symmetric")
-            assert is_scale_of(of, InputScale(*scale)) == is_its_own
+        for kind in ("unit", "symmetric", "standard"):
+            is_its_own = scaling == kind or (kind == "standard" and scaling == "symmetric")
+            assert is_scale_of(kind, InputScale(*scale)) == is_its_own
 
 
 def broken(network: TrainedNetwork, number: float, layer: int = 0) -> TrainedNetwork:

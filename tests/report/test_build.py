@@ -93,14 +93,14 @@ def test_a_report_holds_its_studies_and_how_to_make_them_again(study: Study, sto
     assert report.studies == (completed.findings,)
     assert report.commands == ("digitlab study run small --scale full", "digitlab report small")
     assert report.mixture == ""
-    (where,) = [table for table in report.tables if table.title == "Where the results come from"]
+    (origins,) = [table for table in report.tables if table.title == "Where the results come from"]
     runs = {run.key for condition in completed.stage.conditions for runs in condition.tunings for run in runs}
     runs |= {
         run.key
         for condition in completed.stage.conditions
         for run in (*condition.reports, *condition.also[0.01])
     }
-    assert [row[-1] for row in where.rows] == [len(runs)] == [completed.findings.run_count]
+    assert [row[-1] for row in origins.rows] == [len(runs)] == [completed.findings.run_count]
 
 
 def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Path) -> None:
@@ -112,10 +112,10 @@ def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Pa
     assert completed is not None
     report = build.report([completed], [], mixed)
     assert report.mixture.startswith("These results come from 2 kinds of machine")
-    (where,) = [table for table in report.tables if table.title == "Where the results come from"]
-    assert where.columns[:5] == ("engine", "arithmetic", "device", "processor", "numpy")
-    assert [row[3] == "another" for row in where.rows] == [False, True]
-    assert [row[-1] for row in where.rows] == [len(runs) - 1, 1]
+    (origins,) = [table for table in report.tables if table.title == "Where the results come from"]
+    assert origins.columns[:5] == ("engine", "arithmetic", "device", "processor", "numpy")
+    assert [row[3] == "another" for row in origins.rows] == [False, True]
+    assert [row[-1] for row in origins.rows] == [len(runs) - 1, 1]
 
 
 def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: Study, store: Store) -> None:

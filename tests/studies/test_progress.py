@@ -73,9 +73,9 @@ class World:
     def measurements(self, _keys: Iterable[str], _name: str) -> Mapping[str, Mapping[str, float]]:
         return {}
 
-    def pursue(self, of: Study) -> Stage:
+    def pursue(self, definition: Study) -> Stage:
         """Run a study to its end; the stages that had something to do are kept."""
-        progress, self.stages = StudyProgress(of, self), []
+        progress, self.stages = StudyProgress(definition, self), []
         while (stage := progress.stage()).missing:
             self.stages.append(stage)
             for spec in stage.missing:
@@ -111,8 +111,8 @@ def small(*axes: dict[str, Any], **more: Any) -> Study:
 
 
 def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
-    world, of = World(bowl(1)), small(SIZES, tuned(0.25, 4, also=[0.01]))
-    done = world.pursue(of)
+    world, definition = World(bowl(1)), small(SIZES, tuned(0.25, 4, also=[0.01]))
+    done = world.pursue(definition)
     first, second = world.stages
     assert (first.title, second.title, done.title) == ("tuning the learning rate", "fresh seeds", "done")
     assert rates_of(first) == [0.25, 0.5, 1, 2, 4]
@@ -121,7 +121,7 @@ def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
     assert rates_of(second) == [0.01, 1]
     assert seeds_of(second) == [1_000, 1_001, 1_002]
     assert len(second.missing) == 2 * 2 * 3
-    assert second.run_count == done.run_count == 20 + 12 == StudyProgress(of, world).planned_count
+    assert second.run_count == done.run_count == 20 + 12 == StudyProgress(definition, world).planned_count
     assert (second.known_count, done.known_count) == (20, 32)
     assert done.notes == ()
 
@@ -145,10 +145,10 @@ def test_a_study_that_is_done_has_its_conditions() -> None:
 
 
 def test_each_result_is_read_once_and_what_is_known_is_not_asked_for() -> None:
-    world, of = World(bowl(1)), small(SIZES, tuned(0.5, 2))
-    world.pursue(of)
+    world, definition = World(bowl(1)), small(SIZES, tuned(0.5, 2))
+    world.pursue(definition)
     assert len(world.read) == len(set(world.read)) == len(world.known)
-    assert world.pursue(of).is_done
+    assert world.pursue(definition).is_done
     assert world.stages == []
 
 
@@ -275,9 +275,9 @@ def test_a_wider_grid_asks_for_its_new_cells_alone() -> None:
 
 
 def test_more_seeds_ask_for_the_new_ones_alone() -> None:
-    world, of = World(bowl(1)), small(tuned(0.5, 2))
-    world.pursue(of)
-    more = of.model_copy(update={"seeds": study(seeds={"tune": 3, "report": 5}).seeds})
+    world, definition = World(bowl(1)), small(tuned(0.5, 2))
+    world.pursue(definition)
+    more = definition.model_copy(update={"seeds": study(seeds={"tune": 3, "report": 5}).seeds})
     world.pursue(more)
     assert [seeds_of(stage) for stage in world.stages] == [[2], [1_003, 1_004]]
 
@@ -289,14 +289,14 @@ def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
     def curve(spec: RunSpec) -> tuple[float, ...] | None:
         return (3.0, 0.5, 2.0) if len(spec.evaluation_steps) == 4 else None
 
-    of = study(
+    definition = study(
         axes=[tuned(0.5, 2)],
         fixed={**FIXED, "evaluate_at": [2, 4, 8]},
         seeds={"tune": 2, "report": 3},
         select="best",
     )
     world = World(bowl(1), curve)
-    done = world.pursue(of)
+    done = world.pursue(definition)
     # At every rate the best of the curve is 0.5, so the first of equal ones is chosen, and the range grows.
     last = world.stages[-1]
     assert last.title == "early-stopped networks"
@@ -310,12 +310,12 @@ def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
 def test_a_level_may_count_the_best_where_the_others_count_the_last() -> None:
     levels = [{"label": "best", "select": "best", "momentum": 0.5}, {"label": "last"}]
     world = World(bowl(1), lambda spec: (0.1, 2.0) if len(spec.evaluation_steps) == 3 else None)
-    of = study(
+    definition = study(
         axes=[{"name": "kind", "levels": levels}],
         fixed={**FIXED, "evaluate_at": [2, 4]},
         seeds={"tune": 1, "report": 2},
     )
-    best, last = world.pursue(of).conditions
+    best, last = world.pursue(definition).conditions
     assert [run.spec.step_count for run in (*best.reports, *last.reports)] == [2, 2, 10, 10]
     assert (best.is_best, last.is_best) == (True, False)
 
@@ -352,9 +352,9 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
         if titles[-1] == "fresh seeds":
             fresh.extend(results)
 
-    def pursue(of: Study) -> Stage:
+    def pursue(definition: Study) -> Stage:
         return run_study(
-            of,
+            definition,
             store,
             workers=1,
             on_stage=lambda stage: titles.append(stage.title),
@@ -452,25 +452,25 @@ def test_the_noise_scale_is_measured_where_that_was_left_undone(store: Store, mn
         "seeds": {"tune": 1, "report": 2},
         "points": 2,
     }
-    of = study(analysis="batch-lr", **changes)
-    stage = run_study(of.model_copy(update={"analysis": "comparison"}), store, workers=1)
+    definition = study(analysis="batch-lr", **changes)
+    stage = run_study(definition.model_copy(update={"analysis": "comparison"}), store, workers=1)
     assert stage.is_done  # all runs are known, nothing is measured
-    left = StudyProgress(of, store).stage()
+    left = StudyProgress(definition, store).stage()
     assert (left.title, left.measurement) == (NOISE_SCALE, NOISE_SCALE)
     assert left.missing == tuple(networks_to_measure(stage.conditions)) != ()
     assert left.conditions == stage.conditions
     assert left.known_count == left.run_count == stage.run_count
-    assert run_study(of, store, workers=1).is_done
+    assert run_study(definition, store, workers=1).is_done
     assert store.measured() == {(spec.key, NOISE_SCALE) for spec in left.missing}
 
 
 @pytest.mark.parametrize("name", built_in_names())
 def test_the_built_in_studies_ask_for_what_they_say(name: str) -> None:
-    of = read_study(name).at("quick")
-    stage = StudyProgress(of, NothingKnown()).stage()
+    definition = read_study(name).at("quick")
+    stage = StudyProgress(definition, NothingKnown()).stage()
     expected = {
-        spec_of(of, combination, rate, seed)
-        for combination in checked(of)
+        spec_of(definition, combination, rate, seed)
+        for combination in checked(definition)
         for rate in (combination.range.values if combination.range else ())
         for seed in range(3)
     }

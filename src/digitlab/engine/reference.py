@@ -53,14 +53,14 @@ def train(
         train = test = Evaluation.unknown()
         if history.is_finite():
             train, test = evaluate(network, inputs.train), evaluate(network, inputs.test)
-        where = provenance(
+        record = provenance(
             "reference",
             found,
             time.perf_counter() - start,
             threads=torch.get_num_threads(),
             matmul_precision=matmul_precision(found.kind),
         )
-    result = result_of(spec, history, train=train, test=test, provenance=where)
+    result = result_of(spec, history, train=train, test=test, provenance=record)
     return result, TrainedNetwork(spec, inputs.scale, layers_of(network))
 
 

@@ -220,7 +220,7 @@ def _machines(results: Iterable[RunResult]) -> Counter[Fingerprint]:
 
 def _provenance(machines: Counter[Fingerprint], results: Iterable[RunResult]) -> Table:
     data = sorted({(result.spec.data.name, result.spec.data.sha256) for result in results})
-    rows = [astuple(where) for where, _ in machines.most_common()]
+    rows = [astuple(fingerprint) for fingerprint, _ in machines.most_common()]
     recorded = [
         i for i, column in enumerate(zip(*rows, strict=True)) if any(value is not None for value in column)
     ]

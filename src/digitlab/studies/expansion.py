@@ -121,8 +121,10 @@ def checked(study: Study) -> list[Combination]:
 
 
 def _named(study: Study, combination: Combination, fault: Fault) -> Fault:
-    where = ", ".join(f"{axis} {label}" for axis, label in combination.labels.items())
-    return Fault(f"{study.name}{where and f', {where}'}: {fault.field}", fault.value, fault.problem)
+    condition_name = ", ".join(f"{axis} {label}" for axis, label in combination.labels.items())
+    return Fault(
+        f"{study.name}{condition_name and f', {condition_name}'}: {fault.field}", fault.value, fault.problem
+    )
 
 
 def spec_of(study: Study, combination: Combination, rate: float | None, seed: int) -> RunSpec:

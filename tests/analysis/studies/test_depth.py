@@ -242,8 +242,8 @@ def test_captions_claim_nothing_of_the_data() -> None:
 
 
 def test_a_run_without_validation_counts_as_a_guess() -> None:
-    def bare(of: RunSpec, seed: int, rate: float) -> RunResult:
-        return run(of, seed, rate, validation_accuracy=None)
+    def bare(base_spec: RunSpec, seed: int, rate: float) -> RunResult:
+        return run(base_spec, seed, rate, validation_accuracy=None)
 
     found = find(Evidence(about(), [condition(spec(), [bare], [0.9, 0.8])]))
     assert lines(found, "rate-torch")["1 hidden"].points[0].y == 0.1

@@ -142,14 +142,14 @@ def _cell_layers(rows: Sequence[Row], colours: _Colours, look: Look, places: Row
 
 def _colour_key(values: Placed, look: Look) -> alt.Legend:
     """The colours beside numbers, above the chart."""
-    where: Row = {
+    placement: Row = {
         "title": clean(values.axis.title),
         "orient": "top",
         "gradientLength": min(260, look.plot_pixels - 60),
         "gradientThickness": 12,
         "offset": 22,
     }
-    return alt.Legend(**where, **drawn_labels(values))
+    return alt.Legend(**placement, **drawn_labels(values))
 
 
 def _text_layers(rows: Sequence[Row], look: Look, places: Row, *, size: float) -> list[Layer]:

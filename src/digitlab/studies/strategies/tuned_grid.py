@@ -150,14 +150,14 @@ class TunedGrid:
         grew = False
         for i, rates in enumerate(self._rates):
             index, span = self._best_rate_index(i), self._combinations[i].range
-            where = _named(self._combinations[i].labels)
+            condition_name = _named(self._combinations[i].labels)
             if index not in (None, 0, len(rates) - 1) or span is None:
                 continue
             if not self.study.tuned.extend or self._grown[i] >= MOST_EXTENSIONS:
                 self._note(
-                    f"{where}: the best learning rate lies at the end of its range"
+                    f"{condition_name}: the best learning rate lies at the end of its range"
                     if index is not None
-                    else f"{where}: some network broke at every learning rate"
+                    else f"{condition_name}: some network broke at every learning rate"
                 )
                 continue
             at_top = index == len(rates) - 1
@@ -169,7 +169,7 @@ class TunedGrid:
                 if index is not None
                 else "some network broke at every learning rate of its range"
             )
-            self._note(f"{where}: {cause}, which grew to {rate:g}")
+            self._note(f"{condition_name}: {cause}, which grew to {rate:g}")
             grew = True
         return grew
 

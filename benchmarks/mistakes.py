@@ -146,12 +146,12 @@ def chosen_on_the_test_images(runs: int, epochs: int) -> dict[str, Any]:
     right = np.array(given) == labels  # [run][test image]
     accuracies = right.mean(axis=1)
     candidates, fresh = accuracies[: runs // 2], accuracies[runs // 2 :]
-    generator, there, elsewhere = np.random.default_rng(0), [], []
+    generator, on_selection, on_fresh_images = np.random.default_rng(0), [], []
     for _ in range(SPLITS):
         selection, fresh_images = np.split(generator.permutation(len(labels)), 2)
         best = right[:, selection].mean(axis=1).argmax()
-        there.append(float(right[best][selection].mean()))
-        elsewhere.append(float(right[best][fresh_images].mean()))
+        on_selection.append(float(right[best][selection].mean()))
+        on_fresh_images.append(float(right[best][fresh_images].mean()))
     return {
         "runs": runs,
         "epochs": epochs,
@@ -159,8 +159,8 @@ def chosen_on_the_test_images(runs: int, epochs: int) -> dict[str, Any]:
         "best_of_first_half": float(candidates.max()),
         "mean_of_other_half": float(fresh.mean()),
         "splits": SPLITS,
-        "best_on_the_half_it_was_chosen_on": statistics.mean(there),
-        "best_on_the_other_half": statistics.mean(elsewhere),
+        "best_on_the_half_it_was_chosen_on": statistics.mean(on_selection),
+        "best_on_the_other_half": statistics.mean(on_fresh_images),
     }
 
 

@@ -119,9 +119,9 @@ def test_documents_are_read_from_toml_and_json(tmp_path: Path, name: str, text: 
 def test_a_result_is_a_document_too(tmp_path: Path) -> None:
     result = dl.train(hidden=(3,), steps=2, train_size=100, seed=8)
     (tmp_path / "result.json").write_text(result.to_json())
-    again = dl.train(lab.read_document(tmp_path / "result.json"))
-    assert again.key == result.key
-    assert again.curve == result.curve
+    second_result = dl.train(lab.read_document(tmp_path / "result.json"))
+    assert second_result.key == result.key
+    assert second_result.curve == result.curve
 
 
 @pytest.mark.parametrize(

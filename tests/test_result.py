@@ -65,9 +65,9 @@ def test_non_finite_numbers_are_strings_and_come_back(number: float, text: objec
     document = json.loads(original.to_json(), parse_constant=lambda name: pytest.fail(f"a bare {name}"))
     assert document["metrics"]["test_loss"] == text
     assert document["curve"]["training_loss"] == [1.5, text]
-    again = RunResult.from_json(original.to_json())
-    assert repr(again.metrics) == repr(original.metrics)
-    assert again.to_json() == original.to_json()
+    reread = RunResult.from_json(original.to_json())
+    assert repr(reread.metrics) == repr(original.metrics)
+    assert reread.to_json() == original.to_json()
 
 
 @given(st.floats())

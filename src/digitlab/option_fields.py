@@ -86,18 +86,18 @@ def _options_of(model: type[RunSpec], name: str) -> Iterator[OptionField]:
     if not parts:
         yield OptionField(name, (name,), _given(field.annotation), group, text, {"": field.default})
         return
-    usual = field.default
-    parts.sort(key=lambda part: part is not type(usual))  # the usual one first
-    if "kind" in type(usual).model_fields:
+    default = field.default
+    parts.sort(key=lambda part: part is not type(default))  # the usual one first
+    if "kind" in type(default).model_fields:
         by_kind = {str(part.model_fields["kind"].default): part for part in parts}
         named = Literal[tuple(by_kind)]  # type: ignore[valid-type]
-        yield OptionField(name, (name, "kind"), named, group, text, {"": usual.kind})
+        yield OptionField(name, (name, "kind"), named, group, text, {"": default.kind})
     else:
-        by_kind = {"": type(usual)}
+        by_kind = {"": type(default)}
     for inner in dict.fromkeys(inner for part in parts for inner in part.model_fields if inner != "kind"):
         having = [(kind, part) for kind, part in by_kind.items() if inner in part.model_fields]
         defaults = {
-            kind: getattr(usual, inner) if part is type(usual) else part.model_fields[inner].default
+            kind: getattr(default, inner) if part is type(default) else part.model_fields[inner].default
             for kind, part in having
         }
         inner_field = having[0][1].model_fields[inner]

@@ -97,8 +97,8 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
         fields.pop("train_size", None)
     if options.keys() & {"epochs", "steps"}:
         fields["budget"] = {}
-    for name, usual in _USUAL_KINDS.items():
-        if name in options and _mapping(fields.get(name), name).get("kind", usual) != options[name]:  # type: ignore[literal-required]
+    for name, default_kind in _USUAL_KINDS.items():
+        if name in options and _mapping(fields.get(name), name).get("kind", default_kind) != options[name]:  # type: ignore[literal-required]
             fields[name] = {}
     for name, value in options.items():
         part, *inner = FIELDS[name].path if name in FIELDS else (name,)

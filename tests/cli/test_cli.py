@@ -632,7 +632,7 @@ def _in_terminal(*arguments: str, **environment: str) -> str:
         env=environ | {"TERM": "xterm-256color", "COLUMNS": "120"} | environment,
     )
     os.close(child)
-    seen = b""
+    screen = b""
     while True:
         try:
             piece = os.read(parent, 65_536)
@@ -640,27 +640,27 @@ def _in_terminal(*arguments: str, **environment: str) -> str:
             break
         if not piece:
             break
-        seen += piece
+        screen += piece
     process.wait(60)
     os.close(parent)
-    return seen.decode()
+    return screen.decode()
 
 
 def test_a_terminal_sees_loss_accuracy_and_time_left() -> None:
-    seen = _in_terminal("train", "--hidden", "50", "--epochs", "4")
-    assert re.search(r"loss \d\.\d{4}", seen)
-    assert re.search(r"accuracy \d\.\d{4}", seen)
-    assert re.search(r"\d:\d\d:\d\d.*left", seen)
-    assert "no estimate yet" in seen
-    assert "-:--:--" not in seen
-    assert "\x1b[3" in seen  # colours
-    assert "test accuracy" in seen
+    screen = _in_terminal("train", "--hidden", "50", "--epochs", "4")
+    assert re.search(r"loss \d\.\d{4}", screen)
+    assert re.search(r"accuracy \d\.\d{4}", screen)
+    assert re.search(r"\d:\d\d:\d\d.*left", screen)
+    assert "no estimate yet" in screen
+    assert "-:--:--" not in screen
+    assert "\x1b[3" in screen  # colours
+    assert "test accuracy" in screen
 
 
 def test_no_color_is_honoured() -> None:
-    seen = _in_terminal("train", *FAST, NO_COLOR="1")
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", seen)
-    assert "test accuracy" in seen
+    screen = _in_terminal("train", *FAST, NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", screen)
+    assert "test accuracy" in screen
 
 
 # --- the exercise ---
@@ -710,8 +710,8 @@ def test_output_writes_the_json_into_a_file(tmp_path: Path) -> None:
     assert run("evaluate", weights, "--json", "--output", confusions).stdout == ""
     assert json.loads(confusions.read_text())["class_names"]
     file.write_bytes(file.read_text().encode("utf-16"))  # as PowerShell's > writes it
-    again = RunResult.from_json(run("train", "--spec", file, "--json").stdout)
-    assert again.curve == result.curve
+    written = RunResult.from_json(run("train", "--spec", file, "--json").stdout)
+    assert written.curve == result.curve
 
 
 def test_an_output_without_json_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def test_no_text_of_a_study_or_an_error_controls_the_terminal(tmp_path: Path) ->
         ("study", "show", f"{tmp_path}/{ESCAPE}.toml"),
         ("evaluate", f"{tmp_path}/{ESCAPE}"),
     ):
-        seen = _in_terminal(*arguments, NO_COLOR="1", TERM="dumb").replace("\r\n", "\n")
+        screen = _in_terminal(*arguments, NO_COLOR="1", TERM="dumb").replace("\r\n", "\n")
         # Bold and faint are ours.
-        assert not CONTROL.search(re.sub(r"\x1b\[[0-3]?m", "", seen)), arguments
+        assert not CONTROL.search(re.sub(r"\x1b\[[0-3]?m", "", screen)), arguments
     assert "[red]" in run("study", "show", study, *store_option).stdout  # as it is, no markup
 
 
@@ -77,8 +77,8 @@ def test_no_text_of_a_foreign_store_controls_the_terminal(tmp_path: Path, result
         ("runs", "export"),
         ("runs", "export", "--format", "csv"),
     ):
-        seen = _in_terminal(*arguments, "--store", str(tmp_path / "runs.db"), NO_COLOR="1", TERM="dumb")
-        assert not CONTROL.search(seen.replace("\r\n", "\n")), arguments
+        screen = _in_terminal(*arguments, "--store", str(tmp_path / "runs.db"), NO_COLOR="1", TERM="dumb")
+        assert not CONTROL.search(screen.replace("\r\n", "\n")), arguments
     shown = run("runs", "show", result.key, "--json", "--store", tmp_path / "runs.db").stdout
     assert RunResult.from_json(shown).provenance.host == ESCAPE
 
@@ -87,9 +87,9 @@ def test_no_name_of_a_folder_controls_the_terminal(tmp_path: Path, empty_data_di
     assert run("data", "import", "mine", write_files(tmp_path / "s", payloads(20, 10))).returncode == 0
     (empty_data_directory / "datasets" / "mine").rename(empty_data_directory / "datasets" / "mine\x1b[31m")
     for option in ((), ("--json",)):
-        seen = _in_terminal("data", "list", *option, NO_COLOR="1")
-        assert "[31m" in seen
-        assert not CONTROL.search(seen.replace("\r\n", "\n"))
+        screen = _in_terminal("data", "list", *option, NO_COLOR="1")
+        assert "[31m" in screen
+        assert not CONTROL.search(screen.replace("\r\n", "\n"))
 
 
 # --- encodings, widths, logs ---
@@ -148,8 +148,8 @@ def test_the_bar_keeps_its_length_and_the_time_its_digits() -> None:
 
 
 def test_a_terminal_of_80_columns_shows_a_bar_and_the_time_left() -> None:
-    seen = _in_terminal("train", "--hidden", "50", "--epochs", "3", COLUMNS="80", NO_COLOR="1")
-    lines = re.findall(r"784-50-10 ([━╸╺ ]+) loss [\d.]+  accuracy [\d.]+ +\d:\d\d:\d\d left", seen)
+    screen = _in_terminal("train", "--hidden", "50", "--epochs", "3", COLUMNS="80", NO_COLOR="1")
+    lines = re.findall(r"784-50-10 ([━╸╺ ]+) loss [\d.]+  accuracy [\d.]+ +\d:\d\d:\d\d left", screen)
     assert lines
     assert all(len(line) >= 20 for line in lines)
 

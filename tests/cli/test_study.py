@@ -214,9 +214,9 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
     assert row_count(store) == SMALL_RUNS
     assert before.items() <= results_in(store).items()  # nothing was computed twice
 
-    again, messages = study("run", small, "--store", store)
+    found_again, messages = study("run", small, "--store", store)
     assert messages == f"small: {SMALL_RUNS} runs planned; all {SMALL_RUNS} that it needs are known "
-    assert again == found
+    assert found_again == found
     assert study("show", small, "--store", store)[0] == found
     out, _ = study("status", small, "--store", store)
     assert out.splitlines()[1] == "done"
@@ -423,13 +423,13 @@ def test_ctrl_c_keeps_what_is_finished(long: Path, tmp_path: Path, workers_wante
         assert wait_for_rows(process, store, 2)
         crew = worker_processes(process.pid)
         assert len(crew) == (2 if workers_wanted == 2 else 0)
-        seen = row_count(store)
+        finished_count = row_count(store)
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in error
     assert_gone(crew)
-    assert seen <= len(results_in(store)) < LONG_RUNS
+    assert finished_count <= len(results_in(store)) < LONG_RUNS
 
 
 def test_ctrl_c_twice_leaves_at_once(long: Path, tmp_path: Path) -> None:
@@ -458,8 +458,8 @@ def test_however_often_it_is_killed_nothing_is_lost_or_done_twice(long: Path, tm
                 break
             count = 2 if kill < KILLS_WITH_WORKERS else 1
             with running("run", long, "--store", killed, "--workers", count) as process:
-                wanted = len(known) + draw.choice([1, 1, 2, 3])
-                assert wait_for_rows(process, killed, wanted), process.communicate()
+                row_target = len(known) + draw.choice([1, 1, 2, 3])
+                assert wait_for_rows(process, killed, row_target), process.communicate()
                 crew = worker_processes(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
             assert (len(crew) == 2) == (count == 2)

@@ -279,8 +279,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(mnist: Dataset, mnis
     assert result.metrics.validation_accuracy is not None
     assert math.isnan(result.metrics.validation_accuracy)
     assert result.predictions is None
-    again = RunResult.from_json(result.to_json())
-    assert again.to_json() == result.to_json()
+    reread = RunResult.from_json(result.to_json())
+    assert reread.to_json() == result.to_json()
     assert json.loads(result.to_json())["metrics"]["test_loss"] == "NaN"
 
 
@@ -337,11 +337,13 @@ def test_every_epoch_sees_each_example_once_but_for_a_dropped_batch(
             "budget": {"epochs": 3},
         }
     )
-    seen = list(batches(spec))
-    assert [len(batch) for batch in seen] == sizes * 3
-    orders = [np.concatenate(seen[i : i + len(sizes)]) for i in range(0, len(seen), len(sizes))]
+    epoch_batches = list(batches(spec))
+    assert [len(batch) for batch in epoch_batches] == sizes * 3
+    orders = [
+        np.concatenate(epoch_batches[i : i + len(sizes)]) for i in range(0, len(epoch_batches), len(sizes))
+    ]
     assert all(len(set(order.tolist())) == sum(sizes) for order in orders)
-    assert reference.train(spec, mnist)[0].metrics.steps == len(seen)
+    assert reference.train(spec, mnist)[0].metrics.steps == len(epoch_batches)
 
 
 def test_epochs_have_orders_of_their_own_that_the_budget_does_not_change(mnist_spec: DataSpec) -> None:

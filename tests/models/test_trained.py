@@ -47,14 +47,14 @@ def file(network: TrainedNetwork, tmp_path: Path) -> Path:
 
 
 def test_a_network_comes_back_bit_for_bit(network: TrainedNetwork, file: Path, mnist: Dataset) -> None:
-    again = trained.load(file)
-    assert again.spec == network.spec
-    assert again.scale == network.scale
-    for layer, two in zip(network.layers, again.layers, strict=True):
+    reloaded = trained.load(file)
+    assert reloaded.spec == network.spec
+    assert reloaded.scale == network.scale
+    for layer, two in zip(network.layers, reloaded.layers, strict=True):
         assert layer.weight.tobytes() == two.weight.tobytes()
         assert layer.bias.tobytes() == two.bias.tobytes()
     images = mnist.test.images[:50]
-    assert again.predict(images).tobytes() == network.predict(images).tobytes()
+    assert reloaded.predict(images).tobytes() == network.predict(images).tobytes()
     assert [path.name for path in file.parent.iterdir()] == ["network.safetensors"]
 
 
@@ -273,13 +273,13 @@ def test_weights_that_are_not_finite_give_neither_accuracy_nor_probabilities(
     network: TrainedNetwork, mnist: Dataset, tmp_path: Path, number: float, layer: int
 ) -> None:
     broken(network, number, layer).save(tmp_path / "diverged")
-    again = trained.load(tmp_path / "diverged")  # such networks exist, and can be looked at
+    reloaded = trained.load(tmp_path / "diverged")  # such networks exist, and can be looked at
     with pytest.raises(
         WeightsError, match=r"^784-12-10: its weights are not finite, so it has no accuracy; train it again"
     ):
-        confusion_of(again, mnist)
+        confusion_of(reloaded, mnist)
     with pytest.raises(WeightsError, match="its weights are not finite, so it has no probabilities"):
-        again.predict(mnist.test.images)
+        reloaded.predict(mnist.test.images)
 
 
 def test_numbers_that_overflow_have_no_probabilities(network: TrainedNetwork, mnist: Dataset) -> None:

@@ -86,8 +86,10 @@ def error_curve() -> Lines:
         ("2 × 100", 3.3, 0.53, 0.007),
     ):
         errors = [alpha * n**-beta + gamma for n in sizes]
-        seen = [error * random.uniform(0.97, 1.03) for error in errors]
-        measured = tuple(Point(float(n), e, e * 0.95, e * 1.05) for n, e in zip(sizes, seen, strict=True))
+        seed_errors = [error * random.uniform(0.97, 1.03) for error in errors]
+        measured = tuple(
+            Point(float(n), e, e * 0.95, e * 1.05) for n, e in zip(sizes, seed_errors, strict=True)
+        )
         lines.append(Line(name, measured))
         lines.append(
             Line(

@@ -27,10 +27,10 @@ def test_what_is_added_comes_back(store: Store, trained: RunResult, diverged: Ru
 def test_a_diverged_run_comes_back_with_its_nan(store: Store, diverged: RunResult) -> None:
     assert diverged.outcome == "diverged"
     store.add([diverged])
-    again = store.get([diverged.key], predictions=True)[diverged.key]
-    assert again.to_json() == diverged.to_json()
-    assert math.isnan(again.metrics.test_accuracy)
-    assert again.predictions is None
+    stored = store.get([diverged.key], predictions=True)[diverged.key]
+    assert stored.to_json() == diverged.to_json()
+    assert math.isnan(stored.metrics.test_accuracy)
+    assert stored.predictions is None
     (row,) = store.list(Filter())
     assert math.isnan(row.test_accuracy)
     assert row.validation_loss is None
@@ -240,9 +240,9 @@ def test_every_number_comes_back_bit_for_bit(
     result = RunResult.of(spec, **parts)
     store.delete([result.key])
     store.add([result])
-    again = store.get([result.key], predictions=True)[result.key]
-    assert again.to_json() == result.to_json()
-    assert again.predictions == predictions
+    stored = store.get([result.key], predictions=True)[result.key]
+    assert stored.to_json() == result.to_json()
+    assert stored.predictions == predictions
     (row,) = store.list(Filter(seed=seed))
     assert repr(row.test_accuracy + 0.0) == repr(metrics["test_accuracy"] + 0.0)
     assert store.verify().set_aside == ()

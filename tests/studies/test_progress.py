@@ -374,9 +374,9 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
     assert findings(tiny(), "full", done, store).run_count > 0
     titles.clear()
     before = store.get(added)
-    again = pursue(tiny(select="best"))
-    assert (titles, again.run_count, store.get(added)) == ([], done.run_count, before)
-    assert again.conditions == done.conditions
+    early_stopped_stage = pursue(tiny(select="best"))
+    assert (titles, early_stopped_stage.run_count, store.get(added)) == ([], done.run_count, before)
+    assert early_stopped_stage.conditions == done.conditions
 
 
 def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Dataset) -> None:
@@ -399,9 +399,9 @@ def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path
     unreadable = done.conditions[0].reports[0]
     rewrite(path, unreadable.key, with_a_later_field(unreadable))
     assert not StudyProgress(tiny(), store).stage().is_done
-    again = run_study(tiny(), store, workers=1)
-    assert again.is_done
-    assert again.conditions[0].reports[0].metrics == unreadable.metrics
+    second_stage = run_study(tiny(), store, workers=1)
+    assert second_stage.is_done
+    assert second_stage.conditions[0].reports[0].metrics == unreadable.metrics
 
 
 def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, mnist: Dataset) -> None:

@@ -96,8 +96,8 @@ def test_a_study_is_run_until_the_time_is_over_and_then_to_its_findings(file: Pa
         assert reached.stage.is_done
         assert reached.findings == findings(study, scale, reached.stage, store)
         assert len({result.key for result in results}) == len(results)  # nothing twice
-        again = run_to_findings(study, scale, store, on_status=statuses.append, on_stage=stages.append)
-        assert again == reached
+        second_run = run_to_findings(study, scale, store, on_status=statuses.append, on_stage=stages.append)
+        assert second_run == reached
         assert statuses[-1].stage.is_done
         assert stages[-1].title == "fresh seeds"
 

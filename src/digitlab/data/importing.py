@@ -67,8 +67,10 @@ def import_directory(name: str, directory: Path) -> DatasetEntry:
 
 def _paths(folder: Path, role: FileRole) -> list[Path]:
     """The files of this role that are there, in all the forms of its name."""
-    usual = FILE_NAMES[role]
-    names = [f"{stem}{suffix}" for stem in (usual, usual.replace("-idx", ".idx")) for suffix in (".gz", "")]
+    file_name = FILE_NAMES[role]
+    names = [
+        f"{stem}{suffix}" for stem in (file_name, file_name.replace("-idx", ".idx")) for suffix in (".gz", "")
+    ]
     # os.path.isfile takes any name, where Path.is_file raises when it is too long.
     return [folder / name for name in names if os.path.isfile(folder / name)]  # noqa: PTH113
 
@@ -104,9 +106,9 @@ def _candidates(folder: Path, role: FileRole, known: DatasetEntry | None) -> lis
     count = known.item_count(role) if known else None
     found = [IdxFile(path, file_kind(role), _AGAIN, count) for path in _paths(folder, role)]
     if not found:
-        usual = FILE_NAMES[role]
+        file_name = FILE_NAMES[role]
         raise DataError(
-            folder, f"no file {usual}.gz or {usual}", "the four IDX files", _remedy_of_none(folder)
+            folder, f"no file {file_name}.gz or {file_name}", "the four IDX files", _remedy_of_none(folder)
         )
     return found
 

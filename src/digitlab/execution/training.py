@@ -90,10 +90,10 @@ class Training:
         lost = {key: spec for key, spec in ended.runs.items() if key not in done}
         if lost:
             with self._changed:
-                again = self._retry.after(lost, began=ended.began)
-            for runs in again:
+                retries = self._retry.after(lost, began=ended.began)
+            for runs in retries:
                 self._executor.submit(runs)
-            if not again:
+            if not retries:
                 events += [Failed(key, Failure(spec, ended.cause)) for key, spec in lost.items()]
         if events:
             self._mailbox.put(events)

@@ -75,9 +75,9 @@ def plan(
         groups.setdefault(cohort_key(spec), []).append(spec)
 
     def cohort(members: Sequence[RunSpec]) -> Cohort:
-        about = images[members[0].data]
-        seconds = float(work(members, about) @ costs)
-        return Cohort(tuple(members), seconds, memory_bytes(members, about, stacked=stacked))
+        sizes = images[members[0].data]
+        seconds = float(work(members, sizes) @ costs)
+        return Cohort(tuple(members), seconds, memory_bytes(members, sizes, stacked=stacked))
 
     largest = max(
         (cohort(group[:1]) for group in groups.values()),

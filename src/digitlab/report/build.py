@@ -80,8 +80,8 @@ def completed_studies(
     found: list[CompletedStudy] = []
     for name in names or built_in_names():
         whole = read_study(name)
-        usual = [whole.usual_scale, *(other for other in whole.scales if other != whole.usual_scale)]
-        scales = [scale] if scale else usual
+        usual_first = [whole.usual_scale, *(other for other in whole.scales if other != whole.usual_scale)]
+        scales = [scale] if scale else usual_first
         at_scales = (completed_study(whole.at(scale_name), scale_name, store, name) for scale_name in scales)
         done = next((completed for completed in at_scales if completed), None)
         if done:
@@ -98,12 +98,12 @@ def completed_studies(
 def example_network(studies: Sequence[CompletedStudy]) -> RunSpec | None:
     """The reported network of the best validation loss that has a hidden layer."""
     runs = [run for study in studies for condition in study.stage.conditions for run in condition.reports]
-    seen = [
+    candidates = [
         (run.metrics.validation_loss, run.key, run.spec)
         for run in runs
         if run.spec.hidden and run.outcome == "completed" and run.metrics.validation_loss is not None
     ]
-    return min(seen, key=lambda candidate: candidate[:2])[2] if seen else None
+    return min(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
 def report(

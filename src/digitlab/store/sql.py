@@ -40,8 +40,8 @@ class SqlStore:
 
         def work(connection: Connection) -> int:
             _set_aside(connection, given, unreadable_too=True)
-            there = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
-            new = [key for key in given if key not in there]
+            known_keys = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
+            new = [key for key in given if key not in known_keys]
             packed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
             self._insert(connection, runs, [given[key][0] for key in new])
             self._insert(connection, predictions, packed)
@@ -55,10 +55,12 @@ class SqlStore:
 
     def get(self, keys: Iterable[str], *, predictions: bool = False) -> dict[str, RunResult]:
         """Results by key."""
-        wanted = _distinct(keys)
-        intact = self._database.read(partial(_whole_runs if predictions else _intact_runs, keys=wanted))
+        distinct_keys = _distinct(keys)
+        intact = self._database.read(
+            partial(_whole_runs if predictions else _intact_runs, keys=distinct_keys)
+        )
         found = {row["key"]: rows.read_result(row) for row in intact}
-        return {key: result for key in wanted if (result := found.get(key)) is not None}
+        return {key: result for key in distinct_keys if (result := found.get(key)) is not None}
 
     def predictions(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Predictions by key."""
@@ -101,8 +103,10 @@ class SqlStore:
 
     def measurements(self, keys: Iterable[str], name: str) -> dict[str, dict[str, float]]:
         """What was measured under a name, by key."""
-        wanted, query = _distinct(keys), select(measurements).where(measurements.c.name == name)
-        found = self._database.read(lambda connection: list(_found(connection, query, measurements, wanted)))
+        distinct_keys, query = _distinct(keys), select(measurements).where(measurements.c.name == name)
+        found = self._database.read(
+            lambda connection: list(_found(connection, query, measurements, distinct_keys))
+        )
         read = {row["key"]: rows.read_measurement(row) for row in found if rows.is_intact_measurement(row)}
         return {key: values for key, values in read.items() if values is not None}
 
@@ -244,8 +248,8 @@ def _set_aside(connection: Connection, keys: Iterable[str], *, unreadable_too: b
 
 def _conditions(run_filter: Filter) -> list[ColumnElement[bool]]:
     names = ("data", "network", "outcome", "batch_size", "seed")
-    wanted = {name: getattr(run_filter, name) for name in names}
-    conditions = [runs.c[name] == value for name, value in wanted.items() if value is not None]
+    values = {name: getattr(run_filter, name) for name in names}
+    conditions = [runs.c[name] == value for name, value in values.items() if value is not None]
     if run_filter.key_prefix is not None:
         start = run_filter.key_prefix.lower()
         conditions += [runs.c.key >= start, runs.c.key < start + _LATER_THAN_ANY_DIGIT]

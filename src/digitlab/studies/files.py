@@ -140,7 +140,7 @@ def _with_line(fault: Fault, text: str, source: str) -> Fault:
 
 def line_of(text: str, field: str) -> int:
     """The line, from 1, of a field such as `axes.1.values`, or of the table that should hold it."""
-    wanted = field.split(".")
+    field_path = field.split(".")
     best, best_length, counts = 1, 0, Counter[str]()
     table: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -149,15 +149,15 @@ def line_of(text: str, field: str) -> int:
             table = [*name.split("."), str(counts[name])]
             counts[name] += 1
             path = table
-            if best_length < 1 and wanted == table[:-1]:  # all of the list: where it begins
-                best, best_length = number, len(wanted)
+            if best_length < 1 and field_path == table[:-1]:  # all of the list: where it begins
+                best, best_length = number, len(field_path)
         elif header := _TABLE.match(line):
             path = table = _plain(header[1]).split(".")
         elif key := _KEY.match(line):
             path = [*table, *_plain(key[1]).split(".")]
         else:
             continue
-        if len(path) > best_length and path == wanted[: len(path)]:
+        if len(path) > best_length and path == field_path[: len(path)]:
             best, best_length = number, len(path)
     return best
 

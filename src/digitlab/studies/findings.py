@@ -27,8 +27,8 @@ def _evidence(study: Study, scale: str, stage: Stage, store: Store) -> Evidence:
         labels = registry.load(reports[0].spec.data.name).test.labels.tobytes()
         predictions = store.predictions([run.key for run in reports])
     if analysis.measurement:
-        wanted = analysis.networks_to_measure(conditions)
-        measured = store.measurements([spec.key for spec in wanted], analysis.measurement)
+        specs = analysis.networks_to_measure(conditions)
+        measured = store.measurements([spec.key for spec in specs], analysis.measurement)
     return Evidence(
         about=About(
             study.name, study.title, study.question, scale, study.baseline, study.target, stage.notes

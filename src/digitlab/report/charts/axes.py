@@ -113,21 +113,21 @@ def placed(axis: Axis, values: Sequence[Value], *, most_ticks: int) -> Placed:
 
 
 def _log_ticks(
-    axis: Axis, values: Sequence[float], domain: tuple[float, float], most: int
+    axis: Axis, values: Sequence[float], domain: tuple[float, float], most_ticks: int
 ) -> tuple[tuple[float, str], ...]:
     """Powers of two where all values are that; else of ten, with 2 and 5 between them where there is room."""
     low, high = domain
     if are_powers_of_two(values) and not axis.is_share:
         first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
-        step = math.ceil((last - first + 1) / most)
+        step = math.ceil((last - first + 1) / most_ticks)
         ticks = [2.0**power for power in range(first, last + 1, step)]
     else:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         for factors in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
             ticks = [f * 10.0**power for power in powers for f in factors if low <= f * 10.0**power <= high]
-            if len(ticks) <= most:
+            if len(ticks) <= most_ticks:
                 break
-        ticks = ticks[:: math.ceil(len(ticks) / most) or 1] or [math.sqrt(low * high)]
+        ticks = ticks[:: math.ceil(len(ticks) / most_ticks) or 1] or [math.sqrt(low * high)]
         ticks = [float(f"{tick:.3g}") for tick in ticks]
     return tuple(zip(ticks, labels(axis, ticks), strict=True))
 

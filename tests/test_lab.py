@@ -183,10 +183,10 @@ def test_workers_save_the_same_networks(tmp_path: Path) -> None:
         # The order of the metadata in a file's header is anyone's guess, so not the whole file.
         here, there = dl.load(file), dl.load(tmp_path / "there" / file.name)
         assert here.spec == there.spec
-        for layer, two in zip(here.layers, there.layers, strict=True):
+        for layer, there_layer in zip(here.layers, there.layers, strict=True):
             assert (layer.weight.tobytes(), layer.bias.tobytes()) == (
-                two.weight.tobytes(),
-                two.bias.tobytes(),
+                there_layer.weight.tobytes(),
+                there_layer.bias.tobytes(),
             )
     assert len(list((tmp_path / "there").iterdir())) == 3
 

@@ -137,11 +137,14 @@ def test_losses_and_weights_are_those_of_torch_used_directly(
 
 def test_the_same_spec_twice_gives_the_same_bits(mnist: Dataset, mnist_spec: DataSpec) -> None:
     spec = RunSpec(data=mnist_spec, hidden=(100,), validation_size=10_000, budget={"steps": 300})  # type: ignore[arg-type]
-    (one, first), (two, second) = reference.train(spec, mnist), reference.train(spec, mnist)
+    (result, network), (repeated, repeated_network) = (
+        reference.train(spec, mnist),
+        reference.train(spec, mnist),
+    )
     different = {"provenance"}
-    assert one.model_dump(exclude=different) == two.model_dump(exclude=different)
-    assert one.predictions == two.predictions
-    for ours, theirs in zip(flat(first.layers), flat(second.layers), strict=True):
+    assert result.model_dump(exclude=different) == repeated.model_dump(exclude=different)
+    assert result.predictions == repeated.predictions
+    for ours, theirs in zip(flat(network.layers), flat(repeated_network.layers), strict=True):
         assert ours.tobytes() == theirs.tobytes()
 
 
@@ -248,9 +251,9 @@ def test_a_point_of_the_curve_is_the_mean_since_the_one_before(mnist: Dataset, m
 def test_runs_of_one_seed_share_their_start_and_their_order(mnist: Dataset, mnist_spec: DataSpec) -> None:
     # Common random numbers: at rate 0 (nearly) only the network could tell two runs apart.
     tiny = {"learning_rate": 1e-12}
-    first, _ = reference.train(small(mnist_spec, optimiser=tiny), mnist)
-    two, _ = reference.train(small(mnist_spec, optimiser={"kind": "adam", **tiny}), mnist)
-    np.testing.assert_allclose(first.curve.training_loss, two.curve.training_loss, rtol=1e-8)
+    with_sgd, _ = reference.train(small(mnist_spec, optimiser=tiny), mnist)
+    with_adam, _ = reference.train(small(mnist_spec, optimiser={"kind": "adam", **tiny}), mnist)
+    np.testing.assert_allclose(with_sgd.curve.training_loss, with_adam.curve.training_loss, rtol=1e-8)
 
 
 # --- diverged, collapsed, completed ---
@@ -349,9 +352,9 @@ def test_every_epoch_sees_each_example_once_but_for_a_dropped_batch(
 def test_epochs_have_orders_of_their_own_that_the_budget_does_not_change(mnist_spec: DataSpec) -> None:
     short = RunSpec.model_validate({"data": mnist_spec, "batch_size": 60_000, "budget": {"steps": 2}})
     long = RunSpec.model_validate({"data": mnist_spec, "batch_size": 60_000, "budget": {"steps": 3}})
-    one, two = list(batches(short)), list(batches(long))
-    assert all((a == b).all() for a, b in zip(one, two, strict=False))
-    assert (one[0] != one[1]).mean() > 0.99
+    short_batches, long_batches = list(batches(short)), list(batches(long))
+    assert all((a == b).all() for a, b in zip(short_batches, long_batches, strict=False))
+    assert (short_batches[0] != short_batches[1]).mean() > 0.99
 
 
 def test_progress_is_told_step_by_step_where_it_is_asked_for(mnist: Dataset, mnist_spec: DataSpec) -> None:

@@ -50,9 +50,9 @@ def test_a_network_comes_back_bit_for_bit(network: TrainedNetwork, file: Path, m
     reloaded = trained.load(file)
     assert reloaded.spec == network.spec
     assert reloaded.scale == network.scale
-    for layer, two in zip(network.layers, reloaded.layers, strict=True):
-        assert layer.weight.tobytes() == two.weight.tobytes()
-        assert layer.bias.tobytes() == two.bias.tobytes()
+    for layer, reloaded_layer in zip(network.layers, reloaded.layers, strict=True):
+        assert layer.weight.tobytes() == reloaded_layer.weight.tobytes()
+        assert layer.bias.tobytes() == reloaded_layer.bias.tobytes()
     images = mnist.test.images[:50]
     assert reloaded.predict(images).tobytes() == network.predict(images).tobytes()
     assert [path.name for path in file.parent.iterdir()] == ["network.safetensors"]

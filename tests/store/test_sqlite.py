@@ -319,11 +319,11 @@ def test_what_this_version_cannot_read_is_unknown_told_and_replaced(
 
 
 def test_a_run_under_another_runs_key_is_not_given_out(path: Path, numbered: Numbered) -> None:
-    store, (one, other) = open_store(path), (numbered(1), numbered(2))
-    store.add([one])
-    rewrite(path, one.key, other.to_json().encode())
-    assert not store.get([one.key])
-    assert store.verify() == Verification(1, (), (one.key,))
+    store, (result, other) = open_store(path), (numbered(1), numbered(2))
+    store.add([result])
+    rewrite(path, result.key, other.to_json().encode())
+    assert not store.get([result.key])
+    assert store.verify() == Verification(1, (), (result.key,))
 
 
 def test_runs_of_the_first_form_are_read_and_kept_as_they_are(path: Path, numbered: Numbered) -> None:

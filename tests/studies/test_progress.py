@@ -435,9 +435,9 @@ def test_an_early_stopped_network_is_the_one_at_that_step(mnist: Dataset) -> Non
     longer = lab.make_spec(whole, steps=60)
     until, stopped = lab.run(longer.until(20))
     assert until.key != result.key
-    for layer, other in zip(stopped.layers, network.layers, strict=True):
-        assert (layer.weight == other.weight).all()
-        assert (layer.bias == other.bias).all()
+    for layer, expected in zip(stopped.layers, network.layers, strict=True):
+        assert (layer.weight == expected.weight).all()
+        assert (layer.bias == expected.bias).all()
     assert until.predictions == result.predictions
 
 

@@ -1,4 +1,4 @@
-"""What telling runs as events costs: the same cohorts trained with and without, in turns.
+"""What reporting runs as events costs: the same cohorts trained with and without, in turns.
 
     python benchmarks/events.py [--repeats 9]
 

@@ -74,14 +74,14 @@ def measured(device: str, members: list[int], repeats: int) -> Found:
     dataset = load("mnist")
     found: Found = {}
     for task in TASKS:
-        (one,) = specs(task, 1)
+        (spec,) = specs(task, 1)
 
-        def plain(one: RunSpec = one) -> float:
-            return second_epoch(lambda watch: reference.train(one, dataset, device=device, watch=watch))
+        def plain(spec: RunSpec = spec) -> float:
+            return second_epoch(lambda watch: reference.train(spec, dataset, device=device, watch=watch))
 
         def lockstep(count: int, task: Task = task) -> float:
-            chosen = specs(task, count)
-            seconds = second_epoch(lambda watch: train_cohort(chosen, dataset, device=device, watch=watch))
+            cohort = specs(task, count)
+            seconds = second_epoch(lambda watch: train_cohort(cohort, dataset, device=device, watch=watch))
             return seconds / count
 
         works = {PLAIN: plain} | {f"lockstep, {count}": partial(lockstep, count) for count in (1, *members)}
@@ -138,17 +138,17 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--members", type=int, nargs="+", default=[96, 1_024])
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        device = find_device(chosen.device)
+        device = find_device(arguments.device)
     except DeviceError as error:
         raise SystemExit(f"nothing was measured: {error}") from None
     if device.kind == "cpu":
         raise SystemExit("nothing was measured: this benchmark is for GPUs; benchmarks/run.py is for the CPU")
-    place = torch.device(device.name)
-    dense, moved = dense_rate(place), bandwidth(place)
-    found = measured(chosen.device, chosen.members, chosen.repeats)
-    text = report(device, chosen.repeats, dense, moved, found)
+    torch_device = torch.device(device.name)
+    dense, moved = dense_rate(torch_device), bandwidth(torch_device)
+    found = measured(arguments.device, arguments.members, arguments.repeats)
+    text = report(device, arguments.repeats, dense, moved, found)
     print(text)
     (RESULTS / "gpu.md").write_text(text)
     document = {

@@ -145,22 +145,22 @@ def chosen_on_the_test_images(runs: int, epochs: int) -> dict[str, Any]:
     labels = load("mnist").test.labels
     right = np.array(given) == labels  # [run][test image]
     accuracies = right.mean(axis=1)
-    chosen, fresh = accuracies[: runs // 2], accuracies[runs // 2 :]
-    generator, there, elsewhere = np.random.default_rng(0), [], []
+    candidates, fresh = accuracies[: runs // 2], accuracies[runs // 2 :]
+    generator, on_selection, on_fresh_images = np.random.default_rng(0), [], []
     for _ in range(SPLITS):
-        one, other = np.split(generator.permutation(len(labels)), 2)
-        best = right[:, one].mean(axis=1).argmax()
-        there.append(float(right[best][one].mean()))
-        elsewhere.append(float(right[best][other].mean()))
+        selection, fresh_images = np.split(generator.permutation(len(labels)), 2)
+        best = right[:, selection].mean(axis=1).argmax()
+        on_selection.append(float(right[best][selection].mean()))
+        on_fresh_images.append(float(right[best][fresh_images].mean()))
     return {
         "runs": runs,
         "epochs": epochs,
         "test_accuracies": accuracies.tolist(),
-        "best_of_first_half": float(chosen.max()),
+        "best_of_first_half": float(candidates.max()),
         "mean_of_other_half": float(fresh.mean()),
         "splits": SPLITS,
-        "best_on_the_half_it_was_chosen_on": statistics.mean(there),
-        "best_on_the_other_half": statistics.mean(elsewhere),
+        "best_on_the_half_it_was_chosen_on": statistics.mean(on_selection),
+        "best_on_the_other_half": statistics.mean(on_fresh_images),
     }
 
 
@@ -207,7 +207,7 @@ def report(document: dict[str, Any]) -> str:
             "",
             "Test accuracy in evaluation mode and in training mode, medians:",
             "",
-            *(f"- {name}: {one:.4f} and {other:.4f}" for name, (one, other) in modes.items()),
+            *(f"- {name}: {trained:.4f} and {other:.4f}" for name, (trained, other) in modes.items()),
             "",
             f"Chosen on the test images, {tuned['runs']} runs of {tuned['epochs']} epochs that differ in "
             "their seed alone:",

@@ -40,7 +40,7 @@ class Work:
 
     def __post_init__(self) -> None:
         if len(self.images) % self.batch_size:
-            raise ValueError(f"{len(self.images)} images are no multiple of batch size {self.batch_size}")
+            raise ValueError(f"{len(self.images)} images are not a multiple of batch size {self.batch_size}")
 
     @property
     def steps(self) -> int:
@@ -127,8 +127,10 @@ def torch_vmap(work: Work) -> Callable[[], object]:
     stacked, _ = stack_module_state(list[nn.Module](models))
     parameters = {name: value.detach() for name, value in stacked.items()}
 
-    def loss_of(one: dict[str, torch.Tensor], batch: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(functional_call(skeleton, one, (batch,)), targets)
+    def loss_of(
+        parameters_of_one: dict[str, torch.Tensor], batch: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        return nn.functional.cross_entropy(functional_call(skeleton, parameters_of_one, (batch,)), targets)
 
     step = vmap(grad_and_value(loss_of), in_dims=(0, None, None))
 

@@ -153,10 +153,10 @@ def take_turns(works: Mapping[str, Callable[[], float]], repeats: int) -> dict[s
 
 def measured_commands(repeats: int) -> list[Measured]:
     """What `commands` lists, measured."""
-    chosen = commands()
-    works = {name: partial(timed, work) for name, (work, _) in chosen.items()}
+    works_and_baselines = commands()
+    works = {name: partial(timed, work) for name, (work, _) in works_and_baselines.items()}
     seconds = take_turns(works, repeats)
-    return [Measured(name, seconds[name], baseline) for name, (_, baseline) in chosen.items()]
+    return [Measured(name, seconds[name], baseline) for name, (_, baseline) in works_and_baselines.items()]
 
 
 def measured_training(repeats: int) -> dict[str, Any]:
@@ -206,12 +206,12 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--commands", action="store_true", help="measure commands alone, and only print them")
-    chosen = parser.parse_args()
-    repeats = chosen.repeats
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
     with tempfile.TemporaryDirectory() as directory:
         os.environ["DIGITLAB_DATA"] = directory
         load("mnist")
-        if chosen.commands:
+        if arguments.commands:
             results = measured_commands(repeats)
             megabytes = memory_of_a_worker() / 1e6
             print("\n".join([*commands_table(results), "", f"A worker that is ready: {megabytes:.0f} MB"]))

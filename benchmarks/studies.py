@@ -42,11 +42,11 @@ def filled(page: str, documents: dict[str, Any]) -> str:
             lines = [f"> - {sentence}" for sentence in documents[rest]["answer"]]
         elif kind == "table":
             name, _, title = rest.partition(" ")
-            (found,) = [one for one in documents[name]["tables"] if one["title"] == title]
+            (found,) = [table for table in documents[name]["tables"] if table["title"] == title]
             lines = markdown(found)
         else:
             lines = [documents["work"], ""]
-            lines += [line for one in documents["where"] for line in markdown(one)]
+            lines += [line for table in documents["where"] for line in markdown(table)]
         return "\n".join([f"<!-- {mark[1]} -->", *lines, "<!-- end -->"])
 
     return re.sub(r"<!-- ((?:answer|table|where)[^\n]*) -->\n.*?<!-- end -->", content, page, flags=re.DOTALL)
@@ -54,7 +54,7 @@ def filled(page: str, documents: dict[str, Any]) -> str:
 
 def markdown(found: dict[str, Any]) -> list[str]:
     """A table, its numbers written as in the report."""
-    columns = [column([row[at] for row in found["rows"]]) for at in range(len(found["columns"]))]
+    columns = [column([row[index] for row in found["rows"]]) for index in range(len(found["columns"]))]
     note = ["", found["note"]] if found["note"] else []
     return [*table(found["columns"], list(zip(*columns, strict=True))), *note]
 
@@ -78,19 +78,19 @@ def main() -> None:
     folder = ROOT / "docs" / "pictures"
     folder.mkdir(exist_ok=True)
     documents: dict[str, Any] = {}
-    told = []
+    completed = []
     for name in built_in_names():
         done = build.completed_study(read_study(name).at("full"), "full", store)
         if done is None:
             raise SystemExit(f"{name} is not done in this store; run `digitlab study run {name}` first")
-        told.append(done)
+        completed.append(done)
         findings = dataclasses.asdict(done.findings)
         documents[name] = {field: value for field, value in findings.items() if field != "pictures"}
         for picture in done.findings.pictures:
             if picture.name in PICTURES[name]:
                 (folder / f"{name}-{picture.name}.svg").write_text(svg(picture))
-    report = build.report(told, [], store)
-    runs = {run.key: run for one in told for run in build.runs_of(one.stage)}
+    report = build.report(completed, [], store)
+    runs = {run.key: run for study in completed for run in build.runs_of(study.stage)}
     hours = sum(run.provenance.seconds for run in runs.values()) / 3_600
     documents["work"] = f"{len(runs):,} runs, {hours:.2f} hours of one core's time."
     documents["where"] = [dataclasses.asdict(table) for table in report.tables if "come from" in table.title]

@@ -105,11 +105,11 @@ def report(
     threads: Sequence[str],
 ) -> str:
     """All tables, as Markdown; that of the threads is made already."""
-    where = provenance("", find_device("cpu"), 0, threads=torch.get_num_threads())
+    record = provenance("", find_device("cpu"), 0, threads=torch.get_num_threads())
     versions = [
-        f"Python {where.versions.python}",
-        f"torch {where.versions.torch}",
-        f"NumPy {where.versions.numpy}",
+        f"Python {record.versions.python}",
+        f"torch {record.versions.torch}",
+        f"NumPy {record.versions.numpy}",
     ]
     versions += [f"{name} {version(name)}" for name in ("jax", "scikit-learn") if installed(name)]
     rates = [rate / 1e9 for rate in training["dense_operations_a_second"]]
@@ -124,7 +124,7 @@ def report(
         "",
         "Seconds that an epoch of 60,000 images takes a network, float32, SGD, without evaluation (timed on "
         f"{EXAMPLES:,} images). `lockstep, 96`: 96 networks at once in one process a core, 16 rates a seed; "
-        f"`lockstep, 1`: one thread. The others use their default threads ({where.threads}). Times as fast: "
+        f"`lockstep, 1`: one thread. The others use their default threads ({record.threads}). Times as fast: "
         "as the plain loop.",
         "",
         "Share of dense: the operations of the mathematics, zeros included, against float32 products of "

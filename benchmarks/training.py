@@ -94,8 +94,8 @@ def second_epoch(train: Callable[[Watch], object]) -> float:
     return (at[1.0] - at[0.5]) * MNIST / EXAMPLES
 
 
-def _train(chosen: Sequence[RunSpec], dataset: Dataset, watch: Watch) -> None:
-    train_cohort(chosen, dataset, watch=watch)
+def _train(cohort: Sequence[RunSpec], dataset: Dataset, watch: Watch) -> None:
+    train_cohort(cohort, dataset, watch=watch)
 
 
 # ---- Workers: as many as there are cores, one thread each, alive for the whole benchmark ----
@@ -111,9 +111,9 @@ def _serve(pipe: Connection, barrier: Any) -> None:
             barrier.wait()
             pipe.send(_products())
         else:
-            chosen = specs(task, members, first_seed)
+            cohort = specs(task, members, first_seed)
             barrier.wait()
-            pipe.send(second_epoch(partial(_train, chosen, dataset)))
+            pipe.send(second_epoch(partial(_train, cohort, dataset)))
 
 
 def _products(side: int = 1_536, repeats: int = 6) -> float:
@@ -160,10 +160,10 @@ class Crew:
 def engines(task: Task, crew: Crew) -> dict[str, Callable[[], float]]:
     """Each way to do a task: a function that does it and gives seconds an epoch of MNIST a network."""
     dataset = load("mnist")
-    (one,) = specs(task, 1)
+    (spec,) = specs(task, 1)
     found: dict[str, Callable[[], float]] = {
-        PLAIN: lambda: second_epoch(lambda watch: reference.train(one, dataset, watch=watch)),
-        "lockstep, 1": lambda: second_epoch(partial(_train, [one], dataset)),
+        PLAIN: lambda: second_epoch(lambda watch: reference.train(spec, dataset, watch=watch)),
+        "lockstep, 1": lambda: second_epoch(partial(_train, [spec], dataset)),
         "lockstep, 16": lambda: crew.seconds_a_network(task, 16),
         "lockstep, 96": lambda: crew.seconds_a_network(task, 96),
     }

@@ -182,9 +182,9 @@ def test_few_import_inside_functions(path: Path) -> None:
     tree = ast.parse(path.read_text())
     inside = inside_functions(tree)
     if part_of(path) != "cli":
-        chosen = LOADED_WHEN_CHOSEN.get(dotted(path), set())
+        deferred = LOADED_WHEN_CHOSEN.get(dotted(path), set())
         found = {name for node, name in imports(tree) if node in inside}
-        assert {name if name in chosen else name.rpartition(".")[0] for name in found} == chosen
+        assert {name if name in deferred else name.rpartition(".")[0] for name in found} == deferred
         return
     # Outside their functions, commands import nothing that would make --help wait.
     light = {"digitlab.cli", "digitlab.errors", "digitlab.option_types", "digitlab.version"}

@@ -163,4 +163,4 @@ def test_the_exercises_answers_are_what_the_studies_say() -> None:
         (block,) = re.findall(rf"<!-- answer {name} -->\n(.*?)<!-- end -->", page, re.DOTALL)
         assert block == "".join(f"> - {sentence}\n" for sentence in documents[name]["answer"])
     for name, title in re.findall(r"<!-- table (\S+) (.*?) -->", page):
-        assert [one["title"] for one in documents[name]["tables"]].count(title) == 1
+        assert [table["title"] for table in documents[name]["tables"]].count(title) == 1

@@ -24,22 +24,22 @@ def advances() -> list[Advance]:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[tuple[str, RunResult]]:
+def reported_results() -> list[tuple[str, RunResult]]:
     return []
 
 
 @pytest.fixture(scope="module")
-def comparison(advances: list[Advance], told: list[tuple[str, RunResult]]) -> Comparison:
+def comparison(advances: list[Advance], reported_results: list[tuple[str, RunResult]]) -> Comparison:
     return train_networks(
         epochs=1,
         workers=1,
-        on_result=lambda name, result: told.append((name, result)),
+        on_result=lambda name, result: reported_results.append((name, result)),
         on_advance=advances.append,
     )
 
 
 def test_the_networks_are_trained_and_compared_with_the_handout(
-    comparison: Comparison, advances: list[Advance], told: list[tuple[str, RunResult]]
+    comparison: Comparison, advances: list[Advance], reported_results: list[tuple[str, RunResult]]
 ) -> None:
     runs = handout_runs()
     assert [network.handout for network in comparison.networks] == list(runs)
@@ -47,8 +47,8 @@ def test_the_networks_are_trained_and_compared_with_the_handout(
         (result,) = network.results
         assert result.spec == lab.make_spec(hidden=network.handout.hidden, epochs=1)
         assert network.figures == compare(network.handout, [result])
-    assert sorted(name for name, _ in told) == sorted(run.name for run in runs)
-    assert {result.key for _, result in told} == {result.key for result in comparison.results}
+    assert sorted(name for name, _ in reported_results) == sorted(run.name for run in runs)
+    assert {result.key for _, result in reported_results} == {result.key for result in comparison.results}
     assert (advances[-1].share, advances[-1].runs) == (1.0, 3)
 
 
@@ -57,7 +57,7 @@ def test_the_comparison_says_whose_spread_it_is_and_what_lies_farthest(compariso
     assert len(comparison.figures) == 3
     assert comparison.outside == ()
     name, figure = comparison.farthest
-    assert abs(figure.z) == max(abs(one.z) for _, one in comparison.figures)
+    assert abs(figure.z) == max(abs(compared.z) for _, compared in comparison.figures)
     assert (name, figure) in comparison.figures
     first = comparison.networks[0]
     strange = replace(first.figures[0], handout=9.0, spread=replace(comparison.spread, seeds=1))

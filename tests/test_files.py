@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (
             ["study", "new", "mine.toml"],
@@ -163,11 +163,11 @@ def test_a_full_disk_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     ids=["study new", "--json --output", "--save"],
 )
 def test_commands_on_a_full_disk_leave_the_old_file_and_say_so(
-    tmp_path: Path, arguments: list[str], told: str
+    tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     digitlab = Path(sys.executable).with_name("digitlab")
     done = on_a_full_disk(tmp_path, str(digitlab), *arguments)
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.endswith("oldfile filler ")
     assert done.returncode == 1

@@ -38,11 +38,11 @@ def test_training_saves_what_load_reads(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_training(tmp_path: Path) -> None:
-    told: list[object] = []
+    messages: list[object] = []
     for path in (tmp_path / "no" / "folder", tmp_path):
         with pytest.raises(WeightsError, match=r"cannot be written: there is .*; name a file in a folder"):
-            dl.train(steps=2, save=path, on_progress=told.append)
-    assert told == []
+            dl.train(steps=2, save=path, on_progress=messages.append)
+    assert messages == []
 
 
 def test_data_that_is_not_here_is_told(empty_data_directory: Path) -> None:
@@ -81,11 +81,11 @@ def test_many_runs_are_trained_once_each_and_their_advance_is_told() -> None:
         for hidden in [(), (8,)]
         for seed in (1, 2, 1)
     ]
-    told: list[Advance] = []
-    found = results_of(specs, on_advance=told.append)
+    advances: list[Advance] = []
+    found = results_of(specs, on_advance=advances.append)
     assert found.keys() == {spec.key for spec in specs}
-    assert [at.share for at in told] == sorted(at.share for at in told)
-    assert told[-1] == Advance(share=1.0, runs=4, run_count=4)
+    assert [advance.share for advance in advances] == sorted(advance.share for advance in advances)
+    assert advances[-1] == Advance(share=1.0, runs=4, run_count=4)
 
 
 def test_no_runs_have_no_results() -> None:
@@ -94,7 +94,7 @@ def test_no_runs_have_no_results() -> None:
     assert results_of([], engine="reference") == {}
 
 
-def test_either_engine_is_used_where_it_is_wished() -> None:
+def test_either_engine_is_used_where_it_is_chosen() -> None:
     spec = lab.make_spec(steps=3, train_size=300)
     engines: list[lab.Engine] = ["lockstep", "reference"]
     for engine in engines:
@@ -183,8 +183,11 @@ def test_workers_save_the_same_networks(tmp_path: Path) -> None:
         # The order of the metadata in a file's header is anyone's guess, so not the whole file.
         here, there = dl.load(file), dl.load(tmp_path / "there" / file.name)
         assert here.spec == there.spec
-        for one, two in zip(here.layers, there.layers, strict=True):
-            assert (one.weight.tobytes(), one.bias.tobytes()) == (two.weight.tobytes(), two.bias.tobytes())
+        for layer, there_layer in zip(here.layers, there.layers, strict=True):
+            assert (layer.weight.tobytes(), layer.bias.tobytes()) == (
+                there_layer.weight.tobytes(),
+                there_layer.bias.tobytes(),
+            )
     assert len(list((tmp_path / "there").iterdir())) == 3
 
 
@@ -239,12 +242,12 @@ def test_a_cohort_that_is_too_large_for_memory_is_trained_in_halves(
     monkeypatch.setattr(lab, "train_cohort", with_little_memory)
     monkeypatch.setattr(lab, "find_device", lambda *_: Device("cuda"))
     monkeypatch.setattr(lab, "free_memory", lambda _: 10**9)
-    told: list[Advance] = []
-    found = results_of(specs, on_advance=told.append)
+    advances: list[Advance] = []
+    found = results_of(specs, on_advance=advances.append)
     assert {key: without_provenance(result) for key, result in found.items()} == expected
     assert tried[0] == 7
-    assert [at.share for at in told] == sorted(at.share for at in told)
-    assert told[-1] == Advance(share=1.0, runs=7, run_count=7)
+    assert [advance.share for advance in advances] == sorted(advance.share for advance in advances)
+    assert advances[-1] == Advance(share=1.0, runs=7, run_count=7)
 
 
 def test_a_run_that_is_too_large_alone_fails_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

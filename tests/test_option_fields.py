@@ -35,26 +35,30 @@ def test_every_field_of_the_model_is_an_option_everywhere(mnist_spec: DataSpec) 
             for budget in (Budget(epochs=1), Budget(steps=1)):
                 spec = RunSpec(data=mnist_spec, optimiser=optimiser, schedule=schedule, budget=budget)
                 places |= leaves(spec.model_dump())
-    assert {one.place for one in options.FIELDS.values()} == places
+    assert {option.path for option in options.FIELDS.values()} == places
     assert len(options.FIELDS) == len(places)  # no two fields share a flat name
     names = list(options.FIELDS)
     assert list(Options.__annotations__) == list(HELP) == names
     parameters = typer.main.get_command(app).commands["train"].params  # type: ignore[attr-defined]
-    assert names == [one.name for one in parameters][: len(names)]
-    assert [one.default for one in parameters][: len(names)] == [None] * len(names)  # not said
+    assert names == [parameter.name for parameter in parameters][: len(names)]
+    assert [parameter.default for parameter in parameters][: len(names)] == [None] * len(names)  # not said
     table = generate.PAGE.read_text().split(generate.BEGIN)[1].split(generate.END)[0]
     rows = re.findall(r"^\| `([a-z0-9_.]+)` \| `--([a-z0-9-]+)` \|", table, re.MULTILINE)
-    assert rows == [(".".join(one.place), one.name.replace("_", "-")) for one in options.FIELDS.values()]
+    assert rows == [
+        (".".join(option.path), option.name.replace("_", "-")) for option in options.FIELDS.values()
+    ]
 
 
 def test_every_option_says_what_it_is_and_the_same_for_every_kind() -> None:
-    said: dict[str, set[str | None]] = {}
+    descriptions: dict[str, set[str | None]] = {}
     for part in (RunSpec, SGD, Adam, AdamW, WarmupCosine, Budget):
         for name, field in part.model_fields.items():
             if name != "kind":
-                said.setdefault(name, set()).add(field.description)
-    assert [name for name, texts in said.items() if len(texts) != 1 or None in texts] == []
-    assert {one.description for one in HELP.values()} <= {text for texts in said.values() for text in texts}
+                descriptions.setdefault(name, set()).add(field.description)
+    assert [name for name, texts in descriptions.items() if len(texts) != 1 or None in texts] == []
+    assert {option.description for option in HELP.values()} <= {
+        text for texts in descriptions.values() for text in texts
+    }
 
 
 def test_what_is_generated_is_up_to_date() -> None:
@@ -65,9 +69,12 @@ def test_what_is_generated_is_up_to_date() -> None:
 
 
 def test_defaults_are_told_by_kind() -> None:
-    told = {name: one.default_in_words for name, one in options.FIELDS.items()}
-    assert (told["hidden"], told["train_size"], told["momentum"]) == ("none", "", "sgd: 0")
-    assert (told["learning_rate"], told["beta2"]) == ("0.01; adam, adamw: 0.001", "adam, adamw: 0.999")
+    defaults = {name: option.default_in_words for name, option in options.FIELDS.items()}
+    assert (defaults["hidden"], defaults["train_size"], defaults["momentum"]) == ("none", "", "sgd: 0")
+    assert (defaults["learning_rate"], defaults["beta2"]) == (
+        "0.01; adam, adamw: 0.001",
+        "adam, adamw: 0.999",
+    )
     assert options.FIELDS["evaluate_at"].words == ("epoch",)
     assert options.FIELDS["evaluate_at"].is_list
 
@@ -101,8 +108,8 @@ def test_a_new_field_needs_an_edit_in_one_place(monkeypatch: pytest.MonkeyPatch)
     fields = option_fields(Extended)
     monkeypatch.setattr(options, "RunSpec", Extended)
     monkeypatch.setattr(options, "FIELDS", fields)
-    wished: Any = {"optimiser": "rmsprop", "alpha": 0.5, "dropout": 0.25}
-    spec: Any = options.make_spec(**wished)
+    chosen_options: Any = {"optimiser": "rmsprop", "alpha": 0.5, "dropout": 0.25}
+    spec: Any = options.make_spec(**chosen_options)
     assert (spec.optimiser, spec.dropout) == (RMSprop(alpha=0.5), 0.25)
 
     @options.with_options
@@ -125,7 +132,7 @@ def test_a_new_field_needs_an_edit_in_one_place(monkeypatch: pytest.MonkeyPatch)
 
     application = typer.Typer()
     application.command()(command)
-    shown = {one.name: one for one in typer.main.get_command(application).params}
+    shown = {parameter.name: parameter for parameter in typer.main.get_command(application).params}
     assert (shown["alpha"].opts, shown["optimiser"].metavar) == (["--alpha"], "sgd|rmsprop")
     assert getattr(shown["dropout"], "help", "") == "Share of units left out."
     assert (

@@ -16,7 +16,7 @@ from digitlab.options import Options
 from digitlab.spec import SGD, AdamW, Budget, DataSpec, RunSpec, WarmupCosine
 
 
-def test_without_wishes_it_is_the_exercise(mnist_spec: DataSpec) -> None:
+def test_without_options_it_is_the_exercise(mnist_spec: DataSpec) -> None:
     spec = lab.make_spec()
     assert spec == RunSpec(data=mnist_spec)
     assert (spec.train_size, spec.validation_size, spec.hidden, spec.batch_size) == (60_000, 0, (), 100)
@@ -24,7 +24,7 @@ def test_without_wishes_it_is_the_exercise(mnist_spec: DataSpec) -> None:
     assert spec.budget == Budget(epochs=15)
 
 
-def test_wishes_find_their_place(mnist_spec: DataSpec) -> None:
+def test_options_set_their_fields(mnist_spec: DataSpec) -> None:
     spec = lab.make_spec(
         hidden=(3, 4),
         optimiser="adamw",
@@ -42,7 +42,7 @@ def test_wishes_find_their_place(mnist_spec: DataSpec) -> None:
     assert (spec.hidden, spec.seed, spec.data) == ((3, 4), 3, mnist_spec)
 
 
-def test_wishes_come_before_the_base() -> None:
+def test_options_come_before_the_base() -> None:
     document = {"hidden": [5], "optimiser": {"learning_rate": 0.5, "momentum": 0.9}, "budget": {"epochs": 3}}
     spec = lab.make_spec(document, learning_rate=0.25, steps=7)
     assert spec.optimiser == SGD(learning_rate=0.25, momentum=0.9)
@@ -83,7 +83,7 @@ def test_another_kind_begins_anew_and_the_same_kind_does_not() -> None:
         ([1, 2], {}, "the base: [1, 2] is not a table of fields"),
     ],
 )
-def test_a_base_that_is_no_table_is_refused(base: Any, options: Any, fault: str) -> None:
+def test_a_base_that_is_not_a_table_is_refused(base: Any, options: Any, fault: str) -> None:
     with pytest.raises(SpecError) as caught:
         lab.make_spec(base, **options)
     assert str(caught.value) == fault
@@ -119,9 +119,9 @@ def test_documents_are_read_from_toml_and_json(tmp_path: Path, name: str, text: 
 def test_a_result_is_a_document_too(tmp_path: Path) -> None:
     result = dl.train(hidden=(3,), steps=2, train_size=100, seed=8)
     (tmp_path / "result.json").write_text(result.to_json())
-    again = dl.train(lab.read_document(tmp_path / "result.json"))
-    assert again.key == result.key
-    assert again.curve == result.curve
+    second_result = dl.train(lab.read_document(tmp_path / "result.json"))
+    assert second_result.key == result.key
+    assert second_result.curve == result.curve
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,9 @@ def test_a_deep_document_is_refused(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "spec.toml")
-    with pytest.raises(SpecError, match=r"is no regular file, but a pipe or a device; name a TOML or JSON"):
+    with pytest.raises(
+        SpecError, match=r"is not a regular file, but a pipe or a device; name a TOML or JSON"
+    ):
         lab.read_document(tmp_path / "spec.toml")
 
 

@@ -41,7 +41,7 @@ def test_without_a_home_there_is_no_place(homeless: pytest.MonkeyPatch, home: st
     assert registry.load("mnist").train.images.shape == (60_000, 28, 28)
 
 
-def test_a_tilde_without_a_home_is_no_folder_of_that_name(homeless: pytest.MonkeyPatch) -> None:
+def test_a_tilde_without_a_home_is_not_a_folder_of_that_name(homeless: pytest.MonkeyPatch) -> None:
     homeless.setenv("DIGITLAB_DATA", "~/data")
     assert places.data_folder() is None
     with pytest.raises(StoreError, match="no home folder"):

@@ -16,30 +16,30 @@ def result() -> RunResult:
     return lab.train(train_size=200, steps=20)
 
 
-def recompute(result: RunResult, place: Path) -> Recomputed:
-    with closing(open_store(place)) as store:
+def recompute(result: RunResult, path: Path) -> Recomputed:
+    with closing(open_store(path)) as store:
         store.add([result])
         assert list(recomputed(store, 0)) == []
-        (one,) = recomputed(store, 9)
-        return one
+        (recomputed_run,) = recomputed(store, 9)
+        return recomputed_run
 
 
 def test_the_same_bits_come_out_again(result: RunResult, tmp_path: Path) -> None:
-    one = recompute(result, tmp_path / "runs.db")
-    assert one == Recomputed(result.key, is_same=True, elsewhere=())
-    assert (one.differs, one.verdict) == (False, "the same to the last bit")
+    recomputed_run = recompute(result, tmp_path / "runs.db")
+    assert recomputed_run == Recomputed(result.key, is_same=True, elsewhere=())
+    assert (recomputed_run.differs, recomputed_run.verdict) == (False, "the same to the last bit")
 
 
 def test_what_differs_without_a_reason_is_told(result: RunResult, tmp_path: Path) -> None:
     metrics = result.metrics.model_copy(update={"test_loss": 1.25})
-    one = recompute(result.model_copy(update={"metrics": metrics}), tmp_path / "runs.db")
-    assert (one.differs, one.verdict) == (True, "DIFFERS")
+    recomputed_run = recompute(result.model_copy(update={"metrics": metrics}), tmp_path / "runs.db")
+    assert (recomputed_run.differs, recomputed_run.verdict) == (True, "DIFFERS")
 
 
 def test_bits_from_elsewhere_are_not_compared(result: RunResult, tmp_path: Path) -> None:
     metrics = result.metrics.model_copy(update={"test_loss": 1.25})
     provenance = result.provenance.model_copy(update={"processor": "an abacus"})
     changed = result.model_copy(update={"metrics": metrics, "provenance": provenance})
-    one = recompute(changed, tmp_path / "runs.db")
-    assert not one.differs
-    assert one.verdict.startswith("not compared: processor was an abacus, is ")
+    recomputed_run = recompute(changed, tmp_path / "runs.db")
+    assert not recomputed_run.differs
+    assert recomputed_run.verdict.startswith("not compared: processor was an abacus, is ")

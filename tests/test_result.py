@@ -65,9 +65,9 @@ def test_non_finite_numbers_are_strings_and_come_back(number: float, text: objec
     document = json.loads(original.to_json(), parse_constant=lambda name: pytest.fail(f"a bare {name}"))
     assert document["metrics"]["test_loss"] == text
     assert document["curve"]["training_loss"] == [1.5, text]
-    again = RunResult.from_json(original.to_json())
-    assert repr(again.metrics) == repr(original.metrics)
-    assert again.to_json() == original.to_json()
+    reread = RunResult.from_json(original.to_json())
+    assert repr(reread.metrics) == repr(original.metrics)
+    assert reread.to_json() == original.to_json()
 
 
 @given(st.floats())
@@ -92,7 +92,7 @@ def test_a_key_that_is_not_the_specs_is_refused() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"key": 3}', '{"key": "x", "key": "y"}', "[" * 100_000]
 )
-def test_what_is_no_result_is_refused(text: str) -> None:
+def test_what_is_not_a_result_is_refused(text: str) -> None:
     with pytest.raises(SpecError):
         RunResult.from_json(text)
 
@@ -113,7 +113,7 @@ def test_a_curve_has_a_value_for_each_step() -> None:
             result(curve=curve)
 
 
-def test_other_texts_are_no_numbers() -> None:
+def test_other_texts_are_not_numbers() -> None:
     document = json.loads(result().to_json())
     for text in ("nan", "inf", "1.5", "Infinity "):
         document["metrics"]["test_loss"] = text
@@ -194,9 +194,9 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
 def test_a_fingerprint_holds_what_bits_depend_on(
     arithmetic: str, change: dict[str, Any], counts: set[str]
 ) -> None:
-    one = provenance(**LATER, arithmetic=arithmetic).fingerprint
+    fingerprint = provenance(**LATER, arithmetic=arithmetic).fingerprint
     other = provenance(**(LATER | {"arithmetic": arithmetic} | change)).fingerprint
-    assert (one != other) == bool(one.differences(other)) == (arithmetic in counts)
+    assert (fingerprint != other) == bool(fingerprint.differences(other)) == (arithmetic in counts)
 
 
 def test_every_field_of_a_provenance_was_thought_of() -> None:

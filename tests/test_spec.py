@@ -103,9 +103,9 @@ def test_a_copy_with_other_fields_has_another_key() -> None:
 
 def test_the_canonical_json_gives_the_spec_back() -> None:
     for original in (spec(), spec(**FULL), spec(optimiser={"kind": "adam"})):
-        again = RunSpec.from_json(original.canonical_json)
-        assert again == original
-        assert again.key == original.key
+        reread = RunSpec.from_json(original.canonical_json)
+        assert reread == original
+        assert reread.key == original.key
         assert RunSpec.model_validate(json.loads(original.canonical_json)) == original
 
 

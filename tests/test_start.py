@@ -35,8 +35,12 @@ def python(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 def loaded_by(*arguments: object) -> set[str]:
     """The libraries among SLOW that `digitlab` loads for a command."""
-    told = python("-X", "importtime", "-m", "digitlab", *arguments).stderr
-    names = {line.rpartition("|")[2].strip() for line in told.splitlines() if line.startswith("import time:")}
+    import_times = python("-X", "importtime", "-m", "digitlab", *arguments).stderr
+    names = {
+        line.rpartition("|")[2].strip()
+        for line in import_times.splitlines()
+        if line.startswith("import time:")
+    }
     assert "digitlab.lab" in names
     return {name.partition(".")[0] for name in names} & SLOW
 

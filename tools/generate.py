@@ -51,18 +51,18 @@ class Options(TypedDict, total=False):
 
 def types(fields: Mapping[str, OptionField]) -> str:
     """The text of the module `option_types`."""
-    declared = [f"    {one.name}: {_type(one.type)}\n" for one in fields.values()]
-    told = [f"    {_text(one.name)}: Help({_help(one)}),\n" for one in fields.values()]
-    return "".join([HEAD, *declared, "\n\nHELP = {\n", *told, "}\n"])
+    declared = [f"    {field.name}: {_type(field.type)}\n" for field in fields.values()]
+    helps = [f"    {_text(field.name)}: Help({_help(field)}),\n" for field in fields.values()]
+    return "".join([HEAD, *declared, "\n\nHELP = {\n", *helps, "}\n"])
 
 
 def _help(field: OptionField) -> str:
-    told = [*map(_text, (field.group, field.default_in_words, field.description))]
+    arguments = [*map(_text, (field.group, field.default_in_words, field.description))]
     if field.words:
-        told.append(f"words=({', '.join(map(_text, field.words))},)")
+        arguments.append(f"words=({', '.join(map(_text, field.words))},)")
     if field.is_list:
-        told.append("is_list=True")
-    return ", ".join(told)
+        arguments.append("is_list=True")
+    return ", ".join(arguments)
 
 
 def _text(text: str) -> str:
@@ -77,16 +77,22 @@ def _type(given: Any) -> str:
         return f"Sequence[{_type(get_args(given)[0])}]"
     if members := get_args(given):
         text = " | ".join(map(_type, members))
-        return f'"{text}"' if any(one.__module__ == "digitlab.spec" for one in members) else text
+        return f'"{text}"' if any(member.__module__ == "digitlab.spec" for member in members) else text
     return str(given.__name__)
 
 
 def table(fields: Mapping[str, OptionField]) -> str:
     """The table of options, in Markdown."""
     rows = ["| in a file | option | values | default | what it is |", f"|{'---|' * 5}"]
-    for one in fields.values():
-        option = f"`--{one.name.replace('_', '-')}`"
-        cells = (f"`{'.'.join(one.place)}`", option, _values(one), one.default_in_words, one.description)
+    for field in fields.values():
+        option = f"`--{field.name.replace('_', '-')}`"
+        cells = (
+            f"`{'.'.join(field.path)}`",
+            option,
+            _values(field),
+            field.default_in_words,
+            field.description,
+        )
         rows.append(f"| {' | '.join(cells)} |")
     return "".join(f"{row}\n" for row in rows)
 

@@ -105,7 +105,7 @@ class SpecError(DigitlabError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
-        told = [str(fault) for fault in self.faults[:_FAULTS_TOLD]]
+        lines = [str(fault) for fault in self.faults[:_FAULTS_TOLD]]
         if len(self.faults) > _FAULTS_TOLD:
-            told.append(f"and {len(self.faults) - _FAULTS_TOLD:,} more faults")
-        super().__init__("\n".join(told))
+            lines.append(f"and {len(self.faults) - _FAULTS_TOLD:,} more faults")
+        super().__init__("\n".join(lines))

@@ -61,17 +61,19 @@ class Comparison:
     @property
     def figures(self) -> tuple[tuple[str, Figure], ...]:
         """Every figure that can be compared, with the name of its network."""
-        return tuple((one.handout.name, figure) for one in self.networks for figure in one.figures)
+        return tuple(
+            (network.handout.name, figure) for network in self.networks for figure in network.figures
+        )
 
     @property
     def outside(self) -> tuple[tuple[str, Figure], ...]:
         """Those that lie outside the spread."""
-        return tuple(one for one in self.figures if not one[1].is_inside)
+        return tuple(named_figure for named_figure in self.figures if not named_figure[1].is_inside)
 
     @property
     def farthest(self) -> tuple[str, Figure]:
         """The handout's figure that lies farthest from the mean."""
-        return max(self.figures, key=lambda one: abs(one[1].z))
+        return max(self.figures, key=lambda named_figure: abs(named_figure[1].z))
 
 
 def train_networks(

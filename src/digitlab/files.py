@@ -44,7 +44,7 @@ def read_text(path: StrPath, field: str, remedy: str) -> str:
     """The text of a file that a user names; never waits, and never reads without end.
 
     field, remedy: what the error names, and what it tells the user to do
-    Raises SpecError when it is no regular file, too long, or no text.
+    Raises SpecError when it is not a regular file, is too long, or is not text.
     """
 
     def refused(problem: str) -> SpecError:
@@ -52,7 +52,7 @@ def read_text(path: StrPath, field: str, remedy: str) -> str:
 
     try:
         if not is_regular(path):
-            raise refused("is no regular file, but a pipe or a device")
+            raise refused("is not a regular file, but a pipe or a device")
         # Without waiting: what was a file a moment ago may be a pipe by now.
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
             content = file.read(TEXT_LIMIT_BYTES + 1)

@@ -20,7 +20,7 @@ USUAL_DATA = "mnist"
 class OptionField:
     """A field of a RunSpec, or of one of its parts.
 
-    place:    where it lies in a document: ("hidden",), ("optimiser", "learning_rate")
+    path:     where it lies in a document: ("hidden",), ("optimiser", "learning_rate")
     type:     of its values as a caller gives them
     group:    the heading under which the help has it
     defaults: of each kind of part that has it, the usual kind first; elsewhere of one that has no name
@@ -28,7 +28,7 @@ class OptionField:
     """
 
     name: str
-    place: tuple[str, ...]
+    path: tuple[str, ...]
     type: Any
     group: str
     description: str
@@ -39,13 +39,16 @@ class OptionField:
     def words(self) -> tuple[str, ...]:
         """The words that it takes."""
         return tuple(
-            word for one in self._alternatives if get_origin(one) is Literal for word in get_args(one)
+            word
+            for alternative in self._alternatives
+            if get_origin(alternative) is Literal
+            for word in get_args(alternative)
         )
 
     @property
     def is_list(self) -> bool:
         """Whether it takes a list."""
-        return any(get_origin(one) is Sequence for one in self._alternatives)
+        return any(get_origin(alternative) is Sequence for alternative in self._alternatives)
 
     @property
     def _alternatives(self) -> tuple[Any, ...]:
@@ -62,14 +65,14 @@ class OptionField:
         kinds: dict[str, list[str]] = {}
         for kind, value in self.defaults.items():
             kinds.setdefault(_written(value), []).append(kind)
-        told = [f"{', '.join(same)}: {value}" for value, same in kinds.items()]
+        texts = [f"{', '.join(same)}: {value}" for value, same in kinds.items()]
         if self.defaults.keys() == set(self.kinds):
-            told[0] = next(iter(kinds))
-        return "; ".join(told)
+            texts[0] = next(iter(kinds))
+        return "; ".join(texts)
 
 
 def option_fields(model: type[RunSpec]) -> dict[str, OptionField]:
-    """Every field of the model that is no part itself, and of its parts, by its flat name."""
+    """Every field of the model that is not itself a part, and of its parts, by its flat name."""
     return {option.name: option for name in model.model_fields for option in _options_of(model, name)}
 
 
@@ -83,23 +86,23 @@ def _options_of(model: type[RunSpec], name: str) -> Iterator[OptionField]:
     if not parts:
         yield OptionField(name, (name,), _given(field.annotation), group, text, {"": field.default})
         return
-    usual = field.default
-    parts.sort(key=lambda part: part is not type(usual))  # the usual one first
-    if "kind" in type(usual).model_fields:
+    default = field.default
+    parts.sort(key=lambda part: part is not type(default))  # the usual one first
+    if "kind" in type(default).model_fields:
         by_kind = {str(part.model_fields["kind"].default): part for part in parts}
         named = Literal[tuple(by_kind)]  # type: ignore[valid-type]
-        yield OptionField(name, (name, "kind"), named, group, text, {"": usual.kind})
+        yield OptionField(name, (name, "kind"), named, group, text, {"": default.kind})
     else:
-        by_kind = {"": type(usual)}
+        by_kind = {"": type(default)}
     for inner in dict.fromkeys(inner for part in parts for inner in part.model_fields if inner != "kind"):
         having = [(kind, part) for kind, part in by_kind.items() if inner in part.model_fields]
         defaults = {
-            kind: getattr(usual, inner) if part is type(usual) else part.model_fields[inner].default
+            kind: getattr(default, inner) if part is type(default) else part.model_fields[inner].default
             for kind, part in having
         }
-        one = having[0][1].model_fields[inner]
-        place, given = (name, inner), _given(one.annotation)
-        yield OptionField(inner, place, given, group, one.description or "", defaults, tuple(by_kind))
+        inner_field = having[0][1].model_fields[inner]
+        path, given = (name, inner), _given(inner_field.annotation)
+        yield OptionField(inner, path, given, group, inner_field.description or "", defaults, tuple(by_kind))
 
 
 def _given(annotation: Any) -> Any:
@@ -110,7 +113,7 @@ def _given(annotation: Any) -> Any:
         return Sequence[_given(get_args(annotation)[0])]  # type: ignore[misc]
     if get_origin(annotation) in (None, Literal):
         return annotation
-    return reduce(or_, (_given(one) for one in get_args(annotation) if one is not type(None)))
+    return reduce(or_, (_given(member) for member in get_args(annotation) if member is not type(None)))
 
 
 def _written(value: object) -> str:

@@ -20,7 +20,7 @@ from digitlab.spec import RunSpec
 from digitlab.validation import Part, nearest, parse_json, parse_toml
 
 FIELDS = option_fields(RunSpec)
-_USUAL_KINDS = {name: one.default for name, one in FIELDS.items() if one.place[1:] == ("kind",)}
+_USUAL_KINDS = {name: option.default for name, option in FIELDS.items() if option.path[1:] == ("kind",)}
 
 # What other libraries call these options.
 _NAMES_ELSEWHERE = {
@@ -59,17 +59,23 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def with_options(function: Function) -> Function:
     """A function whose signature and docstring show each of its `**options` with its default."""
     signature = inspect.signature(function)
-    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    own = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
     options = [
-        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
-        for one in FIELDS.values()
+        inspect.Parameter(
+            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type
+        )
+        for option in FIELDS.values()
     ]
     function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
     longest = max(map(len, FIELDS))
     lines = ["Options, their defaults, and what they are:", ""]
-    for one in FIELDS.values():
-        lines.append(f"    {one.name:{longest}}  {one.default_in_words}".rstrip())
-        lines += textwrap.wrap(one.description, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    for option in FIELDS.values():
+        lines.append(f"    {option.name:{longest}}  {option.default_in_words}".rstrip())
+        lines += textwrap.wrap(option.description, 88, initial_indent=" " * 8, subsequent_indent=" " * 8)
     listed = "\n".join(lines)
     function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{listed}\n"
     return function
@@ -91,11 +97,11 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
         fields.pop("train_size", None)
     if options.keys() & {"epochs", "steps"}:
         fields["budget"] = {}
-    for name, usual in _USUAL_KINDS.items():
-        if name in options and _mapping(fields.get(name), name).get("kind", usual) != options[name]:  # type: ignore[literal-required]
+    for name, default_kind in _USUAL_KINDS.items():
+        if name in options and _mapping(fields.get(name), name).get("kind", default_kind) != options[name]:  # type: ignore[literal-required]
             fields[name] = {}
     for name, value in options.items():
-        part, *inner = FIELDS[name].place if name in FIELDS else (name,)
+        part, *inner = FIELDS[name].path if name in FIELDS else (name,)
         fields[part] = {**_mapping(fields.get(part), part), inner[0]: value} if inner else value
     try:
         return _with_data_set(fields)
@@ -104,9 +110,9 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
 
 
 def flat_name(field: str) -> tuple[str, str]:
-    """The option of a RunSpec's field, and the place inside its value: `hidden.1` -> hidden, 1."""
+    """The option of a RunSpec's field, and the path inside its value: `hidden.1` -> hidden, 1."""
     first, _, inside = field.partition(".")
-    option = next((option.name for option in FIELDS.values() if ".".join(option.place) == field), None)
+    option = next((option.name for option in FIELDS.values() if ".".join(option.path) == field), None)
     return (option, "") if option is not None else (first, inside)
 
 
@@ -161,7 +167,7 @@ def _with_data_set(fields: dict[str, Any]) -> RunSpec:
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The document in a TOML or JSON file: a RunSpec's fields, or a RunResult's JSON, whose spec is taken.
 
-    Raises SpecError when the file cannot be read or is no such document.
+    Raises SpecError when the file cannot be read or is not such a document.
     """
 
     def refuse(problem: str) -> SpecError:

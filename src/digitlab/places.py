@@ -15,15 +15,15 @@ _NAME = "digitlab"
 
 def data_folder() -> Path | None:
     """Where data sets lie: DIGITLAB_DATA, else the platform's folder for a user's data."""
-    chosen = os.environ.get("DIGITLAB_DATA")
-    return expanded(chosen) if chosen else _of_platform(platformdirs.user_data_path)
+    configured = os.environ.get("DIGITLAB_DATA")
+    return expanded(configured) if configured else _of_platform(platformdirs.user_data_path)
 
 
 def store_file() -> Path | None:
     """Where results lie: DIGITLAB_STORE, else a file in the platform's folder for a user's data."""
-    chosen = os.environ.get("DIGITLAB_STORE")
-    if chosen:
-        return expanded(chosen)
+    configured = os.environ.get("DIGITLAB_STORE")
+    if configured:
+        return expanded(configured)
     folder = _of_platform(platformdirs.user_data_path)
     return None if folder is None else folder / f"{_NAME}.db"
 
@@ -40,9 +40,9 @@ def expanded(path: str | os.PathLike[str]) -> Path | None:
     return None if found.parts[:1] == ("~",) else found.absolute()
 
 
-def _of_platform(place: Callable[[str], Path]) -> Path | None:
+def _of_platform(platform_folder: Callable[[str], Path]) -> Path | None:
     try:
-        found = place(_NAME)
+        found = platform_folder(_NAME)
     except (RuntimeError, KeyError):  # no home
         return None
     return found if found.is_absolute() else None  # older platformdirs: `~/.local/share`, as it stands

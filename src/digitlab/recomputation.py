@@ -39,9 +39,9 @@ def recomputed(store: Store, count: int) -> Iterator[Recomputed]:
     keys = store.keys(Filter()) if count else []
     results = store.get(random.sample(keys, min(count, len(keys))), predictions=True).values()
     for result in results:
-        again, _ = lab.run(result.spec)
-        elsewhere = result.provenance.fingerprint.differences(again.provenance.fingerprint)
-        yield Recomputed(result.key, _bits(result) == _bits(again), tuple(elsewhere))
+        recomputed_result, _ = lab.run(result.spec)
+        elsewhere = result.provenance.fingerprint.differences(recomputed_result.provenance.fingerprint)
+        yield Recomputed(result.key, _bits(result) == _bits(recomputed_result), tuple(elsewhere))
 
 
 def _bits(result: RunResult) -> tuple[str, bytes | None]:

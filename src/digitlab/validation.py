@@ -95,7 +95,7 @@ Fraction = Annotated[PlainFloat, Field(ge=0, lt=1)]
 def parse_json(text: str | bytes) -> Any:
     """The value in a JSON text in which no object has a key twice; a byte-order mark may stand before it.
 
-    Raises SpecError when the text is no such JSON.
+    Raises SpecError when the text is not such JSON.
     """
     try:
         text = decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
@@ -110,7 +110,7 @@ def parse_json(text: str | bytes) -> Any:
 def parse_toml(text: str) -> dict[str, Any]:
     """The table in a TOML text; a byte-order mark may stand before it.
 
-    Raises SpecError when the text is no TOML.
+    Raises SpecError when the text is not TOML.
     """
     try:
         found: dict[str, Any] = _not_too_deep(tomllib.loads(text.removeprefix("\ufeff")))
@@ -166,13 +166,13 @@ def refuse(problem: str) -> NoReturn:
 def refuse_inside(faults: Iterable[tuple[tuple[int | str, ...], object, str]]) -> None:
     """Report faults of what lies inside the value that a validator looks at; of none, do nothing.
 
-    faults: for each, the place inside the value, what is there, and the problem
+    faults: for each, the path inside the value, what is there, and the problem
     """
     details = [
         InitErrorDetails(
-            type=PydanticCustomError("digitlab", "{problem}", {"problem": problem}), loc=place, input=value
+            type=PydanticCustomError("digitlab", "{problem}", {"problem": problem}), loc=path, input=value
         )
-        for place, value, problem in faults
+        for path, value, problem in faults
     ]
     if details:
         raise ValidationError.from_exception_data("faults", details)
@@ -241,17 +241,17 @@ def _tagged_fields(model: type[Part]) -> frozenset[str]:
     )
 
 
-def _field_names(model: type[Part], place: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields at a place in the model, as a document writes them."""
+def _field_names(model: type[Part], path: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields at a path in the model, as a document writes them."""
     return sorted(
-        {field.alias or name for part in _parts_at(model, place) for name, field in part.model_fields.items()}
+        {field.alias or name for part in _parts_at(model, path) for name, field in part.model_fields.items()}
     )
 
 
-def _parts_at(model: type[Part], place: tuple[int | str, ...]) -> list[type[Part]]:
-    """The parts that may stand at a place in the model: (), ("budget",) or ("optimiser", "sgd")."""
+def _parts_at(model: type[Part], path: tuple[int | str, ...]) -> list[type[Part]]:
+    """The parts that may stand at a path in the model: (), ("budget",) or ("optimiser", "sgd")."""
     parts: list[Any] = [model]
-    for step in place:
+    for step in path:
         if isinstance(step, int):  # one of several, all of one kind
             continue
         tagged = [
@@ -268,8 +268,8 @@ def _parts_at(model: type[Part], place: tuple[int | str, ...]) -> list[type[Part
     return parts
 
 
-def _unknown_field(model: type[Part], place: tuple[int | str, ...]) -> str:
-    *above, name = place
+def _unknown_field(model: type[Part], path: tuple[int | str, ...]) -> str:
+    *above, name = path
     kinds = [
         str(part.model_fields["kind"].default)
         for part in parts_in(model.model_fields[str(above[0])].annotation if above else None)
@@ -282,9 +282,9 @@ def _unknown_field(model: type[Part], place: tuple[int | str, ...]) -> str:
     return f"is for a field that does not exist here; {advice}"
 
 
-def _example(model: type[Part], place: tuple[int | str, ...]) -> str:
-    """What a list at this place may look like: the field's own example, if it has one."""
-    *above, name = place
+def _example(model: type[Part], path: tuple[int | str, ...]) -> str:
+    """What a list at this path may look like: the field's own example, if it has one."""
+    *above, name = path
     for part in _parts_at(model, tuple(above)):
         if name in part.model_fields and (examples := part.model_fields[str(name)].examples):
             return str(examples[0])
@@ -292,18 +292,18 @@ def _example(model: type[Part], place: tuple[int | str, ...]) -> str:
 
 
 def _fault(detail: ErrorDetails, model: type[Part], tagged: frozenset[str]) -> Fault:
-    place = detail["loc"]
-    path = [part for i, part in enumerate(place) if not (i == 1 and place[0] in tagged)]
+    location = detail["loc"]
+    path = [part for i, part in enumerate(location) if not (i == 1 and location[0] in tagged)]
     value: object = detail["input"]
     if detail["type"] == "union_tag_invalid":
         path.append("kind")
         value = detail["ctx"]["tag"]
     if detail["type"] == "extra_forbidden":
-        problem = _unknown_field(model, place)
+        problem = _unknown_field(model, location)
     else:
         # A type of fault that pydantic adds one day is still told, in pydantic's words.
         template = _PROBLEMS.get(detail["type"], detail["msg"].replace("{", "{{").replace("}", "}}"))
-        example = _example(model, place) if detail["type"] == "tuple_type" and place else "[1, 2]"
+        example = _example(model, location) if detail["type"] == "tuple_type" and location else "[1, 2]"
         problem = template.format(**{"example": example, **detail.get("ctx", {})})
     return Fault(".".join(map(str, path)) or "the document", value, problem)
 

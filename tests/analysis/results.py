@@ -37,7 +37,7 @@ def spec(**fields: Any) -> RunSpec:
 
 
 def run(
-    of: RunSpec,
+    base_spec: RunSpec,
     seed: int = 0,
     rate: float = 0.1,
     *,
@@ -53,7 +53,7 @@ def run(
     accuracy: on all images; NaN where it diverged, as engines say it
     """
     number = math.nan if outcome == "diverged" else accuracy
-    document = {**of.model_dump(), "seed": seed, "optimiser": {"kind": "sgd", "learning_rate": rate}}
+    document = {**base_spec.model_dump(), "seed": seed, "optimiser": {"kind": "sgd", "learning_rate": rate}}
     numbers = {
         **dict.fromkeys(("training_set_accuracy", "validation_accuracy", "test_accuracy"), number),
         **dict.fromkeys(("training_loss", "training_set_loss", "validation_loss", "test_loss"), loss),
@@ -78,10 +78,12 @@ def run(
 
 
 def reports(
-    of: RunSpec, accuracies: Sequence[float], rate: float = 0.1, **metrics: Any
+    base_spec: RunSpec, accuracies: Sequence[float], rate: float = 0.1, **metrics: Any
 ) -> tuple[RunResult, ...]:
     """Runs of fresh seeds, one an accuracy."""
-    return tuple(run(of, FRESH + i, rate, accuracy=value, **metrics) for i, value in enumerate(accuracies))
+    return tuple(
+        run(base_spec, FRESH + i, rate, accuracy=value, **metrics) for i, value in enumerate(accuracies)
+    )
 
 
 def valley(bottom: float, breaks_from: float = math.inf) -> Callable[[RunSpec, int, float], RunResult]:
@@ -91,17 +93,17 @@ def valley(bottom: float, breaks_from: float = math.inf) -> Callable[[RunSpec, i
     breaks_from: the least rate at which they collapse; at four times this they diverge
     """
 
-    def made(of: RunSpec, seed: int, rate: float) -> RunResult:
+    def made(base_spec: RunSpec, seed: int, rate: float) -> RunResult:
         outcome = "completed"
         if rate >= breaks_from:
             outcome = "diverged" if rate >= 4 * breaks_from else "collapsed"
-        return run(of, seed, rate, loss=0.1 + 0.01 * (math.log2(rate) - bottom) ** 2, outcome=outcome)
+        return run(base_spec, seed, rate, loss=0.1 + 0.01 * (math.log2(rate) - bottom) ** 2, outcome=outcome)
 
     return made
 
 
 def condition(
-    of: RunSpec,
+    base_spec: RunSpec,
     made: Sequence[Callable[[RunSpec, int, float], RunResult]] = (),
     accuracies: Sequence[float] = (),
     *,
@@ -111,28 +113,30 @@ def condition(
     groups: Mapping[str, str] | None = None,
     is_best: bool = False,
 ) -> Condition:
-    """A condition as a campaign sorts it.
+    """A condition as a study's progress makes it.
 
     made:       what runs a tuning seed gives, [seed]; none where nothing is tuned
     accuracies: of fresh seeds at the chosen rate; not reported where every rate broke
     also:       accuracies of fresh seeds at other rates
     """
-    tunings = tuple(tuple(one(of, seed, rate) for rate in rates) for seed, one in enumerate(made))
+    tunings = tuple(
+        tuple(make_run(base_spec, seed, rate) for rate in rates) for seed, make_run in enumerate(made)
+    )
     blank = Condition(
         labels or {}, groups or {}, is_best, tuple(rates) if made else (), tunings, None, (), {}
     )
     index = choose(blank.losses) if made else None
-    chosen = None if index is None else rates[index]
-    is_reported = chosen is not None or not made
+    best_rate = None if index is None else rates[index]
+    is_reported = best_rate is not None or not made
     return Condition(
         blank.labels,
         blank.groups,
         is_best,
         blank.rates,
         tunings,
-        chosen,
-        reports(of, accuracies, chosen or 0.1) if is_reported else (),
-        {rate: reports(of, values, rate) for rate, values in (also or {}).items()},
+        best_rate,
+        reports(base_spec, accuracies, best_rate or 0.1) if is_reported else (),
+        {rate: reports(base_spec, values, rate) for rate, values in (also or {}).items()},
     )
 
 

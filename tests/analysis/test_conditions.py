@@ -45,10 +45,10 @@ def test_a_diverged_network_guesses_and_a_collapsed_one_is_as_it_is() -> None:
 
 
 def test_arrays_are_by_seed_and_rate() -> None:
-    one = condition(spec(), [valley(-2, breaks_from=2)] * 2)
-    assert one.losses.shape == one.broken.shape == (2, len(RATES))
-    assert (one.broken == [[rate >= 2 for rate in RATES]] * 2).all()
-    assert (np.isnan(one.losses) == one.broken).all()
+    made = condition(spec(), [valley(-2, breaks_from=2)] * 2)
+    assert made.losses.shape == made.broken.shape == (2, len(RATES))
+    assert (made.broken == [[rate >= 2 for rate in RATES]] * 2).all()
+    assert (np.isnan(made.losses) == made.broken).all()
     untuned = condition(spec(), accuracies=[0.9])
     assert untuned.losses.shape == untuned.broken.shape == (0, 0)
 
@@ -61,9 +61,9 @@ def test_conditions_by_label_keep_their_order() -> None:
 
 
 def test_runs_are_counted_once() -> None:
-    one = condition(spec(), [valley(-2)] * 3, [0.9, 0.8], also={0.01: [0.5, 0.6]})
-    assert run_count([one, one]) == 3 * len(RATES) + 2 + 2
-    assert seeds_in_words([one]) == "rates tuned on 3 seeds, reported on 2 fresh ones"
+    made = condition(spec(), [valley(-2)] * 3, [0.9, 0.8], also={0.01: [0.5, 0.6]})
+    assert run_count([made, made]) == 3 * len(RATES) + 2 + 2
+    assert seeds_in_words([made]) == "rates tuned on 3 seeds, reported on 2 fresh ones"
     assert seeds_in_words([condition(spec(), accuracies=[0.9])]) == "1 seed"
 
 
@@ -114,4 +114,4 @@ def test_words_for_numbers() -> None:
 
 
 def test_reports_are_of_seeds_of_their_own() -> None:
-    assert len({one.key for one in reports(spec(), [0.9] * 3)}) == 3
+    assert len({report.key for report in reports(spec(), [0.9] * 3)}) == 3

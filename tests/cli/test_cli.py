@@ -105,7 +105,7 @@ def test_train_prints_a_summary_on_stdout_and_nothing_on_stderr() -> None:
 
 
 @pytest.mark.parametrize("engine", ["lockstep", "reference"])
-def test_either_engine_is_used_where_it_is_wished(engine: str) -> None:
+def test_either_engine_is_used_where_it_is_chosen(engine: str) -> None:
     done = run("train", *FAST, "--json", "--engine", engine)
     assert json.loads(done.stdout)["provenance"]["engine"] == engine
 
@@ -179,11 +179,11 @@ def test_a_spec_file_is_run_and_options_come_before_it(tmp_path: Path) -> None:
     (tmp_path / "spec.toml").write_text(
         'hidden = [9]\ntrain_size = 300\noptimiser.kind = "adam"\nbudget.steps = 3\n'
     )
-    one = RunResult.from_json(run("train", "--spec", tmp_path / "spec.toml", "--json").stdout)
+    result = RunResult.from_json(run("train", "--spec", tmp_path / "spec.toml", "--json").stdout)
     two = RunResult.from_json(
         run("train", "--spec", tmp_path / "spec.toml", "--seed", 5, "--hidden", "", "--json").stdout
     )
-    assert (one.spec.hidden, one.spec.seed, one.spec.optimiser.kind) == ((9,), 0, "adam")
+    assert (result.spec.hidden, result.spec.seed, result.spec.optimiser.kind) == ((9,), 0, "adam")
     assert (two.spec.hidden, two.spec.seed, two.metrics.steps) == ((), 5, 3)
 
 
@@ -331,7 +331,7 @@ def test_a_run_that_diverges_is_a_result_with_advice() -> None:
             1,
             "error: data set fashion-mnist: found nothing on this machine",
         ),
-        (["data", "import", "../x", "."], 2, "error: name: '../x' is no name for a data set"),
+        (["data", "import", "../x", "."], 2, "error: name: '../x' is not a name for a data set"),
         (
             ["data", "import", "mine", "nowhere"],
             1,
@@ -558,7 +558,7 @@ def test_a_stdout_that_cannot_be_written_is_told(unbuffered: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         ("OSError(28, 'No space left on device')", "No space left on device"),
         ("OSError('kernel.so: file too short')", "kernel.so: file too short"),
@@ -570,7 +570,7 @@ def test_a_stdout_that_cannot_be_written_is_told(unbuffered: str) -> None:
         ),
     ],
 )
-def test_an_error_of_the_system_is_told_as_what_it_is(error: str, told: str) -> None:
+def test_an_error_of_the_system_is_told_as_what_it_is(error: str, message: str) -> None:
     script = f"""
 from digitlab.cli.app import app
 from digitlab.cli.main import main
@@ -580,7 +580,7 @@ def fail():
 main()
 """
     done = subprocess.run([sys.executable, "-c", script, "fail"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {told}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
 
 
 def test_a_full_stderr_ends_it_with_its_code() -> None:
@@ -596,8 +596,8 @@ def test_a_folder_that_was_removed_is_told(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", script, "sh", str(folder), str(DIGITLAB)], capture_output=True, text=True
     )
-    told = "error: the current folder is no longer there; change to one that is\n"
-    assert (done.returncode, done.stderr) == (1, told)
+    message = "error: the current folder is no longer there; change to one that is\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_a_terminal_of_ascii_is_served(tmp_path: Path) -> None:
@@ -632,7 +632,7 @@ def _in_terminal(*arguments: str, **environment: str) -> str:
         env=environ | {"TERM": "xterm-256color", "COLUMNS": "120"} | environment,
     )
     os.close(child)
-    seen = b""
+    screen = b""
     while True:
         try:
             piece = os.read(parent, 65_536)
@@ -640,27 +640,27 @@ def _in_terminal(*arguments: str, **environment: str) -> str:
             break
         if not piece:
             break
-        seen += piece
+        screen += piece
     process.wait(60)
     os.close(parent)
-    return seen.decode()
+    return screen.decode()
 
 
 def test_a_terminal_sees_loss_accuracy_and_time_left() -> None:
-    seen = _in_terminal("train", "--hidden", "50", "--epochs", "4")
-    assert re.search(r"loss \d\.\d{4}", seen)
-    assert re.search(r"accuracy \d\.\d{4}", seen)
-    assert re.search(r"\d:\d\d:\d\d.*left", seen)
-    assert "no estimate yet" in seen
-    assert "-:--:--" not in seen
-    assert "\x1b[3" in seen  # colours
-    assert "test accuracy" in seen
+    screen = _in_terminal("train", "--hidden", "50", "--epochs", "4")
+    assert re.search(r"loss \d\.\d{4}", screen)
+    assert re.search(r"accuracy \d\.\d{4}", screen)
+    assert re.search(r"\d:\d\d:\d\d.*left", screen)
+    assert "no estimate yet" in screen
+    assert "-:--:--" not in screen
+    assert "\x1b[3" in screen  # colours
+    assert "test accuracy" in screen
 
 
 def test_no_color_is_honoured() -> None:
-    seen = _in_terminal("train", *FAST, NO_COLOR="1")
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", seen)
-    assert "test accuracy" in seen
+    screen = _in_terminal("train", *FAST, NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", screen)
+    assert "test accuracy" in screen
 
 
 # --- the exercise ---
@@ -710,8 +710,8 @@ def test_output_writes_the_json_into_a_file(tmp_path: Path) -> None:
     assert run("evaluate", weights, "--json", "--output", confusions).stdout == ""
     assert json.loads(confusions.read_text())["class_names"]
     file.write_bytes(file.read_text().encode("utf-16"))  # as PowerShell's > writes it
-    again = RunResult.from_json(run("train", "--spec", file, "--json").stdout)
-    assert again.curve == result.curve
+    written = RunResult.from_json(run("train", "--spec", file, "--json").stdout)
+    assert written.curve == result.curve
 
 
 def test_an_output_without_json_is_refused_before_any_work(tmp_path: Path) -> None:
@@ -723,8 +723,8 @@ def test_an_output_without_json_is_refused_before_any_work(tmp_path: Path) -> No
 
 def test_every_command_that_prints_json_writes_it_into_a_file_too() -> None:
     def commands(name: str, command: typing.Any) -> typing.Iterator[tuple[str, typing.Any]]:
-        for inner, one in getattr(command, "commands", {}).items():
-            yield from commands(f"{name} {inner}", one)
+        for inner, subcommand in getattr(command, "commands", {}).items():
+            yield from commands(f"{name} {inner}", subcommand)
         if not hasattr(command, "commands"):
             yield name, command
 
@@ -737,6 +737,6 @@ def test_every_command_that_prints_json_writes_it_into_a_file_too() -> None:
 
 
 def test_a_list_goes_into_a_file(tmp_path: Path) -> None:
-    said = run("data", "list", "--json").stdout
+    printed = run("data", "list", "--json").stdout
     assert run("data", "list", "--json", "--output", tmp_path / "data.json").stdout == ""
-    assert (tmp_path / "data.json").read_text() == said
+    assert (tmp_path / "data.json").read_text() == printed

@@ -60,9 +60,9 @@ def test_no_text_of_a_study_or_an_error_controls_the_terminal(tmp_path: Path) ->
         ("study", "show", f"{tmp_path}/{ESCAPE}.toml"),
         ("evaluate", f"{tmp_path}/{ESCAPE}"),
     ):
-        seen = _in_terminal(*arguments, NO_COLOR="1", TERM="dumb").replace("\r\n", "\n")
+        screen = _in_terminal(*arguments, NO_COLOR="1", TERM="dumb").replace("\r\n", "\n")
         # Bold and faint are ours.
-        assert not CONTROL.search(re.sub(r"\x1b\[[0-3]?m", "", seen)), arguments
+        assert not CONTROL.search(re.sub(r"\x1b\[[0-3]?m", "", screen)), arguments
     assert "[red]" in run("study", "show", study, *store_option).stdout  # as it is, no markup
 
 
@@ -77,8 +77,8 @@ def test_no_text_of_a_foreign_store_controls_the_terminal(tmp_path: Path, result
         ("runs", "export"),
         ("runs", "export", "--format", "csv"),
     ):
-        seen = _in_terminal(*arguments, "--store", str(tmp_path / "runs.db"), NO_COLOR="1", TERM="dumb")
-        assert not CONTROL.search(seen.replace("\r\n", "\n")), arguments
+        screen = _in_terminal(*arguments, "--store", str(tmp_path / "runs.db"), NO_COLOR="1", TERM="dumb")
+        assert not CONTROL.search(screen.replace("\r\n", "\n")), arguments
     shown = run("runs", "show", result.key, "--json", "--store", tmp_path / "runs.db").stdout
     assert RunResult.from_json(shown).provenance.host == ESCAPE
 
@@ -87,9 +87,9 @@ def test_no_name_of_a_folder_controls_the_terminal(tmp_path: Path, empty_data_di
     assert run("data", "import", "mine", write_files(tmp_path / "s", payloads(20, 10))).returncode == 0
     (empty_data_directory / "datasets" / "mine").rename(empty_data_directory / "datasets" / "mine\x1b[31m")
     for option in ((), ("--json",)):
-        seen = _in_terminal("data", "list", *option, NO_COLOR="1")
-        assert "[31m" in seen
-        assert not CONTROL.search(seen.replace("\r\n", "\n"))
+        screen = _in_terminal("data", "list", *option, NO_COLOR="1")
+        assert "[31m" in screen
+        assert not CONTROL.search(screen.replace("\r\n", "\n"))
 
 
 # --- encodings, widths, logs ---
@@ -148,8 +148,8 @@ def test_the_bar_keeps_its_length_and_the_time_its_digits() -> None:
 
 
 def test_a_terminal_of_80_columns_shows_a_bar_and_the_time_left() -> None:
-    seen = _in_terminal("train", "--hidden", "50", "--epochs", "3", COLUMNS="80", NO_COLOR="1")
-    lines = re.findall(r"784-50-10 ([━╸╺ ]+) loss [\d.]+  accuracy [\d.]+ +\d:\d\d:\d\d left", seen)
+    screen = _in_terminal("train", "--hidden", "50", "--epochs", "3", COLUMNS="80", NO_COLOR="1")
+    lines = re.findall(r"784-50-10 ([━╸╺ ]+) loss [\d.]+  accuracy [\d.]+ +\d:\d\d:\d\d left", screen)
     assert lines
     assert all(len(line) >= 20 for line in lines)
 
@@ -207,7 +207,7 @@ def test_only_a_browser_with_a_window_is_opened(tmp_path: Path) -> None:
     assert chosen(BROWSER=str(tmp_path / "w3m"), DISPLAY=":0") == "None"
 
 
-def test_the_exercise_alone_is_kept_and_reported_where_that_is_wished(tmp_path: Path) -> None:
+def test_the_exercise_alone_is_kept_and_reported_where_options_say_so(tmp_path: Path) -> None:
     page, store = tmp_path / "x.html", tmp_path / "runs.db"
     done = run(
         "exercise", "--no-studies", "--epochs", 1, "--output", page, "--store", store, "--json", cwd=tmp_path
@@ -215,7 +215,11 @@ def test_the_exercise_alone_is_kept_and_reported_where_that_is_wished(tmp_path: 
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["report"] == str(page)
-    assert [one["network"] for one in document["networks"]] == ["784-10", "784-100-10", "784-100-100-10"]
+    assert [network["network"] for network in document["networks"]] == [
+        "784-10",
+        "784-100-10",
+        "784-100-100-10",
+    ]
     assert document["networks"][0]["figures"][0]["label"] == "loss at epoch 0"
     text = page.read_text()
     assert "networks beside the handout" in text
@@ -228,21 +232,21 @@ def test_the_exercise_alone_is_kept_and_reported_where_that_is_wished(tmp_path: 
 
 def test_every_command_with_a_table_has_json(tmp_path: Path, result: RunResult) -> None:
     store = tmp_path / "runs.db"
-    with closing(open_store(store)) as place:
-        place.add([result])
+    with closing(open_store(store)) as opened:
+        opened.add([result])
 
     def document(*arguments: object) -> typing.Any:
         return json.loads(run(*arguments, "--json").stdout)
 
-    assert [one["name"] for one in document("data", "list")][:2] == list(CATALOG)
+    assert [entry["name"] for entry in document("data", "list")][:2] == list(CATALOG)
     assert document("data", "show", "mnist")["sha256"] == CATALOG["mnist"].sha256
-    assert {one["fault"] for one in document("data", "verify", "mnist")} == {None}
+    assert {entry["fault"] for entry in document("data", "verify", "mnist")} == {None}
     (row,) = document("runs", "list", "--store", store)["runs"]
     assert (row["key"], row["network"], row["test_accuracy"]) == (
         *(result.key, "784-3-10"),
         result.metrics.test_accuracy,
     )
-    assert {one["scale"] for one in document("study", "list", "--store", store)} == {"full", "quick"}
+    assert {entry["scale"] for entry in document("study", "list", "--store", store)} == {"full", "quick"}
     assert document("study", "status", "depth", "--store", store)["is_done"] is False
     assert document("study", "show", "depth", "--store", store)["study"]["name"] == "depth"
     verified = document("store", "verify", "--recompute", 1, "--store", store)

@@ -109,7 +109,7 @@ def why_not() -> str:
         return f"there is no {ROOM} to cover"
     probe = [*unshared(), "mount", "-t", "tmpfs", "tmpfs", str(ROOM)]
     done = subprocess.run(probe, capture_output=True, text=True)
-    return f"no namespace can be had here: {done.stderr.strip()}" if done.returncode else ""
+    return f"no namespace is available here: {done.stderr.strip()}" if done.returncode else ""
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +211,7 @@ NO_PLACE_FOR_DATA = (
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("study", "run", "depth"), NO_HOME),
         (("runs", "list"), NO_HOME),
@@ -220,13 +220,13 @@ NO_PLACE_FOR_DATA = (
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
 )
-def test_what_needs_a_place_names_the_variable(arguments: tuple[str, ...], told: str) -> None:
+def test_what_needs_a_place_names_the_variable(arguments: tuple[str, ...], message: str) -> None:
     done = digitlab_there(*arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {told}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
 
 
 @pytest.mark.parametrize("home", ["", "relative", "~nobody"])
-def test_a_home_that_is_no_folder_is_none(home: str) -> None:
+def test_a_home_that_is_not_a_folder_is_none(home: str) -> None:
     assert digitlab_there("runs", "list", HOME=home).stderr == f"error: {NO_HOME}\n"
 
 
@@ -251,7 +251,7 @@ def test_intact_data_in_a_folder_that_may_only_be_read_are_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compiler", "place"),
+    ("compiler", "folder"),
     [
         ("/bin/true", PLACE),
         (f"{ROOM}/garbage-cc", PLACE),
@@ -260,9 +260,9 @@ def test_intact_data_in_a_folder_that_may_only_be_read_are_used() -> None:
     ],
     ids=str,
 )
-def test_a_network_is_trained_whatever_the_compiler_does(compiler: str, place: Path) -> None:
-    settings = {"CC": compiler, "HOME": str(place), "TMPDIR": str(place), "PATH": "/usr/bin:/bin"}
-    done = digitlab_there("train", *FAST, free=(place,), **settings)
+def test_a_network_is_trained_whatever_the_compiler_does(compiler: str, folder: Path) -> None:
+    settings = {"CC": compiler, "HOME": str(folder), "TMPDIR": str(folder), "PATH": "/usr/bin:/bin"}
+    done = digitlab_there("train", *FAST, free=(folder,), **settings)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert "completed after 10 steps" in done.stdout
 

@@ -205,10 +205,10 @@ def test_no_other_formats(path: Path) -> None:
 
 
 def test_delete_asks_and_tells(path: Path, results: list[RunResult]) -> None:
-    asked = run("runs", "delete", results[0].key[:12], answer="n\n")
-    assert asked.exit_code == 0
-    assert asked.stdout.endswith("nothing deleted\n")
-    assert asked.stderr.startswith(f"Delete 1 run from {path}? [y/N]")
+    answered = run("runs", "delete", results[0].key[:12], answer="n\n")
+    assert answered.exit_code == 0
+    assert answered.stdout.endswith("nothing deleted\n")
+    assert answered.stderr.startswith(f"Delete 1 run from {path}? [y/N]")
     assert output("runs", "delete", results[0].key[:12], answer="y\n").endswith("1 run deleted\n")
     assert output("runs", "delete", "--outcome", "completed", "--yes") == "2 runs deleted\n"
     assert output("runs", "delete", "--seed", 9) == "nothing deleted\n"

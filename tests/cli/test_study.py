@@ -173,16 +173,16 @@ def running(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path) -> None:
-    place = tmp_path / "runs.db"
-    _, said = study("run", small, "--store", place, "--dry-run")
-    assert f"small: {SMALL_RUNS} runs planned, 0 known; about " in said
-    assert "seconds and 0." in said
-    out, _ = study("status", small, "--store", place)
+    store = tmp_path / "runs.db"
+    _, messages = study("run", small, "--store", store, "--dry-run")
+    assert f"small: {SMALL_RUNS} runs planned, 0 known; about " in messages
+    assert "seconds and 0." in messages
+    out, _ = study("status", small, "--store", store)
     assert out.splitlines() == [
         f"small, full: {SMALL_RUNS} runs planned, 0 known of those that are due",
         "next: tuning the learning rate, 30 runs",
     ]
-    out, _ = study("show", small, "--store", place)
+    out, _ = study("show", small, "--store", store)
     assert (
         out.splitlines()
         == [
@@ -197,42 +197,44 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
         ]
         or str(small) in out
     )  # a long path is wrapped
-    assert not place.exists()  # who only looks makes no store
+    assert not store.exists()  # who only looks makes no store
 
-    _, said = study("run", small, "--store", place, "--time-limit", 0, "--workers", 1)
-    first = row_count(place)
+    _, messages = study("run", small, "--store", store, "--time-limit", 0, "--workers", 1)
+    first = row_count(store)
     assert 0 < first < 30
-    assert f"the time is over; {30 - first} runs are left of this stage (tuning the learning rate)" in said
-    before = results_in(place)
+    assert (
+        f"the time is over; {30 - first} runs are left of this stage (tuning the learning rate)" in messages
+    )
+    before = results_in(store)
 
-    found, said = study("run", small, "--store", place, "--workers", 1)
-    assert f"small: {SMALL_RUNS} runs planned, {first} known" in said
-    assert f"small: tuning the learning rate, {30 - first} runs small: fresh seeds, 24 runs" in said
+    found, messages = study("run", small, "--store", store, "--workers", 1)
+    assert f"small: {SMALL_RUNS} runs planned, {first} known" in messages
+    assert f"small: tuning the learning rate, {30 - first} runs small: fresh seeds, 24 runs" in messages
     assert "A small study\nDoes anything change?" in found
-    assert row_count(place) == SMALL_RUNS
-    assert before.items() <= results_in(place).items()  # nothing was computed twice
+    assert row_count(store) == SMALL_RUNS
+    assert before.items() <= results_in(store).items()  # nothing was computed twice
 
-    again, said = study("run", small, "--store", place)
-    assert said == f"small: {SMALL_RUNS} runs planned; all {SMALL_RUNS} that it needs are known "
-    assert again == found
-    assert study("show", small, "--store", place)[0] == found
-    out, _ = study("status", small, "--store", place)
+    found_again, messages = study("run", small, "--store", store)
+    assert messages == f"small: {SMALL_RUNS} runs planned; all {SMALL_RUNS} that it needs are known "
+    assert found_again == found
+    assert study("show", small, "--store", store)[0] == found
+    out, _ = study("status", small, "--store", store)
     assert out.splitlines()[1] == "done"
-    assert row_count(place) == SMALL_RUNS
+    assert row_count(store) == SMALL_RUNS
 
     for seeds, planned, known in ((7, SMALL_RUNS + 4, SMALL_RUNS), (2, 28, 28)):
-        out, _ = study("status", small, "--store", place, "--seeds", seeds)
+        out, _ = study("status", small, "--store", store, "--seeds", seeds)
         assert f"small, full: {planned} runs planned, {known} known" in out
-    _, said = study("run", small, "--store", place, "--hidden", "9,9", "--dry-run")
-    assert f"small: {SMALL_RUNS} runs planned, 0 known" in said
+    _, messages = study("run", small, "--store", store, "--hidden", "9,9", "--dry-run")
+    assert f"small: {SMALL_RUNS} runs planned, 0 known" in messages
 
 
 def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
     (tmp_path / "plain.toml").write_text(
         re.sub(r"\[\[axes\]\]\nname = \"learning.*also = \[0.01\]\n", "", SMALL, flags=re.DOTALL)
     )
-    out, said = study("run", tmp_path / "plain.toml", "--store", tmp_path / "runs.db", "--workers", 1)
-    assert "small: fresh seeds, 12 runs" in said
+    out, messages = study("run", tmp_path / "plain.toml", "--store", tmp_path / "runs.db", "--workers", 1)
+    assert "small: fresh seeds, 12 runs" in messages
     assert "A small study" in out
     assert row_count(tmp_path / "runs.db") == 12
 
@@ -240,17 +242,17 @@ def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
 def test_a_study_with_one_scale_runs_at_it(tmp_path: Path) -> None:
     path = tmp_path / "quick.toml"
     path.write_text(f"{SMALL}\n[scales.quick]\npoints = 2\n")
-    _, told = study("run", path, "--store", tmp_path / "runs.db", "--dry-run")
-    assert told.startswith(f"small: {SMALL_RUNS} runs planned")
+    _, messages = study("run", path, "--store", tmp_path / "runs.db", "--dry-run")
+    assert messages.startswith(f"small: {SMALL_RUNS} runs planned")
     assert study("status", path, "--store", tmp_path / "runs.db")[0].startswith("small, quick: ")
 
 
 def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
     text = SMALL.replace("from = 0.0625, to = 1", "from = 1e18, to = 2e18").replace("also = [0.01]\n", "")
     (tmp_path / "broken.toml").write_text(text)
-    place = tmp_path / "runs.db"
-    study("run", tmp_path / "broken.toml", "--store", place, "--workers", 1)
-    out, _ = study("status", tmp_path / "broken.toml", "--store", place)
+    store = tmp_path / "runs.db"
+    study("run", tmp_path / "broken.toml", "--store", store, "--workers", 1)
+    out, _ = study("status", tmp_path / "broken.toml", "--store", store)
     assert out.splitlines()[1:] == [
         "done",
         "batch size 20: some network broke at every learning rate",
@@ -286,8 +288,8 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
     assert file.read_text() == built_in_text("depth")
     out, _ = study("status", file, "--store", tmp_path / "runs.db", "--scale", "quick")
     assert "depth, quick: 168 runs planned" in out
-    _, said = study("new", file, code=1)
-    assert said == f"error: {file}: there is a file of this name; choose another name, or remove it "
+    _, messages = study("new", file, code=1)
+    assert messages == f"error: {file}: there is a file of this name; choose another name, or remove it "
     assert file.read_text() == built_in_text("depth")
 
 
@@ -306,7 +308,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (
             ["show", "depth", "--scale", "slow"],
             2,
-            "error: scale: 'slow' is no scale of depth; use full or quick",
+            "error: scale: 'slow' is not a scale of depth; use full or quick",
         ),
         (["run", "depth", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
         (["run", "all", "--hidden", "9"], 2, "error: hidden: '9' is what depth varies; leave it out"),
@@ -325,7 +327,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
         (["run", "SMALL", "--workers", "0"], 2, "Invalid value for '--workers'"),
         (["run", "SMALL", "--time-limit", "-1"], 2, "Invalid value for '--time-limit'"),
         (["run", "SMALL", "--device", "tpu"], 1, "error: device: 'tpu' is not known"),
-        (["new", "mine.txt"], 2, "error: file: 'mine.txt' is no name for a study; let it end in .toml"),
+        (["new", "mine.txt"], 2, "error: file: 'mine.txt' is not a name for a study; let it end in .toml"),
         (
             ["new", "no/folder/mine.toml"],
             1,
@@ -344,8 +346,8 @@ def test_mistakes_end_with_a_sentence(
 ) -> None:
     monkeypatch.setenv("DIGITLAB_STORE", str(tmp_path / "runs.db"))
     monkeypatch.chdir(tmp_path)
-    out, said = study(*(str(small) if word == "SMALL" else word for word in arguments), code=code)
-    assert message in said
+    out, messages = study(*(str(small) if word == "SMALL" else word for word in arguments), code=code)
+    assert message in messages
     assert out == ""
     assert not (tmp_path / "mine.toml").exists()
     assert row_count(tmp_path / "runs.db") == 0
@@ -355,11 +357,11 @@ def test_faults_of_a_file_are_told_with_their_lines(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(
         SMALL.replace("report = 6", "reports = 6").replace("points = 3", "points = 0")
     )
-    _, said = study("run", tmp_path / "x.toml", "--store", tmp_path / "runs.db", code=2)
-    assert "x.toml, line 4: points: 0 is too small; it must be at least 1" in said
+    _, messages = study("run", tmp_path / "x.toml", "--store", tmp_path / "runs.db", code=2)
+    assert "x.toml, line 4: points: 0 is too small; it must be at least 1" in messages
     assert (
         "x.toml, line 24: seeds.reports: 6 is for a field that does not exist here; did you mean report?"
-        in said
+        in messages
     )
 
 
@@ -371,7 +373,7 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "from digitlab.cli.main import main; main()"
     )
-    place = tmp_path / "runs.db"
+    store = tmp_path / "runs.db"
     command = [
         sys.executable,
         "-c",
@@ -380,7 +382,7 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
         "run",
         str(small),
         "--store",
-        str(place),
+        str(store),
         "--workers",
         "1",
     ]
@@ -388,27 +390,27 @@ def test_a_file_that_may_not_grow_ends_it_and_keeps_what_it_has(small: Path, tmp
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert (
-        f"error: {place}: the disk failed (disk I/O error); see that it is intact and has room" in done.stderr
+        f"error: {store}: the disk failed (disk I/O error); see that it is intact and has room" in done.stderr
     )
-    kept = results_in(place)
+    kept = results_in(store)
     assert 0 < len(kept) < SMALL_RUNS
-    study("run", small, "--store", place, "--workers", 1)
-    assert kept.items() <= results_in(place).items()
-    assert row_count(place) == SMALL_RUNS
+    study("run", small, "--store", store, "--workers", 1)
+    assert kept.items() <= results_in(store).items()
+    assert row_count(store) == SMALL_RUNS
 
 
 def test_a_store_where_none_can_be_made(small: Path) -> None:
-    _, said = study("run", small, "--store", "/proc/nowhere/runs.db", code=1)
-    assert "/proc/nowhere/runs.db: no store can be made there (" in said
+    _, messages = study("run", small, "--store", "/proc/nowhere/runs.db", code=1)
+    assert "/proc/nowhere/runs.db: no store can be made there (" in messages
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 def test_a_store_that_may_not_be_written(small: Path, tmp_path: Path) -> None:
-    place = tmp_path / "runs.db"
-    study("run", small, "--store", place, "--time-limit", 0, "--workers", 1)
-    place.chmod(0o444)
-    _, said = study("run", small, "--store", place, "--workers", 1, code=1)
-    assert "or name another place by --store" in said
+    store = tmp_path / "runs.db"
+    study("run", small, "--store", store, "--time-limit", 0, "--workers", 1)
+    store.chmod(0o444)
+    _, messages = study("run", small, "--store", store, "--workers", 1, code=1)
+    assert "or name another place by --store" in messages
 
 
 # --- signals ---
@@ -416,24 +418,24 @@ def test_a_store_that_may_not_be_written(small: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers_wanted", [1, 2])
 def test_ctrl_c_keeps_what_is_finished(long: Path, tmp_path: Path, workers_wanted: int) -> None:
-    place = tmp_path / "runs.db"
-    with running("run", long, "--store", place, "--workers", workers_wanted) as process:
-        assert wait_for_rows(process, place, 2)
+    store = tmp_path / "runs.db"
+    with running("run", long, "--store", store, "--workers", workers_wanted) as process:
+        assert wait_for_rows(process, store, 2)
         crew = worker_processes(process.pid)
         assert len(crew) == (2 if workers_wanted == 2 else 0)
-        seen = row_count(place)
+        finished_count = row_count(store)
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in error
     assert_gone(crew)
-    assert seen <= len(results_in(place)) < LONG_RUNS
+    assert finished_count <= len(results_in(store)) < LONG_RUNS
 
 
 def test_ctrl_c_twice_leaves_at_once(long: Path, tmp_path: Path) -> None:
-    place = tmp_path / "runs.db"
-    with running("run", long, "--store", place, "--workers", 2) as process:
-        assert wait_for_rows(process, place, 2)
+    store = tmp_path / "runs.db"
+    with running("run", long, "--store", store, "--workers", 2) as process:
+        assert wait_for_rows(process, store, 2)
         crew = worker_processes(process.pid)
         for _ in range(2):
             process.send_signal(signal.SIGINT)
@@ -442,34 +444,34 @@ def test_ctrl_c_twice_leaves_at_once(long: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in error
     assert_gone(crew)
-    assert results_in(place)
+    assert results_in(store)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)  # each of the many starts loads torch, which takes its time on a busy machine
 def test_however_often_it_is_killed_nothing_is_lost_or_done_twice(long: Path, tmp_path: Path) -> None:
     draw, known = random.Random(20_260), dict[str, str]()
-    place, whole = tmp_path / "killed.db", tmp_path / "whole.db"
+    killed, whole = tmp_path / "killed.db", tmp_path / "whole.db"
     with running("run", long, "--store", whole, "--workers", 1) as uninterrupted:
         for kill in range(KILLS):
             if len(known) > LONG_RUNS * 3 / 4:  # so fast a machine finishes many while a kill is on its way
                 break
             count = 2 if kill < KILLS_WITH_WORKERS else 1
-            with running("run", long, "--store", place, "--workers", count) as process:
-                wanted = len(known) + draw.choice([1, 1, 2, 3])
-                assert wait_for_rows(process, place, wanted), process.communicate()
+            with running("run", long, "--store", killed, "--workers", count) as process:
+                row_target = len(known) + draw.choice([1, 1, 2, 3])
+                assert wait_for_rows(process, killed, row_target), process.communicate()
                 crew = worker_processes(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
             assert (len(crew) == 2) == (count == 2)
             assert_gone(crew)
-            now = finished_in(place)
+            now = finished_in(killed)
             assert known.items() <= now.items()  # what was there was not computed again
             known = now
         assert kill > KILLS_WITH_WORKERS
         assert len(known) < LONG_RUNS
-        out, _ = study("run", long, "--store", place, "--workers", 1)
-        assert known.items() <= finished_in(place).items()
+        out, _ = study("run", long, "--store", killed, "--workers", 1)
+        assert known.items() <= finished_in(killed).items()
         expected, _ = uninterrupted.communicate()
-    assert bits_in(place) == bits_in(whole)
-    assert row_count(place) == LONG_RUNS
+    assert bits_in(killed) == bits_in(whole)
+    assert row_count(killed) == LONG_RUNS
     assert out == expected

@@ -70,16 +70,16 @@ def entry(address: str, *mirrors: str) -> DatasetEntry:
     return entry_of(PAYLOADS, tuple(f"{address}/{mirror}/" for mirror in mirrors))
 
 
-def test_four_files_are_fetched_proved_and_kept(
+def test_four_files_are_fetched_verified_and_kept(
     server: tuple[str, list[str]], empty_data_directory: Path
 ) -> None:
     address, requests = server
-    told: list[tuple[str, int, int | None]] = []
-    fetch(entry(address, "good"), lambda *progress: told.append(progress))
+    reported: list[tuple[str, int, int | None]] = []
+    fetch(entry(address, "good"), lambda *progress: reported.append(progress))
     kept = {path.name: path.read_bytes() for path in cache.folder("small").iterdir()}
     assert kept == {FILE_NAMES[role]: payload for role, payload in PAYLOADS.items()}
     assert requests == [f"/good/{name}" for name in PACKED]
-    assert told[-1] == ("t10k-labels-idx1-ubyte.gz", *[len(PACKED["t10k-labels-idx1-ubyte.gz"])] * 2)
+    assert reported[-1] == ("t10k-labels-idx1-ubyte.gz", *[len(PACKED["t10k-labels-idx1-ubyte.gz"])] * 2)
 
 
 @pytest.mark.parametrize("bad", ["missing", "html", "truncated", "broken", "other", "endless"])

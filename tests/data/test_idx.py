@@ -160,13 +160,13 @@ def test_a_label_beyond_the_classes_is_refused(tmp_path: Path) -> None:
         file.check_labels(labels, 10)
 
 
-def test_what_is_no_readable_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_a_readable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found no such file, expected an IDX file of images"):
         idx(tmp_path / "nothing").read()
-    with pytest.raises(DataError, match="found something that is no file"):
+    with pytest.raises(DataError, match="found something that is not a file"):
         idx(tmp_path).read()
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="found something that is no file"):
+    with pytest.raises(DataError, match="found something that is not a file"):
         idx(tmp_path / "pipe").read()
 
 

@@ -88,7 +88,7 @@ def test_a_new_name_needs_intact_files(
     assert not cache.folder("mine").parent.exists()
 
 
-def test_one_class_is_no_classification(tmp_path: Path, empty_data_directory: Path) -> None:
+def test_one_class_is_not_a_classification(tmp_path: Path, empty_data_directory: Path) -> None:
     with pytest.raises(DataError, match="found the label 0 alone, expected at least two classes"):
         import_directory("mine", write_files(tmp_path / "source", payloads(classes=1)))
 
@@ -193,7 +193,7 @@ def test_a_missing_file_is_told(tmp_path: Path, empty_data_directory: Path, miss
 @pytest.mark.parametrize("name", ["../x", "", ".", "a/b", "Mine", "x" * 65, "a b", "mine\n"])
 def test_a_name_cannot_lead_elsewhere(tmp_path: Path, empty_data_directory: Path, name: str) -> None:
     source = write_files(tmp_path / "source", payloads())
-    with pytest.raises(SpecError, match="is no name for a data set; use up to 64 of a-z, 0-9 and -"):
+    with pytest.raises(SpecError, match="is not a name for a data set; use up to 64 of a-z, 0-9 and -"):
         import_directory(name, source)
 
 

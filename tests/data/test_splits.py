@@ -52,13 +52,15 @@ def test_validation_is_fixed_and_never_trained_on(
 ) -> None:
     validation_size = data.draw(st.integers(0, len(labels) - 2))
     train_size = data.draw(st.integers(1, len(labels) - validation_size))
-    one = split(labels, train_size=train_size, validation_size=validation_size, seed=seed)
-    two = split(labels, train_size=len(labels) - validation_size, validation_size=validation_size, seed=other)
-    assert len(one.train) == train_size
-    assert len(one.validation) == validation_size
-    assert one.validation.tolist() == two.validation.tolist()
-    assert not set(one.train.tolist()) & set(one.validation.tolist())
-    assert sorted([*two.train.tolist(), *two.validation.tolist()]) == list(range(len(labels)))
+    small_split = split(labels, train_size=train_size, validation_size=validation_size, seed=seed)
+    whole_split = split(
+        labels, train_size=len(labels) - validation_size, validation_size=validation_size, seed=other
+    )
+    assert len(small_split.train) == train_size
+    assert len(small_split.validation) == validation_size
+    assert small_split.validation.tolist() == whole_split.validation.tolist()
+    assert not set(small_split.train.tolist()) & set(small_split.validation.tolist())
+    assert sorted([*whole_split.train.tolist(), *whole_split.validation.tolist()]) == list(range(len(labels)))
 
 
 def test_on_mnist_every_class_is_there_in_its_share(mnist: Dataset) -> None:
@@ -74,10 +76,10 @@ def test_on_mnist_every_class_is_there_in_its_share(mnist: Dataset) -> None:
 
 
 def test_seeds_draw_different_subsets(mnist: Dataset) -> None:
-    one, two = (
+    first, second = (
         split(mnist.train.labels, train_size=1_000, validation_size=0, seed=seed).train for seed in (1, 2)
     )
-    assert len(set(one.tolist()) & set(two.tolist())) < 50  # 17 are expected
+    assert len(set(first.tolist()) & set(second.tolist())) < 50  # 17 are expected
 
 
 @pytest.mark.parametrize("size", [0, -1, 6])

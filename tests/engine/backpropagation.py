@@ -36,27 +36,27 @@ def loss_and_gradients(parameters: list[Array], x: Array, labels: Array) -> tupl
     return loss, gradients
 
 
-def optimiser(chosen: Optimiser) -> Update:
+def optimiser(settings: Optimiser) -> Update:
     """The update of one step, in place: (parameters, gradients, learning rate)."""
-    if isinstance(chosen, SGD):
-        return _sgd(chosen)
+    if isinstance(settings, SGD):
+        return _sgd(settings)
     return _adam(
-        chosen.beta1,
-        chosen.beta2,
-        chosen.epsilon,
-        chosen.weight_decay,
-        decoupled=not isinstance(chosen, Adam),
+        settings.beta1,
+        settings.beta2,
+        settings.epsilon,
+        settings.weight_decay,
+        decoupled=not isinstance(settings, Adam),
     )
 
 
-def _sgd(chosen: SGD) -> Update:
+def _sgd(settings: SGD) -> Update:
     velocities: dict[int, Array] = {}
 
     def update(parameters: list[Array], gradients: list[Array], rate: float) -> None:
         for i, (parameter, plain) in enumerate(zip(parameters, gradients, strict=True)):
-            gradient = plain + chosen.weight_decay * parameter
-            velocities[i] = chosen.momentum * velocities[i] + gradient if i in velocities else gradient
-            step = gradient + chosen.momentum * velocities[i] if chosen.nesterov else velocities[i]
+            gradient = plain + settings.weight_decay * parameter
+            velocities[i] = settings.momentum * velocities[i] + gradient if i in velocities else gradient
+            step = gradient + settings.momentum * velocities[i] if settings.nesterov else velocities[i]
             parameter -= rate * step
 
     return update

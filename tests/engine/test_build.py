@@ -228,7 +228,7 @@ def test_what_belongs_to_another_user_is_refused(
     assert f"{path.parent} belongs to another user" in caplog.text
 
 
-def test_a_link_or_a_pipe_is_no_kernel(tmp_path: Path, fresh: Callable[[], None]) -> None:
+def test_a_link_or_a_pipe_is_not_a_kernel(tmp_path: Path, fresh: Callable[[], None]) -> None:
     assert kernel("float32") is not None
     path = kept(tmp_path)
     os.mkfifo(path.with_name(f"fifo-{path.name}"), 0o600)
@@ -312,10 +312,10 @@ def _on_mounts(tmp_path: Path, kind: str, program: list[str]) -> tuple[str, str]
     """What a program says whose cache and temporary folder are such file systems: stdout and its line of stderr."""
     cache, temporary, reason = MOUNTS[kind]
     mounts = []
-    for place, options in (("cache", cache), ("tmp", temporary)):
-        (tmp_path / place).mkdir()
+    for folder, options in (("cache", cache), ("tmp", temporary)):
+        (tmp_path / folder).mkdir()
         if options:
-            mounts.append(f"mount -t tmpfs -o {options} none {tmp_path / place}")
+            mounts.append(f"mount -t tmpfs -o {options} none {tmp_path / folder}")
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-ec", "\n".join([*mounts, 'exec "$@"']), "sh", *program],
         capture_output=True,
@@ -336,8 +336,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems, in 
 @as_root
 @pytest.mark.parametrize("kind", MOUNTS)
 def test_a_strange_machine_gets_a_kernel_or_torch_and_one_line(tmp_path: Path, kind: str) -> None:
-    told, _ = _on_mounts(tmp_path, kind, [sys.executable, "-c", ASK])
-    assert told.strip() == str("cache" in kind)
+    output, _ = _on_mounts(tmp_path, kind, [sys.executable, "-c", ASK])
+    assert output.strip() == str("cache" in kind)
 
 
 @as_root

@@ -58,10 +58,10 @@ def small(mnist_spec: DataSpec, **fields: Any) -> RunSpec:
 
 def examples(spec: RunSpec, mnist: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """The run's training inputs and labels, scaled here by hand."""
-    chosen = split(
+    subset = split(
         mnist.train.labels, train_size=spec.train_size, validation_size=spec.validation_size, seed=spec.seed
     )
-    return mnist.train.images[chosen.train].reshape(-1, 784) / 255.0, mnist.train.labels[chosen.train].astype(
+    return mnist.train.images[subset.train].reshape(-1, 784) / 255.0, mnist.train.labels[subset.train].astype(
         np.int64
     )
 
@@ -137,11 +137,14 @@ def test_losses_and_weights_are_those_of_torch_used_directly(
 
 def test_the_same_spec_twice_gives_the_same_bits(mnist: Dataset, mnist_spec: DataSpec) -> None:
     spec = RunSpec(data=mnist_spec, hidden=(100,), validation_size=10_000, budget={"steps": 300})  # type: ignore[arg-type]
-    (one, first), (two, second) = reference.train(spec, mnist), reference.train(spec, mnist)
+    (result, network), (repeated, repeated_network) = (
+        reference.train(spec, mnist),
+        reference.train(spec, mnist),
+    )
     different = {"provenance"}
-    assert one.model_dump(exclude=different) == two.model_dump(exclude=different)
-    assert one.predictions == two.predictions
-    for ours, theirs in zip(flat(first.layers), flat(second.layers), strict=True):
+    assert result.model_dump(exclude=different) == repeated.model_dump(exclude=different)
+    assert result.predictions == repeated.predictions
+    for ours, theirs in zip(flat(network.layers), flat(repeated_network.layers), strict=True):
         assert ours.tobytes() == theirs.tobytes()
 
 
@@ -248,9 +251,9 @@ def test_a_point_of_the_curve_is_the_mean_since_the_one_before(mnist: Dataset, m
 def test_runs_of_one_seed_share_their_start_and_their_order(mnist: Dataset, mnist_spec: DataSpec) -> None:
     # Common random numbers: at rate 0 (nearly) only the network could tell two runs apart.
     tiny = {"learning_rate": 1e-12}
-    one, _ = reference.train(small(mnist_spec, optimiser=tiny), mnist)
-    two, _ = reference.train(small(mnist_spec, optimiser={"kind": "adam", **tiny}), mnist)
-    np.testing.assert_allclose(one.curve.training_loss, two.curve.training_loss, rtol=1e-8)
+    with_sgd, _ = reference.train(small(mnist_spec, optimiser=tiny), mnist)
+    with_adam, _ = reference.train(small(mnist_spec, optimiser={"kind": "adam", **tiny}), mnist)
+    np.testing.assert_allclose(with_sgd.curve.training_loss, with_adam.curve.training_loss, rtol=1e-8)
 
 
 # --- diverged, collapsed, completed ---
@@ -279,8 +282,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(mnist: Dataset, mnis
     assert result.metrics.validation_accuracy is not None
     assert math.isnan(result.metrics.validation_accuracy)
     assert result.predictions is None
-    again = RunResult.from_json(result.to_json())
-    assert again.to_json() == result.to_json()
+    reread = RunResult.from_json(result.to_json())
+    assert reread.to_json() == result.to_json()
     assert json.loads(result.to_json())["metrics"]["test_loss"] == "NaN"
 
 
@@ -337,42 +340,45 @@ def test_every_epoch_sees_each_example_once_but_for_a_dropped_batch(
             "budget": {"epochs": 3},
         }
     )
-    seen = list(batches(spec))
-    assert [len(batch) for batch in seen] == sizes * 3
-    orders = [np.concatenate(seen[i : i + len(sizes)]) for i in range(0, len(seen), len(sizes))]
+    epoch_batches = list(batches(spec))
+    assert [len(batch) for batch in epoch_batches] == sizes * 3
+    orders = [
+        np.concatenate(epoch_batches[i : i + len(sizes)]) for i in range(0, len(epoch_batches), len(sizes))
+    ]
     assert all(len(set(order.tolist())) == sum(sizes) for order in orders)
-    assert reference.train(spec, mnist)[0].metrics.steps == len(seen)
+    assert reference.train(spec, mnist)[0].metrics.steps == len(epoch_batches)
 
 
 def test_epochs_have_orders_of_their_own_that_the_budget_does_not_change(mnist_spec: DataSpec) -> None:
     short = RunSpec.model_validate({"data": mnist_spec, "batch_size": 60_000, "budget": {"steps": 2}})
     long = RunSpec.model_validate({"data": mnist_spec, "batch_size": 60_000, "budget": {"steps": 3}})
-    one, two = list(batches(short)), list(batches(long))
-    assert all((a == b).all() for a, b in zip(one, two, strict=False))
-    assert (one[0] != one[1]).mean() > 0.99
+    short_batches, long_batches = list(batches(short)), list(batches(long))
+    assert all((a == b).all() for a, b in zip(short_batches, long_batches, strict=False))
+    assert (short_batches[0] != short_batches[1]).mean() > 0.99
 
 
 def test_progress_is_told_step_by_step_where_it_is_asked_for(mnist: Dataset, mnist_spec: DataSpec) -> None:
-    told: list[CohortProgress] = []
+    messages: list[CohortProgress] = []
     spec = small(mnist_spec, budget={"steps": 120}, evaluate_at=(30, 60), validation_size=100)
-    result, _ = reference.train(spec, mnist, watch=Watch(told.append, seconds=0))
-    assert [at.step for at in told] == list(range(1, 121))
-    (at_30,) = told[29].runs()
+    result, _ = reference.train(spec, mnist, watch=Watch(messages.append, seconds=0))
+    assert [progress.step for progress in messages] == list(range(1, 121))
+    (at_30,) = messages[29].runs()
     assert (at_30.key, at_30.step_count) == (spec.key, 120)
     assert at_30.training_loss == at_30.points[0].training_loss == result.curve.training_loss[0]
     assert (
-        sum((at.points for at in told[-1].runs()), ())[-1].validation_loss == result.curve.validation_loss[-1]
+        sum((progress.points for progress in messages[-1].runs()), ())[-1].validation_loss
+        == result.curve.validation_loss[-1]
     )
-    assert told[-1].state[spec.key][1] == result.metrics.validation_accuracy
-    told.clear()
-    reference.train(small(mnist_spec), mnist, watch=Watch(told.append))
-    assert all(0 <= accuracy <= 1 for at in told for _, accuracy in at.state.values())
-    assert len(told) < 60
+    assert messages[-1].state[spec.key][1] == result.metrics.validation_accuracy
+    messages.clear()
+    reference.train(small(mnist_spec), mnist, watch=Watch(messages.append))
+    assert all(0 <= accuracy <= 1 for progress in messages for _, accuracy in progress.state.values())
+    assert len(messages) < 60
 
 
 def test_a_cancelled_run_is_stopped(mnist: Dataset, mnist_spec: DataSpec) -> None:
     spec, cancelled = small(mnist_spec), set[str]()
-    watch = Watch(lambda at: cancelled.update(at.state), cancelled, seconds=0)
+    watch = Watch(lambda progress: cancelled.update(progress.state), cancelled, seconds=0)
     with pytest.raises(CancelledRunError):
         reference.train(spec, mnist, watch=watch)
 
@@ -398,15 +404,15 @@ def test_a_gpu_gives_the_same_within_rounding(mnist: Dataset, mnist_spec: DataSp
 
 def test_what_its_bits_depend_on_is_recorded(mnist: Dataset) -> None:
     spec = lab.make_spec(steps=1, train_size=100)
-    where = reference.train(spec, mnist)[0].provenance
-    assert where.matmul_precision == torch.get_float32_matmul_precision()
-    assert where.c_library
-    assert where.compiler is None
-    assert where.fingerprint.threads == torch.get_num_threads()
+    record = reference.train(spec, mnist)[0].provenance
+    assert record.matmul_precision == torch.get_float32_matmul_precision()
+    assert record.c_library
+    assert record.compiler is None
+    assert record.fingerprint.threads == torch.get_num_threads()
     backend: Any = torch.backends.mkldnn
     backend.matmul.fp32_precision = "bf16"  # for one backend: torch.get_float32_matmul_precision raises now
     try:
         assert reference.train(spec, mnist)[0].provenance.matmul_precision == "bf16"
     finally:
         backend.matmul.fp32_precision = "none"
-    assert torch.get_float32_matmul_precision() == where.matmul_precision
+    assert torch.get_float32_matmul_precision() == record.matmul_precision

@@ -75,10 +75,10 @@ def test_each_run_is_planned_started_under_way_and_finished(
             ((alone, _),) = train_cohort([spec], mnist)
             ours = mine[-1].result
             assert bits(ours) == bits(alone)
-            told = [event for event in mine if isinstance(event, Progress)]
-            assert [at.step for at in told] == sorted(at.step for at in told)
-            assert told[-1].step == told[-1].step_count == 40
-            losses = tuple(point.training_loss for at in told for point in at.points)
+            reported = [event for event in mine if isinstance(event, Progress)]
+            assert [event.step for event in reported] == sorted(event.step for event in reported)
+            assert reported[-1].step == reported[-1].step_count == 40
+            losses = tuple(point.training_loss for event in reported for point in event.points)
             assert losses == ours.curve.training_loss
 
 
@@ -162,7 +162,7 @@ def test_leaving_ends_what_trains(trained: Callable[[Cohorts], Training]) -> Non
 
 
 def test_a_run_that_cannot_be_trained_takes_no_other_with_it(trained: Callable[[Cohorts], Training]) -> None:
-    """Its data set is no data set here; whoever trains sees that only when the cohort's turn comes."""
+    """Its data set is not here; whoever trains sees that only when the cohort's turn comes."""
     data = small(0).data.model_copy(update={"name": "nowhere"})
     broken = small(0).model_copy(update={"data": data})
     with trained([[broken], [small(1)]]) as training:

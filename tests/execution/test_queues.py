@@ -24,8 +24,8 @@ def runs(keys: str) -> dict[str, RunSpec]:
 
 def progress(cohort: str, step: int, points: dict[str, int] | None = None) -> CohortProgress:
     """A state in which the runs have new points, each at its own step."""
-    told = {key: (CurvePoint(at, 1.0, None, None),) for key, at in (points or {}).items()}
-    return CohortProgress(cohort, step, 9, dict.fromkeys(cohort, (float(step), 0.5)), told)
+    curve_points = {key: (CurvePoint(at, 1.0, None, None),) for key, at in (points or {}).items()}
+    return CohortProgress(cohort, step, 9, dict.fromkeys(cohort, (float(step), 0.5)), curve_points)
 
 
 def test_cohorts_are_taken_in_their_order_and_nothing_after_the_end() -> None:
@@ -89,12 +89,12 @@ def test_a_state_does_not_pass_a_message_that_lies_between() -> None:
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.booleans()), max_size=40))
 def test_no_point_is_lost_or_told_twice_however_it_is_read(puts: list[tuple[str, bool, bool]]) -> None:
     mailbox: Mailbox[str] = Mailbox()
-    told: dict[str, list[int]] = {"a": [], "b": []}
+    reported_steps: dict[str, list[int]] = {"a": [], "b": []}
 
     def read(message: CohortProgress | str | None) -> None:
         if isinstance(message, CohortProgress):
             for key, points in message.points.items():
-                told[key] += [point.step for point in points]
+                reported_steps[key] += [point.step for point in points]
 
     for step, (key, has_point, is_read) in enumerate(puts):
         mailbox.put(progress(key, step, {key: step} if has_point else None))
@@ -103,7 +103,7 @@ def test_no_point_is_lost_or_told_twice_however_it_is_read(puts: list[tuple[str,
     mailbox.close()
     while (message := mailbox.get()) is not None:
         read(message)
-    for key, steps in told.items():
+    for key, steps in reported_steps.items():
         assert steps == [
             step for step, (whose, has_point, _) in enumerate(puts) if whose == key and has_point
         ]
@@ -142,11 +142,11 @@ def test_the_share_never_falls_and_is_1_at_the_end_and_not_before(cohorts: list[
         batches += [[Progress(run.key, 10, 10, 1.0, 0.5)]]
         batches += [[Started(run.key)], [Progress(run.key, 2, 10, 1.0, 0.5)], [Cancelled(run.key)]]
     meter = AdvanceMeter()
-    told = [meter.see(batch) for batch in batches]
-    shares = [at.share for at in told]
+    advances = [meter.see(batch) for batch in batches]
+    shares = [at.share for at in advances]
     assert shares == sorted(shares)
     assert max(shares[:-1]) < 1
-    assert told[-1] == Advance(share=1.0, runs=len(planned), run_count=len(planned))
+    assert advances[-1] == Advance(share=1.0, runs=len(planned), run_count=len(planned))
     first = planned[0]
     meter = AdvanceMeter()
     meter.see(planned)

@@ -33,10 +33,10 @@ def endless(seed: int) -> RunSpec:
     return lab.make_spec(hidden=(100, 100), epochs=1_000_000, evaluate_at=[1], seed=seed)
 
 
-def worker_processes(of: int | None = None) -> list[psutil.Process]:
+def worker_processes(parent_pid: int | None = None) -> list[psutil.Process]:
     """The worker processes below a process: this one, or another."""
     found = []
-    for process in psutil.Process(of).children(recursive=True):
+    for process in psutil.Process(parent_pid).children(recursive=True):
         try:
             if "digitlab.execution.worker" in process.cmdline():
                 found.append(process)
@@ -60,10 +60,10 @@ def is_training(worker: psutil.Process) -> bool:
         return False
 
 
-def wait_for_work(of: int | None = None, count: int = 1) -> list[psutil.Process]:
+def wait_for_work(parent_pid: int | None = None, count: int = 1) -> list[psutil.Process]:
     """Wait until so many workers train; pytest's own limit of time is the only one."""
     while True:
-        busy = [process for process in worker_processes(of) if is_training(process)]
+        busy = [process for process in worker_processes(parent_pid) if is_training(process)]
         if len(busy) >= count:
             return busy
         time.sleep(0.05)
@@ -257,8 +257,8 @@ def test_a_worker_that_answers_rubbish_and_lives_on_is_a_failure(
     monkeypatch.setattr(sys, "executable", str(odd))
     (failure,) = ended_runs([[small(1)]], workers=1)
     assert isinstance(failure, Failure)
-    said = "no longer answered" if reason is None else f"'s answer cannot be read ({reason}"
-    assert failure.cause.startswith(f"its worker{' ' if reason is None else ''}{said}")
+    cause = "no longer answered" if reason is None else f"'s answer cannot be read ({reason}"
+    assert failure.cause.startswith(f"its worker{' ' if reason is None else ''}{cause}")
     assert not worker_processes()
 
 

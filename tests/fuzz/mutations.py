@@ -20,18 +20,18 @@ ODD_VALUES: tuple[Any, ...] = (
 """Values that numbers, texts, lists and tables of a document are replaced by."""
 
 
-def deep(levels: int, *, of: type[list[Any]] | type[dict[Any, Any]]) -> Any:
+def deep(levels: int, *, container_type: type[list[Any]] | type[dict[Any, Any]]) -> Any:
     """A list in a list, or a table in a table, and so on."""
     value: Any = 1
     for _ in range(levels):
-        value = [value] if of is list else {"a": value}
+        value = [value] if container_type is list else {"a": value}
     return value
 
 
 def odd_value(rng: Random) -> Any:
     """A value that hardly any field takes."""
     if rng.random() < 0.03:
-        return deep(rng.choice([3, 30, 60, 80]), of=dict if rng.random() < 0.5 else list)
+        return deep(rng.choice([3, 30, 60, 80]), container_type=dict if rng.random() < 0.5 else list)
     return copy.deepcopy(rng.choice(ODD_VALUES))
 
 
@@ -39,10 +39,14 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     """Every container and key in a document."""
     found, open_ = [], [value]
     while open_:
-        at = open_.pop()
-        keys = list(at) if isinstance(at, dict) else list(range(len(at))) if isinstance(at, list) else []
-        found += [(at, key) for key in keys]
-        open_ += [at[key] for key in keys]
+        container = open_.pop()
+        keys: list[Any] = []
+        if isinstance(container, dict):
+            keys = list(container)
+        elif isinstance(container, list):
+            keys = list(range(len(container)))
+        found += [(container, key) for key in keys]
+        open_ += [container[key] for key in keys]
     return found
 
 
@@ -53,19 +57,19 @@ def changed_document(rng: Random, document: Any, names: Sequence[str]) -> Any:
         places = _places(document)
         if not places:
             return odd_value(rng)
-        at, key = rng.choice(places)
+        container, key = rng.choice(places)
         kind = rng.randrange(6)
         if kind == 0:
-            del at[key]
-        elif kind == 1 and isinstance(at, dict):
-            at[rng.choice([*names, "zzz", "", "5", "a.b", "\x1b[2J"])] = at.pop(key)
-        elif kind == 2 and isinstance(at, dict):
-            at[rng.choice(names)] = odd_value(rng)
+            del container[key]
+        elif kind == 1 and isinstance(container, dict):
+            container[rng.choice([*names, "zzz", "", "5", "a.b", "\x1b[2J"])] = container.pop(key)
+        elif kind == 2 and isinstance(container, dict):
+            container[rng.choice(names)] = odd_value(rng)
         elif kind == 3:
             other, name = rng.choice(places)
-            at[key] = copy.deepcopy(other[name])
+            container[key] = copy.deepcopy(other[name])
         else:
-            at[key] = odd_value(rng)
+            container[key] = odd_value(rng)
     return document
 
 
@@ -118,24 +122,24 @@ def changed_bytes(rng: Random, content: bytes, tokens: Sequence[bytes], head: in
     changed = bytearray(content)
     for _ in range(rng.choice([1, 1, 1, 2, 4, 16])):
         end = min(len(changed), head or len(changed))
-        at = rng.randrange(end + 1)
-        length = min(rng.choice([1, 1, 2, 4, 8, 64]), end - at)
+        offset = rng.randrange(end + 1)
+        length = min(rng.choice([1, 1, 2, 4, 8, 64]), end - offset)
         kind = rng.randrange(8)
-        if kind in {0, 1} and at < len(changed):
-            changed[at] ^= 1 << rng.randrange(8)
+        if kind in {0, 1} and offset < len(changed):
+            changed[offset] ^= 1 << rng.randrange(8)
         elif kind == 2:
-            del changed[at : at + length]
+            del changed[offset : offset + length]
         elif kind == 3:
-            changed[at:at] = rng.randbytes(rng.choice([1, 2, 4, 8]))
+            changed[offset:offset] = rng.randbytes(rng.choice([1, 2, 4, 8]))
         elif kind == 4:
-            changed[at:at] = changed[at : at + length] * rng.choice([1, 2, 50])
+            changed[offset:offset] = changed[offset : offset + length] * rng.choice([1, 2, 50])
         elif kind == 5 and rng.random() < 0.3:
             del changed[rng.randrange(len(changed) + 1) :]
         elif kind == 6:
-            changed[at : at + length] = rng.randbytes(length)
+            changed[offset : offset + length] = rng.randbytes(length)
         else:
             token = rng.choice(tokens)
-            changed[at : at + rng.choice([0, len(token)])] = token
+            changed[offset : offset + rng.choice([0, len(token)])] = token
     return bytes(changed)
 
 

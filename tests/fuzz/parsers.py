@@ -195,9 +195,9 @@ def _read_weights(path: Path) -> object:
 def _read_store(path: Path) -> object:
     with closing(open_store(path, must_exist=True, timeout_seconds=0.1)) as store:
         keys = [row.key for row in store.list(Filter())]
-        asked = [*keys, "0" * 64]
-        known = store.known(asked)
-        found = store.get(asked, predictions=True)
+        requested = [*keys, "0" * 64]
+        known = store.known(requested)
+        found = store.get(requested, predictions=True)
         store.count(Filter(outcome="completed"))
         store.measurements(keys, "noise scale")
         store.measured()
@@ -247,14 +247,14 @@ def _trained(folder: Path) -> tuple[RunResult, bytes]:
 
 def _stores(folder: Path, result: RunResult) -> Callable[[Random], bytes]:
     """A small store of three runs: with bytes changed, or by way of SQL, rows and tables."""
-    place = folder / "intact.db"
-    with closing(open_store(place)) as store:
+    path = folder / "intact.db"
+    with closing(open_store(path)) as store:
         for seed in range(3):
             spec = result.spec.model_copy(update={"seed": seed})
             store.add([result.model_copy(update={"spec": spec, "key": spec.key})])
         store.add_measurement(result.key, "noise scale", {"value": 1.0})
-    intact = place.read_bytes()
-    with closing(sqlite3.connect(place)) as connection:
+    intact = path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
         named = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         columns = {
             table: [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]

@@ -54,7 +54,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
 
 
 def test_only_so_many_errors_and_units_are_shown() -> None:
-    many = inspect_network(
+    inspection = inspect_network(
         title="",
         caption="",
         key="",
@@ -63,10 +63,10 @@ def test_only_so_many_errors_and_units_are_shown() -> None:
         test_images=np.zeros((30, 28, 28), np.uint8),
         first_weights=WEIGHTS,
     )
-    assert len(many.misclassified) == 24
-    assert len(many.weights) == 48
-    assert many.weights[1][0][:2] == (784.0, 785.0)
-    assert np.shape(many.weights) == (48, 28, 28)
+    assert len(inspection.misclassified) == 24
+    assert len(inspection.weights) == 48
+    assert inspection.weights[1][0][:2] == (784.0, 785.0)
+    assert np.shape(inspection.weights) == (48, 28, 28)
 
 
 def test_a_class_without_images_has_no_accuracy() -> None:

@@ -47,14 +47,14 @@ def file(network: TrainedNetwork, tmp_path: Path) -> Path:
 
 
 def test_a_network_comes_back_bit_for_bit(network: TrainedNetwork, file: Path, mnist: Dataset) -> None:
-    again = trained.load(file)
-    assert again.spec == network.spec
-    assert again.scale == network.scale
-    for one, two in zip(network.layers, again.layers, strict=True):
-        assert one.weight.tobytes() == two.weight.tobytes()
-        assert one.bias.tobytes() == two.bias.tobytes()
+    reloaded = trained.load(file)
+    assert reloaded.spec == network.spec
+    assert reloaded.scale == network.scale
+    for layer, reloaded_layer in zip(network.layers, reloaded.layers, strict=True):
+        assert layer.weight.tobytes() == reloaded_layer.weight.tobytes()
+        assert layer.bias.tobytes() == reloaded_layer.bias.tobytes()
     images = mnist.test.images[:50]
-    assert again.predict(images).tobytes() == network.predict(images).tobytes()
+    assert reloaded.predict(images).tobytes() == network.predict(images).tobytes()
     assert [path.name for path in file.parent.iterdir()] == ["network.safetensors"]
 
 
@@ -98,19 +98,19 @@ class _Harmful:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "it is no safetensors file"),
-        (b"hello", "it is no safetensors file"),
+        (b"", "it is not a safetensors file"),
+        (b"hello", "it is not a safetensors file"),
         (
             pickle.dumps(_Harmful()),
             "it looks like a pickle, which could run any program when read; digitlab never",
         ),
         (pickle.dumps({"a": 1}, 2), "it looks like a pickle"),
         (b"PK\3\4" + bytes(100), "it looks like a pickle"),
-        (header(b"{}", 2**63), "it is no safetensors file"),
-        (header(b"{}", 2**40), "it is no safetensors file"),
-        (header(b"{" + b" " * 20, 500), "it is no safetensors file"),
-        (header(b"{" + b" " * (1 << 20) + b"}"), "it is no safetensors file"),
-        (header(b"[1, 2, 3]" + b" " * 20), "it is no safetensors file"),
+        (header(b"{}", 2**63), "it is not a safetensors file"),
+        (header(b"{}", 2**40), "it is not a safetensors file"),
+        (header(b"{" + b" " * 20, 500), "it is not a safetensors file"),
+        (header(b"{" + b" " * (1 << 20) + b"}"), "it is not a safetensors file"),
+        (header(b"[1, 2, 3]" + b" " * 20), "it is not a safetensors file"),
         (header(b"{not json" + b" " * 20), "it is not a valid safetensors file"),
         (
             header(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}') + bytes(4),
@@ -218,7 +218,7 @@ def test_what_is_not_there_is_told(tmp_path: Path, network: TrainedNetwork) -> N
         trained.load(tmp_path)
     for path, reason in (
         (tmp_path / "no" / "folder", "there is no such folder"),
-        (tmp_path, "there is something that is no file"),
+        (tmp_path, "there is something that is not a file"),
         (tmp_path / ("x" * 300), "File name too long"),
         (tmp_path / "x\0", "embedded null"),
     ):
@@ -229,9 +229,9 @@ def test_what_is_not_there_is_told(tmp_path: Path, network: TrainedNetwork) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_file_is_never_replaced(network: TrainedNetwork, tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_never_replaced(network: TrainedNetwork, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(WeightsError, match="there is something that is no file"):
+    with pytest.raises(WeightsError, match="there is something that is not a file"):
         network.save(tmp_path / "pipe")
     assert (tmp_path / "pipe").is_fifo()
     (tmp_path / "file").write_bytes(b"old")
@@ -244,9 +244,9 @@ def test_what_is_no_file_is_never_replaced(network: TrainedNetwork, tmp_path: Pa
 
 
 @pytest.mark.parametrize("shape", [(28,), (3, 784), (3, 28, 27)])
-def test_what_are_no_images_is_refused(network: TrainedNetwork, shape: tuple[int, ...]) -> None:
+def test_what_are_not_images_is_refused(network: TrainedNetwork, shape: tuple[int, ...]) -> None:
     with pytest.raises(
-        SpecError, match=r"images: 'uint8 \[.*\]' are no images; give bytes .* of shape \[n, 28, 28\]"
+        SpecError, match=r"images: 'uint8 \[.*\]' are not images; give bytes .* of shape \[n, 28, 28\]"
     ):
         network.predict(np.zeros(shape, np.uint8))
     with pytest.raises(SpecError, match="float64"):
@@ -255,14 +255,14 @@ def test_what_are_no_images_is_refused(network: TrainedNetwork, shape: tuple[int
 
 def test_a_scale_of_another_kind_is_refused() -> None:
     for scaling, scale in (("unit", (0, 255)), ("symmetric", (127.5, 127.5)), ("standard", (33.3, 78.6))):
-        for of in ("unit", "symmetric", "standard"):
-            is_its_own = scaling == of or (of == "standard" and scaling == "symmetric")
-            assert is_scale_of(of, InputScale(*scale)) == is_its_own
+        for kind in ("unit", "symmetric", "standard"):
+            is_its_own = scaling == kind or (kind == "standard" and scaling == "symmetric")
+            assert is_scale_of(kind, InputScale(*scale)) == is_its_own
 
 
 def broken(network: TrainedNetwork, number: float, layer: int = 0) -> TrainedNetwork:
     """The network with one weight that is another number."""
-    layers = [Layer(one.weight.copy(), one.bias.copy()) for one in network.layers]
+    layers = [Layer(layer.weight.copy(), layer.bias.copy()) for layer in network.layers]
     layers[layer].weight[3, 5] = number
     return TrainedNetwork(network.spec, network.scale, tuple(layers))
 
@@ -273,18 +273,18 @@ def test_weights_that_are_not_finite_give_neither_accuracy_nor_probabilities(
     network: TrainedNetwork, mnist: Dataset, tmp_path: Path, number: float, layer: int
 ) -> None:
     broken(network, number, layer).save(tmp_path / "diverged")
-    again = trained.load(tmp_path / "diverged")  # such networks exist, and can be looked at
+    reloaded = trained.load(tmp_path / "diverged")  # such networks exist, and can be looked at
     with pytest.raises(
         WeightsError, match=r"^784-12-10: its weights are not finite, so it has no accuracy; train it again"
     ):
-        confusion_of(again, mnist)
+        confusion_of(reloaded, mnist)
     with pytest.raises(WeightsError, match="its weights are not finite, so it has no probabilities"):
-        again.predict(mnist.test.images)
+        reloaded.predict(mnist.test.images)
 
 
 def test_numbers_that_overflow_have_no_probabilities(network: TrainedNetwork, mnist: Dataset) -> None:
     large = TrainedNetwork(
-        network.spec, network.scale, tuple(Layer(one.weight * 1e30, one.bias) for one in network.layers)
+        network.spec, network.scale, tuple(Layer(layer.weight * 1e30, layer.bias) for layer in network.layers)
     )
     with pytest.raises(WeightsError, match=r"784-12-10: its numbers overflow on [\d,]+ of 10,000 images"):
         large.predict(mnist.test.images)
@@ -299,9 +299,9 @@ def test_predict_takes_one_image_or_a_list(network: TrainedNetwork, mnist: Datas
     all_of_them = network.predict(images)
     assert all_of_them.shape == (3, 10)
     np.testing.assert_array_equal(network.predict(list(images)), all_of_them)
-    one = network.predict(images[1])
-    assert one.shape == (10,)
-    np.testing.assert_allclose(one, all_of_them[1], rtol=1e-5)
+    probabilities = network.predict(images[1])
+    assert probabilities.shape == (10,)
+    np.testing.assert_allclose(probabilities, all_of_them[1], rtol=1e-5)
     wrong: Any
     for wrong in (images[0, 0], images[None], [images[0], images[0, :9]], [], images.astype(float)):
         with pytest.raises(SpecError, match=r"bytes \(uint8\) of shape"):

@@ -45,8 +45,8 @@ def heat_map() -> HeatMap:
     broken: dict[tuple[float, float], State] = {
         (r, b): "diverged" if r * 30 > b * 8 else "collapsed" for r, b in error if r > 0.17 * b**0.45
     }
-    fine = {at: value for at, value in error.items() if at not in broken}
-    best_at = min(fine, key=lambda at: fine[at])
+    fine = {cell: value for cell, value in error.items() if cell not in broken}
+    best_at = min(fine, key=lambda cell: fine[cell])
     squares = tuple(_square(rate, batch, error, broken, best_at) for rate, batch in error)
     ridge = tuple(Point(min(2.0 ** (math.log2(b) / 1.6 - 6.2), 1.2), b) for b in batches)
     edge = tuple(Point(0.17 * b**0.45 * 1.1, b) for b in batches)
@@ -70,10 +70,10 @@ def _square(
     broken: dict[tuple[float, float], State],
     best_at: tuple[float, float],
 ) -> Square:
-    at = rate, batch
-    if at in broken:
-        return Square(rate, batch, math.nan, broken[at])
-    return Square(rate, batch, error[at], "best" if at == best_at else "fine")
+    cell = rate, batch
+    if cell in broken:
+        return Square(rate, batch, math.nan, broken[cell])
+    return Square(rate, batch, error[cell], "best" if cell == best_at else "fine")
 
 
 def error_curve() -> Lines:
@@ -86,8 +86,10 @@ def error_curve() -> Lines:
         ("2 × 100", 3.3, 0.53, 0.007),
     ):
         errors = [alpha * n**-beta + gamma for n in sizes]
-        seen = [error * random.uniform(0.97, 1.03) for error in errors]
-        measured = tuple(Point(float(n), e, e * 0.95, e * 1.05) for n, e in zip(sizes, seen, strict=True))
+        seed_errors = [error * random.uniform(0.97, 1.03) for error in errors]
+        measured = tuple(
+            Point(float(n), e, e * 0.95, e * 1.05) for n, e in zip(sizes, seed_errors, strict=True)
+        )
         lines.append(Line(name, measured))
         lines.append(
             Line(
@@ -333,10 +335,10 @@ def report() -> Report:
 def hostile_pictures() -> tuple[Picture, ...]:
     nan = math.nan
     x, y, value = (Axis(HOSTILE, "log"), Axis(HOSTILE, "log"), Axis(HOSTILE, "log"))
-    one = Line(HOSTILE, (Point(0.25, 0.5, 0.1, nan),))
+    line = Line(HOSTILE, (Point(0.25, 0.5, 0.1, nan),))
     holes = Line("holes", (Point(1.0, nan), Point(-1.0, 0.3), Point(nan, 0.2), Point(math.inf, 1.0)))
     return (
-        Lines(HOSTILE, HOSTILE, HOSTILE, x, y, (one, holes, Line("empty", ())), rule=(nan, HOSTILE)),
+        Lines(HOSTILE, HOSTILE, HOSTILE, x, y, (line, holes, Line("empty", ())), rule=(nan, HOSTILE)),
         Lines("none", "Nothing", "", Axis("x"), Axis("y"), ()),
         HeatMap(
             HOSTILE,
@@ -346,7 +348,7 @@ def hostile_pictures() -> tuple[Picture, ...]:
             y,
             value,
             (Square(1.0, 1.0, nan, "collapsed"), Square(2.0, 1.0, nan, "diverged")),
-            (one,),
+            (line,),
         ),
         HeatMap(
             "texts",

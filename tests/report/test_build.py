@@ -51,9 +51,9 @@ def study() -> Study:
 @pytest.fixture(scope="module")
 def store(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store that knows the whole study."""
-    place = open_store(tmp_path_factory.mktemp("store") / "runs.db")
-    assert run_study(study, place).is_done
-    return place
+    opened = open_store(tmp_path_factory.mktemp("store") / "runs.db")
+    assert run_study(study, opened).is_done
+    return opened
 
 
 def test_a_study_that_is_not_done_tells_nothing(study: Study, tmp_path: Path) -> None:
@@ -93,10 +93,14 @@ def test_a_report_holds_its_studies_and_how_to_make_them_again(study: Study, sto
     assert report.studies == (completed.findings,)
     assert report.commands == ("digitlab study run small --scale full", "digitlab report small")
     assert report.mixture == ""
-    (where,) = [table for table in report.tables if table.title == "Where the results come from"]
-    runs = {run.key for one in completed.stage.conditions for runs in one.tunings for run in runs}
-    runs |= {run.key for one in completed.stage.conditions for run in (*one.reports, *one.also[0.01])}
-    assert [row[-1] for row in where.rows] == [len(runs)] == [completed.findings.run_count]
+    (origins,) = [table for table in report.tables if table.title == "Where the results come from"]
+    runs = {run.key for condition in completed.stage.conditions for runs in condition.tunings for run in runs}
+    runs |= {
+        run.key
+        for condition in completed.stage.conditions
+        for run in (*condition.reports, *condition.also[0.01])
+    }
+    assert [row[-1] for row in origins.rows] == [len(runs)] == [completed.findings.run_count]
 
 
 def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Path) -> None:
@@ -108,21 +112,21 @@ def test_a_mixture_of_machines_is_named(study: Study, store: Store, tmp_path: Pa
     assert completed is not None
     report = build.report([completed], [], mixed)
     assert report.mixture.startswith("These results come from 2 kinds of machine")
-    (where,) = [table for table in report.tables if table.title == "Where the results come from"]
-    assert where.columns[:5] == ("engine", "arithmetic", "device", "processor", "numpy")
-    assert [row[3] == "another" for row in where.rows] == [False, True]
-    assert [row[-1] for row in where.rows] == [len(runs) - 1, 1]
+    (origins,) = [table for table in report.tables if table.title == "Where the results come from"]
+    assert origins.columns[:5] == ("engine", "arithmetic", "device", "processor", "numpy")
+    assert [row[3] == "another" for row in origins.rows] == [False, True]
+    assert [row[-1] for row in origins.rows] == [len(runs) - 1, 1]
 
 
 def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: Study, store: Store) -> None:
-    place = open_store(tmp_path / "exercise.db")
+    exercise_store = open_store(tmp_path / "exercise.db")
     run = handout_runs()[0]
     spec = lab.make_spec(hidden=run.hidden)
     small = lab.train(spec, train_size=500, validation_size=0, epochs=15)
-    place.add([RunResult.of(spec, **small.model_dump(exclude={"spec", "key"}))])
+    exercise_store.add([RunResult.of(spec, **small.model_dump(exclude={"spec", "key"}))])
     completed = build.completed_study(study, "full", store)
     assert completed is not None
-    report = build.report([completed], [], place)
+    report = build.report([completed], [], exercise_store)
     (table,) = [table for table in report.tables if table.title.startswith("The exercise's networks")]
     assert table.columns[4] == f"mean of {measured_spread(run.name)['test accuracy'].seeds} seeds"
     assert table.rows[0][:4] == (
@@ -157,14 +161,14 @@ def test_an_example_network_is_looked_at_closely(study: Study) -> None:
 
 def test_findings_show_themselves_in_a_notebook(study: Study, store: Store, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(SMALL)
-    place = tmp_path / "runs.db"
-    other = open_store(place)
+    path = tmp_path / "runs.db"
+    other = open_store(path)
     with pytest.raises(
         StoreError, match=r"small.toml is not done; `digitlab study run .*small.toml --scale full`"
     ):
-        dl.findings_of(tmp_path / "small.toml", store=place)
+        dl.findings_of(tmp_path / "small.toml", store=path)
     other.merge(store)
-    found = dl.findings_of(tmp_path / "small.toml", store=place)
+    found = dl.findings_of(tmp_path / "small.toml", store=path)
     assert found.findings.title == "A small study"
     assert "<svg" in found._repr_html_()
     assert "A small study" in found._repr_html_()

@@ -98,15 +98,15 @@ def test_everything_is_on_the_page(good: str) -> None:
     page, report = Page(good), samples.report()
     words = "".join(page.words).replace("\u00a0", " ")
     for study in report.studies:
-        told = [
+        texts = [
             study.question,
             *study.answer,
             *study.methods,
             *(f.verdict for f in study.findings),
             *(f.method for f in study.findings),
         ]
-        told += [picture.caption for picture in study.pictures] + [table.note for table in study.tables]
-        assert all(text in words for text in told)
+        texts += [picture.caption for picture in study.pictures] + [table.note for table in study.tables]
+        assert all(text in words for text in texts)
     assert all(
         text in words
         for text in (*report.introduction, *report.commands, report.mixture, report.examples[0].key)

@@ -27,10 +27,10 @@ def test_what_is_added_comes_back(store: Store, trained: RunResult, diverged: Ru
 def test_a_diverged_run_comes_back_with_its_nan(store: Store, diverged: RunResult) -> None:
     assert diverged.outcome == "diverged"
     store.add([diverged])
-    again = store.get([diverged.key], predictions=True)[diverged.key]
-    assert again.to_json() == diverged.to_json()
-    assert math.isnan(again.metrics.test_accuracy)
-    assert again.predictions is None
+    stored = store.get([diverged.key], predictions=True)[diverged.key]
+    assert stored.to_json() == diverged.to_json()
+    assert math.isnan(stored.metrics.test_accuracy)
+    assert stored.predictions is None
     (row,) = store.list(Filter())
     assert math.isnan(row.test_accuracy)
     assert row.validation_loss is None
@@ -111,7 +111,7 @@ def test_the_newest_are_listed_first(store: Store, numbered: Numbered) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "expected"),
+    ("run_filter", "expected"),
     [
         (Filter(), {"trained", "diverged", "numbered"}),
         (Filter(data="mnist"), {"trained", "diverged", "numbered"}),
@@ -128,13 +128,13 @@ def test_a_filter_chooses(
     trained: RunResult,
     diverged: RunResult,
     numbered: Numbered,
-    chosen: Filter,
+    run_filter: Filter,
     expected: set[str],
 ) -> None:
     named = {"trained": trained, "diverged": diverged, "numbered": numbered(7)}
     store.add(list(named.values()))
-    assert {row.key for row in store.list(chosen)} == {named[name].key for name in expected}
-    assert store.count(chosen) == len(expected)
+    assert {row.key for row in store.list(run_filter)} == {named[name].key for name in expected}
+    assert store.count(run_filter) == len(expected)
 
 
 def test_a_key_is_found_by_its_first_digits(store: Store, numbered: Numbered) -> None:
@@ -240,9 +240,9 @@ def test_every_number_comes_back_bit_for_bit(
     result = RunResult.of(spec, **parts)
     store.delete([result.key])
     store.add([result])
-    again = store.get([result.key], predictions=True)[result.key]
-    assert again.to_json() == result.to_json()
-    assert again.predictions == predictions
+    stored = store.get([result.key], predictions=True)[result.key]
+    assert stored.to_json() == result.to_json()
+    assert stored.predictions == predictions
     (row,) = store.list(Filter(seed=seed))
     assert repr(row.test_accuracy + 0.0) == repr(metrics["test_accuracy"] + 0.0)
     assert store.verify().set_aside == ()

@@ -28,7 +28,7 @@ def test_runs_are_read_and_written(tmp_path: Path, numbered: Numbered) -> None:
     assert {run.key for run in found} == {run.key for run in results}
     whole, table = io.StringIO(), io.StringIO()
     assert export.write_json(whole, results) == 3
-    assert [RunResult.from_json(json.dumps(one)).key for one in json.loads(whole.getvalue())] == [
+    assert [RunResult.from_json(json.dumps(document)).key for document in json.loads(whole.getvalue())] == [
         result.key for result in results
     ]
     assert export.write_csv(table, results) == 3

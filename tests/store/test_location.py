@@ -34,9 +34,9 @@ def test_who_can_do_without_is_told_why_there_is_no_store(
     monkeypatch.setenv("HOME", str(closed))
     monkeypatch.setenv("XDG_DATA_HOME", str(closed))
     assert isinstance(usable_store(), StoreError)
-    place = usable_store(tmp_path / "runs.db")
-    assert not isinstance(place, StoreError)
-    place.close()
+    store = usable_store(tmp_path / "runs.db")
+    assert not isinstance(store, StoreError)
+    store.close()
 
 
 def test_a_key_is_found_by_the_digits_that_it_begins_with(tmp_path: Path, numbered: Numbered) -> None:

@@ -72,10 +72,10 @@ def test_where_the_store_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_its_folders_are_made_and_any_name_will_do(tmp_path: Path, trained: RunResult) -> None:
     for name in ("a b%3F?#.db", ":memory:", "ü.db"):
-        place = tmp_path / "x" / "y" / name
-        assert open_store(place).add([trained]) == 1
-        assert place.stat().st_size
-        assert open_store(place, must_exist=True).known([trained.key])
+        file = tmp_path / "x" / "y" / name
+        assert open_store(file).add([trained]) == 1
+        assert file.stat().st_size
+        assert open_store(file, must_exist=True).known([trained.key])
 
 
 def test_a_file_of_no_bytes_is_a_fresh_store(path: Path, trained: RunResult) -> None:
@@ -99,7 +99,7 @@ def test_no_store_where_one_must_be(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_folder_is_no_store(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r": is a folder; name a file in it, such as .*digitlab\.db"):
         open_store(tmp_path)
 
@@ -319,11 +319,11 @@ def test_what_this_version_cannot_read_is_unknown_told_and_replaced(
 
 
 def test_a_run_under_another_runs_key_is_not_given_out(path: Path, numbered: Numbered) -> None:
-    store, (one, other) = open_store(path), (numbered(1), numbered(2))
-    store.add([one])
-    rewrite(path, one.key, other.to_json().encode())
-    assert not store.get([one.key])
-    assert store.verify() == Verification(1, (), (one.key,))
+    store, (result, other) = open_store(path), (numbered(1), numbered(2))
+    store.add([result])
+    rewrite(path, result.key, other.to_json().encode())
+    assert not store.get([result.key])
+    assert store.verify() == Verification(1, (), (result.key,))
 
 
 def test_runs_of_the_first_form_are_read_and_kept_as_they_are(path: Path, numbered: Numbered) -> None:
@@ -369,7 +369,10 @@ def all_of(path: Path, results: list[RunResult]) -> None:
     assert all(isinstance(key, str) for key in store.keys(Filter()))
     assert store.get(keys, predictions=True).items() <= expected.items()
     assert store.known(keys) <= expected.keys()
-    assert store.predictions(keys).items() <= {key: one.predictions for key, one in expected.items()}.items()
+    assert (
+        store.predictions(keys).items()
+        <= {key: result.predictions for key, result in expected.items()}.items()
+    )
     store.measured()
     store.measurements(["a"], "noise")
     open_store(path.with_name("taker.db")).merge(store)
@@ -382,7 +385,7 @@ def all_of(path: Path, results: list[RunResult]) -> None:
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_a_value_of_another_type_is_no_error(path: Path, numbered: Numbered, column: str) -> None:
+def test_a_value_of_another_type_is_not_an_error(path: Path, numbered: Numbered, column: str) -> None:
     statement = f"UPDATE runs SET {column} = ? WHERE key = ?"  # noqa: S608
     results = [numbered(number) for number in range(2 * len(STRANGE))]
     open_store(path).add(results)
@@ -390,15 +393,15 @@ def test_a_value_of_another_type_is_no_error(path: Path, numbered: Numbered, col
         (value, is_hashed) for value in STRANGE for is_hashed in (False, column not in ("key", "sha256"))
     ]
     for (value, is_hashed), result in zip(changes, results, strict=True):
-        place = value if column != "key" else f"{value!r}{result.spec.seed}".encode()
-        execute(path, statement, place, result.key)
+        written = value if column != "key" else f"{value!r}{result.spec.seed}".encode()
+        execute(path, statement, written, result.key)
         if is_hashed:
             rewrite(path, result.key)
     all_of(path, results)
 
 
 @pytest.mark.parametrize("column", ["key", "name", "document", "sha256"])
-def test_a_measurement_of_another_type_is_no_error(path: Path, numbered: Numbered, column: str) -> None:
+def test_a_measurement_of_another_type_is_not_an_error(path: Path, numbered: Numbered, column: str) -> None:
     statement = f"UPDATE measurements SET {column} = ? WHERE key = ?"  # noqa: S608
     for i, value in enumerate(STRANGE):
         open_store(path).add_measurement(str(i), "noise", {"scale": 1.0})
@@ -425,10 +428,10 @@ HOSTILE = {
             ("'99'", "was made by a newer digitlab"),
         )
     },
-    "a table that is no text": ("CREATE TABLE named (x)", None),
+    "a table that is not text": ("CREATE TABLE named (x)", None),
     "a column less": ("ALTER TABLE measurements DROP COLUMN document", NOT_OURS),
     "another column": ("ALTER TABLE runs RENAME COLUMN document TO papers", NOT_OURS),
-    "a column that is no text": ("ALTER TABLE predictions ADD COLUMN named", None),
+    "a column that is not text": ("ALTER TABLE predictions ADD COLUMN named", None),
     "a column more": ("ALTER TABLE runs ADD COLUMN more TEXT NOT NULL DEFAULT 'x'", None),
     "a view": (
         "ALTER TABLE measurements RENAME TO old; CREATE VIEW measurements AS SELECT * FROM old",
@@ -455,12 +458,12 @@ def test_tables_that_are_others_are_told_with_a_remedy(
     if expected is None:
         all_of(path, results)
         return
-    with pytest.raises(StoreError, match=expected) as told:
+    with pytest.raises(StoreError, match=expected) as raised:
         all_of(path, results)
-    assert "store verify" not in str(told.value)
+    assert "store verify" not in str(raised.value)
 
 
-def test_a_schema_whose_words_are_no_text_is_told(path: Path, numbered: Numbered) -> None:
+def test_a_schema_whose_words_are_not_text_is_told(path: Path, numbered: Numbered) -> None:
     store = full_of_runs(path, numbered)
     store.close()
     intact = path.read_bytes()
@@ -486,26 +489,24 @@ def test_what_no_database_can_be_asked_is_told(path: Path, value: Any) -> None:
 @pytest.mark.parametrize("suffix", ["", "-journal"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
 @pytest.mark.parametrize("must_exist", [False, True])
-def test_what_is_no_regular_file_is_refused_at_once(
+def test_what_is_not_a_regular_file_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, kind: str, must_exist: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
     open_store("a.db").close()
-    place = Path(f"a.db{suffix}")
-    place.unlink(missing_ok=True)
+    file = Path(f"a.db{suffix}")
+    file.unlink(missing_ok=True)
     if kind == "pipe":
-        os.mkfifo(place)
+        os.mkfifo(file)
     elif kind == "device":
-        place.symlink_to("/dev/zero")
+        file.symlink_to("/dev/zero")
     elif kind == "folder":
-        place.mkdir()
+        file.mkdir()
     with socket.socket(socket.AF_UNIX) as server:
         if kind == "socket":
-            server.bind(str(place))
+            server.bind(str(file))
         expected = (
-            r"a\.db: is a folder"
-            if (kind, suffix) == ("folder", "")
-            else rf"{place}: is not a regular file; "
+            r"a\.db: is a folder" if (kind, suffix) == ("folder", "") else rf"{file}: is not a regular file; "
         )
         with pytest.raises(StoreError, match=expected):
             open_store("a.db", must_exist=must_exist)
@@ -528,7 +529,7 @@ def test_a_truncated_file_is_told(path: Path, numbered: Numbered) -> None:
 
 
 @pytest.mark.parametrize("content", [os.urandom(20_000), b"<!DOCTYPE html>" * 100, b"xy"])
-def test_what_is_no_database_is_told(path: Path, content: bytes) -> None:
+def test_what_is_not_a_database_is_told(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreError, match=DAMAGED):
         open_store(path)
@@ -634,15 +635,15 @@ def test_a_read_only_disk_can_be_read(small_disk: Path, numbered: Numbered) -> N
 def test_what_may_not_be_written_can_be_read(path: Path, numbered: Numbered) -> None:
     result = numbered(1)
     open_store(path).add([result])
-    for place, usual, mode in ((path, 0o644, 0o444), (path.parent, 0o755, 0o555)):
-        place.chmod(mode)
+    for locked, usual, mode in ((path, 0o644, 0o444), (path.parent, 0o755, 0o555)):
+        locked.chmod(mode)
         try:
             store = open_store(path)
             assert store.known([result.key])
             with pytest.raises(StoreError, match=r"cannot be .*written .*, or name another place by --store"):
                 store.add([numbered(2)])
         finally:
-            place.chmod(usual)
+            locked.chmod(usual)
 
 
 # --- several at once ---
@@ -714,8 +715,8 @@ def hold(path: Path) -> sqlite3.Connection:
 
 
 def test_a_store_that_is_held_for_too_long(path: Path, trained: RunResult) -> None:
-    told: list[str] = []
-    store = open_store(path, timeout_seconds=0.3, on_wait=told.append)
+    messages: list[str] = []
+    store = open_store(path, timeout_seconds=0.3, on_wait=messages.append)
     other = hold(path)
     expected = r"runs\.db: another digitlab holds the store, for more than 0\.3 s; try again when it is done"
     for attempt in (
@@ -731,8 +732,8 @@ def test_a_store_that_is_held_for_too_long(path: Path, trained: RunResult) -> No
 
 
 def test_a_store_that_is_held_for_a_while_is_waited_for(path: Path, trained: RunResult) -> None:
-    told: list[str] = []
-    store = open_store(path, on_wait=told.append)
+    messages: list[str] = []
+    store = open_store(path, on_wait=messages.append)
     other = hold(path)
 
     def let_go() -> None:
@@ -743,7 +744,7 @@ def test_a_store_that_is_held_for_a_while_is_waited_for(path: Path, trained: Run
     timer.start()
     assert store.add([trained]) == 1
     timer.join()
-    assert told == [f"{path}: another digitlab holds the store; waiting for up to 10 s"]
+    assert messages == [f"{path}: another digitlab holds the store; waiting for up to 10 s"]
 
 
 def test_torch_is_not_needed(path: Path) -> None:

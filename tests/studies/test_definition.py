@@ -203,7 +203,7 @@ def test_all_faults_are_told_at_once() -> None:
     }
 
 
-def test_a_baseline_that_is_no_label() -> None:
+def test_a_baseline_that_is_not_a_label() -> None:
     levels = {"name": "kind", "levels": [{"label": "plain"}, {"label": "deep", "hidden": [9, 9]}]}
     assert study(axes=[levels, SIZES], baseline="plain").baseline == "plain"
     assert study(axes=[levels, SIZES], baseline="50").baseline == "50"
@@ -214,8 +214,8 @@ def test_a_baseline_that_is_no_label() -> None:
         ("kind", f"is the label of no level; {known}"),  # an axis's name
     ):
         assert faults(axes=[levels, SIZES, RATES], baseline=baseline) == {"baseline": problem}
-    many = {"name": "train_size", "values": list(range(100, 200))}
-    assert faults(axes=[many], baseline="x")["baseline"].endswith("'138', '139', …")
+    axis = {"name": "train_size", "values": list(range(100, 200))}
+    assert faults(axes=[axis], baseline="x")["baseline"].endswith("'138', '139', …")
 
 
 def test_a_baseline_that_a_scale_takes_away() -> None:
@@ -243,7 +243,7 @@ def test_fields_that_must_be_there() -> None:
 
 def test_an_unknown_scale() -> None:
     scaled = study(scales={"full": {}, "quick": {"points": 3}})
-    with pytest.raises(SpecError, match=r"^scale: 'slow' is no scale of mine; use full or quick$"):
+    with pytest.raises(SpecError, match=r"^scale: 'slow' is not a scale of mine; use full or quick$"):
         scaled.at("slow")
 
 

@@ -21,14 +21,22 @@ from digitlab.studies.expansion import (
 from tests.studies.documents import RATES, SIZES, study
 
 
-def all_specs(of: Study) -> list[RunSpec]:
+def all_specs(definition: Study) -> list[RunSpec]:
     """Every run of a study, made one by one; the first rate stands for the best."""
     specs = []
-    for one in combinations(of):
-        rates = one.range.values if one.range else ()
-        specs += [spec_of(of, one, rate, seed) for rate in rates for seed in tuning_seeds(of)]
-        reported = [rates[0], *(of.tuned.also if of.tuned else ())] if rates else [None]
-        specs += [spec_of(of, one, rate, seed) for rate in reported for seed in report_seeds(of)]
+    for combination in combinations(definition):
+        rates = combination.range.values if combination.range else ()
+        specs += [
+            spec_of(definition, combination, rate, seed)
+            for rate in rates
+            for seed in tuning_seeds(definition)
+        ]
+        reported = [rates[0], *(definition.tuned.also if definition.tuned else ())] if rates else [None]
+        specs += [
+            spec_of(definition, combination, rate, seed)
+            for rate in reported
+            for seed in report_seeds(definition)
+        ]
     return specs
 
 
@@ -40,11 +48,11 @@ def test_conditions_are_all_combinations_the_last_axis_fastest() -> None:
     found = list(
         combinations(study(axes=[{"name": "kind", "levels": levels}, RATES, SIZES], fixed={"epochs": 2}))
     )
-    assert [one.labels for one in found] == [
+    assert [combination.labels for combination in found] == [
         {"kind": kind, "batch_size": size} for kind in "ab" for size in ("50", "100")
     ]
-    assert [one.groups["kind"] for one in found] == ["g", "g", "", ""]
-    assert [one.select for one in found] == ["last", "last", "best", "best"]
+    assert [combination.groups["kind"] for combination in found] == ["g", "g", "", ""]
+    assert [combination.select for combination in found] == ["last", "last", "best", "best"]
     assert found[0].options == {"epochs": 2, "momentum": 0.5, "batch_size": 50}
     assert found[3].options == {"epochs": 2, "batch_size": 100}
 
@@ -59,27 +67,27 @@ def test_a_level_may_have_a_range_of_its_own_and_other_fixed_options() -> None:
             "tune": {"from": 0.01, "to": 0.1, "factor": 10},
         },
     ]
-    of = study(
+    definition = study(
         axes=[{"name": "optimiser", "levels": levels}, RATES], fixed={"hidden": [9], "validation_size": 100}
     )
-    sgd, adam = checked(of)
-    assert sgd.range == of.axes[1].range
+    sgd, adam = checked(definition)
+    assert sgd.range == definition.axes[1].range
     assert adam.range is not None
     assert adam.range.values == (0.01, 0.1)
-    spec = spec_of(of, adam, 0.1, 7)
+    spec = spec_of(definition, adam, 0.1, 7)
     assert (spec.optimiser.kind, spec.optimiser.learning_rate, spec.hidden, spec.seed) == (
         "adam",
         0.1,
         (5,),
         7,
     )
-    assert spec_of(of, sgd, 0.2, 7).hidden == (9,)
+    assert spec_of(definition, sgd, 0.2, 7).hidden == (9,)
 
 
 def test_a_combination_that_cannot_be_run_is_named() -> None:
-    of = study(axes=[SIZES, {"name": "train_size", "values": [1_000, 80]}], fixed={"epochs": 1})
+    definition = study(axes=[SIZES, {"name": "train_size", "values": [1_000, 80]}], fixed={"epochs": 1})
     with pytest.raises(SpecError) as refused:
-        checked(of)
+        checked(definition)
     assert str(refused.value) == (
         "mine, batch_size 100, train_size 80: batch_size: 100 is more than the 80 images trained on; use at most 80"
     )
@@ -87,24 +95,24 @@ def test_a_combination_that_cannot_be_run_is_named() -> None:
 
 def test_what_is_judged_by_a_validation_split_needs_one() -> None:
     problem = "leaves nothing to choose the best by; fix one, such as validation_size = 10_000"
-    for of, where in [
+    for definition, condition_name in [
         (study(fixed={}), "mine, batch_size 50"),
         (study(fixed={}, axes=[RATES]), "mine"),
         (study(fixed={}, axes=[SIZES], select="best"), "mine, batch_size 50"),
     ]:
         with pytest.raises(SpecError) as refused:
-            checked(of)
-        assert str(refused.value) == f"{where}: validation_size: 0 {problem}"
+            checked(definition)
+        assert str(refused.value) == f"{condition_name}: validation_size: 0 {problem}"
     assert len(checked(study(fixed={}, axes=[SIZES]))) == 2
 
 
 def test_a_run_has_the_points_that_the_study_asks_for() -> None:
-    of = study(points=3, fixed={"steps": 1_000})
-    (one, _) = combinations(of)
-    assert spec_of(of, one, 0.1, 0).evaluation_steps == (1, 32, 1_000)
-    of = study(fixed={"steps": 1_000, "evaluate_at": [7]})
-    (one, _) = combinations(of)
-    assert spec_of(of, one, 0.1, 0).evaluation_steps == (7, 1_000)
+    definition = study(points=3, fixed={"steps": 1_000})
+    (combination, _) = combinations(definition)
+    assert spec_of(definition, combination, 0.1, 0).evaluation_steps == (1, 32, 1_000)
+    definition = study(fixed={"steps": 1_000, "evaluate_at": [7]})
+    (combination, _) = combinations(definition)
+    assert spec_of(definition, combination, 0.1, 0).evaluation_steps == (7, 1_000)
 
 
 # --- counts ---
@@ -128,7 +136,7 @@ def test_counts_of_the_built_in_studies(name: str, full: int, quick: int) -> Non
 
 def axis_of(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     lists = st.lists(values, min_size=1, max_size=3, unique_by=repr)
-    return lists.map(lambda chosen: {"name": name, "values": chosen})
+    return lists.map(lambda values: {"name": name, "values": values})
 
 
 def levels_axis(level: dict[str, Any]) -> dict[str, Any]:
@@ -157,9 +165,9 @@ def studies(draw: st.DrawFn) -> Study:
 
 
 @given(studies())
-def test_the_count_is_that_of_the_runs(of: Study) -> None:
-    specs = all_specs(of)
-    assert run_count(of) == len(specs)
+def test_the_count_is_that_of_the_runs(definition: Study) -> None:
+    specs = all_specs(definition)
+    assert run_count(definition) == len(specs)
     assert len({spec.key for spec in specs}) == len(specs)
 
 
@@ -172,16 +180,16 @@ def test_a_thousand_million_runs_are_refused_before_one_is_built(monkeypatch: py
         {"name": "hidden", "values": widths},
         {"name": "momentum", "levels": momenta},
     ]
-    of = study(axes=axes, seeds={"report": 1})
+    definition = study(axes=axes, seeds={"report": 1})
     with pytest.raises(SpecError) as refused:
-        checked(of)
+        checked(definition)
     assert str(refused.value) == (
         "study: 'mine' makes 1,000,000,000 runs, more than 200,000; leave out values, levels or seeds"
     )
     momenta[3]["tune"] = {"from": 0.1, "to": 1}
-    of = study(axes=[*axes, RATES])
+    definition = study(axes=[*axes, RATES])
     with pytest.raises(SpecError, match="makes 1,000,000,000 runs, more than 200,000"):
-        checked(of)
+        checked(definition)
     assert MOST_RUNS == 200_000
 
 
@@ -190,9 +198,9 @@ def test_a_thousand_million_runs_are_refused_before_one_is_built(monkeypatch: py
 
 @given(st.integers(1, 1_000), st.integers(1, 100_000))
 def test_reported_seeds_are_never_among_those_that_rates_are_tuned_on(tune: int, report: int) -> None:
-    of = study(seeds={"tune": tune, "report": report})
-    assert (len(tuning_seeds(of)), len(report_seeds(of))) == (tune, report)
-    assert tuning_seeds(of)[-1] < report_seeds(of)[0]
+    definition = study(seeds={"tune": tune, "report": report})
+    assert (len(tuning_seeds(definition)), len(report_seeds(definition))) == (tune, report)
+    assert tuning_seeds(definition)[-1] < report_seeds(definition)[0]
 
 
 @pytest.mark.parametrize("name", built_in_names())

@@ -140,21 +140,21 @@ def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
 
 
 def test_several_faults_are_told_a_line_each() -> None:
-    told = refusal(TEXT.replace("hidden = [10]", "hiden = 3").replace("tune = false", "extend = 3"))
-    assert told.splitlines() == [
+    message = refusal(TEXT.replace("hidden = [10]", "hiden = 3").replace("tune = false", "extend = 3"))
+    assert message.splitlines() == [
         "mine.toml, line 6: fixed.hiden: 3 is not an option; did you mean hidden?",
         "mine.toml, line 19: axes.1.extend: 3 is not a truth value; give true or false",
     ]
 
 
-def test_what_is_no_toml_is_told_with_its_line() -> None:
-    for broken, place in [
+def test_what_is_not_toml_is_told_with_its_line() -> None:
+    for broken, position in [
         (TEXT.replace("title = ", "title "), "line 2, column"),
         (TEXT + "[[axes]\n", "line 29, column"),
         (TEXT.replace('"What if?"', '"What'), "line 3, column"),
     ]:
         assert re.fullmatch(
-            rf"study: 'mine.toml' is not valid TOML: .*\(at {place} \d+\); mend the file", refusal(broken)
+            rf"study: 'mine.toml' is not valid TOML: .*\(at {position} \d+\); mend the file", refusal(broken)
         )
     assert "is not valid TOML" in refusal("x = " + "[" * 100_000)
     assert "is not valid TOML" in refusal("x = " + "1" * 5_000)
@@ -216,7 +216,7 @@ def test_what_a_list_may_look_like_fits_its_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("hidden = [10]", f"epochs = 0x{'f' * 4_000}", "line 6: fixed.epochs: 0xfff"),
         ("values = [50, 100]", f"values = [0x{'f' * 4_000}]", "line 11: axes.0.values.0: 0xfff"),
@@ -230,9 +230,9 @@ def test_what_a_list_may_look_like_fits_its_field() -> None:
     ],
     ids=["a fixed number", "a value", "a scale", "a dotted key", "lists in lists"],
 )
-def test_a_hostile_file_is_refused_in_a_short_sentence(old: str, new: str, told: str) -> None:
+def test_a_hostile_file_is_refused_in_a_short_sentence(old: str, new: str, message: str) -> None:
     refused = refusal(TEXT.replace(old, new).replace("hidden = [10]", "epochs = 1"))
-    assert told in refused
+    assert message in refused
     assert max(map(len, refused.splitlines())) < 400
 
 
@@ -248,8 +248,8 @@ def test_a_pipe_a_device_and_a_file_without_end_are_refused_at_once(tmp_path: Pa
     with (tmp_path / "large.toml").open("wb") as large:
         large.truncate(TEXT_LIMIT_BYTES + 1)
     for path, problem in [
-        (tmp_path / "pipe.toml", "is no regular file, but a pipe or a device; name a TOML file"),
-        (Path("/dev/zero"), "is no regular file, but a pipe or a device; name a TOML file"),
+        (tmp_path / "pipe.toml", "is not a regular file, but a pipe or a device; name a TOML file"),
+        (Path("/dev/zero"), "is not a regular file, but a pipe or a device; name a TOML file"),
         (tmp_path / "large.toml", "is longer than 16 MB; name a TOML file"),
         (Path("a\0/b.toml"), "cannot be the name of a file; name a TOML file"),
     ]:
@@ -316,14 +316,16 @@ def test_a_built_in_study_is_a_good_example(name: str) -> None:
 @pytest.mark.parametrize("name", built_in_names())
 def test_every_combination_of_a_built_in_study_can_be_run(name: str, scale: str) -> None:
     study = read_study(name).at(scale)
-    for one in checked(study):
-        for rate in (one.range.values[0], one.range.values[-1]) if one.range else (None,):
-            spec = spec_of(study, one, rate, seed=3)
+    for combination in checked(study):
+        for rate in (
+            (combination.range.values[0], combination.range.values[-1]) if combination.range else (None,)
+        ):
+            spec = spec_of(study, combination, rate, seed=3)
             assert isinstance(spec, RunSpec)
             assert spec.validation_size == 10_000
             assert spec.optimiser.learning_rate == rate
             assert len(spec.evaluation_steps) <= 50
-    labels = {label for one in checked(study) for label in one.labels.values()}
+    labels = {label for combination in checked(study) for label in combination.labels.values()}
     assert study.baseline is None or study.baseline in labels
 
 

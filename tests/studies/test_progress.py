@@ -66,16 +66,16 @@ class World:
     read: list[str] = field(default_factory=list)
 
     def get(self, keys: Iterable[str]) -> Mapping[str, RunResult]:
-        asked = list(keys)
-        self.read += [key for key in asked if key in self.known]
-        return {key: self.known[key] for key in asked if key in self.known}
+        requested = list(keys)
+        self.read += [key for key in requested if key in self.known]
+        return {key: self.known[key] for key in requested if key in self.known}
 
     def measurements(self, _keys: Iterable[str], _name: str) -> Mapping[str, Mapping[str, float]]:
         return {}
 
-    def pursue(self, of: Study) -> Stage:
+    def pursue(self, definition: Study) -> Stage:
         """Run a study to its end; the stages that had something to do are kept."""
-        progress, self.stages = StudyProgress(of, self), []
+        progress, self.stages = StudyProgress(definition, self), []
         while (stage := progress.stage()).missing:
             self.stages.append(stage)
             for spec in stage.missing:
@@ -111,8 +111,8 @@ def small(*axes: dict[str, Any], **more: Any) -> Study:
 
 
 def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
-    world, of = World(bowl(1)), small(SIZES, tuned(0.25, 4, also=[0.01]))
-    done = world.pursue(of)
+    world, definition = World(bowl(1)), small(SIZES, tuned(0.25, 4, also=[0.01]))
+    done = world.pursue(definition)
     first, second = world.stages
     assert (first.title, second.title, done.title) == ("tuning the learning rate", "fresh seeds", "done")
     assert rates_of(first) == [0.25, 0.5, 1, 2, 4]
@@ -121,7 +121,7 @@ def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
     assert rates_of(second) == [0.01, 1]
     assert seeds_of(second) == [1_000, 1_001, 1_002]
     assert len(second.missing) == 2 * 2 * 3
-    assert second.run_count == done.run_count == 20 + 12 == StudyProgress(of, world).planned_count
+    assert second.run_count == done.run_count == 20 + 12 == StudyProgress(definition, world).planned_count
     assert (second.known_count, done.known_count) == (20, 32)
     assert done.notes == ()
 
@@ -129,23 +129,26 @@ def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
 def test_a_study_that_is_done_has_its_conditions() -> None:
     world = World(bowl(1))
     done = world.pursue(small(SIZES, tuned(0.5, 2, also=[0.01])))
-    assert [one.labels for one in done.conditions] == [{"batch_size": "50"}, {"batch_size": "100"}]
-    for one, size in zip(done.conditions, (50, 100), strict=True):
-        assert (one.rates, one.chosen, one.is_best) == ((0.5, 1, 2), 1, False)
+    assert [condition.labels for condition in done.conditions] == [
+        {"batch_size": "50"},
+        {"batch_size": "100"},
+    ]
+    for condition, size in zip(done.conditions, (50, 100), strict=True):
+        assert (condition.rates, condition.chosen, condition.is_best) == ((0.5, 1, 2), 1, False)
         assert [
-            [(run.spec.seed, run.spec.optimiser.learning_rate) for run in runs] for runs in one.tunings
+            [(run.spec.seed, run.spec.optimiser.learning_rate) for run in runs] for runs in condition.tunings
         ] == [[(seed, 0.5), (seed, 1), (seed, 2)] for seed in (0, 1)]
-        assert {run.spec.batch_size for run in one.reports} == {size}
-        assert [run.spec.seed for run in one.reports] == [1_000, 1_001, 1_002]
-        assert {run.spec.optimiser.learning_rate for run in one.reports} == {1}
-        assert [run.spec.optimiser.learning_rate for run in one.also[0.01]] == [0.01] * 3
+        assert {run.spec.batch_size for run in condition.reports} == {size}
+        assert [run.spec.seed for run in condition.reports] == [1_000, 1_001, 1_002]
+        assert {run.spec.optimiser.learning_rate for run in condition.reports} == {1}
+        assert [run.spec.optimiser.learning_rate for run in condition.also[0.01]] == [0.01] * 3
 
 
 def test_each_result_is_read_once_and_what_is_known_is_not_asked_for() -> None:
-    world, of = World(bowl(1)), small(SIZES, tuned(0.5, 2))
-    world.pursue(of)
+    world, definition = World(bowl(1)), small(SIZES, tuned(0.5, 2))
+    world.pursue(definition)
     assert len(world.read) == len(set(world.read)) == len(world.known)
-    assert world.pursue(of).is_done
+    assert world.pursue(definition).is_done
     assert world.stages == []
 
 
@@ -155,9 +158,10 @@ def test_a_study_without_a_tuned_axis_has_one_stage() -> None:
     (only,) = world.stages
     assert (only.title, len(only.missing)) == ("fresh seeds", 2 * 3)
     assert rates_of(only) == [0.01]
-    assert [(one.rates, one.tunings, one.chosen, len(one.reports)) for one in done.conditions] == [
-        ((), (), None, 3)
-    ] * 2
+    assert [
+        (condition.rates, condition.tunings, condition.chosen, len(condition.reports))
+        for condition in done.conditions
+    ] == [((), (), None, 3)] * 2
 
 
 def test_a_rate_that_is_chosen_and_reported_beside_is_run_once() -> None:
@@ -246,8 +250,8 @@ def test_a_range_that_may_not_grow_is_told() -> None:
 def test_ranges_grow_for_the_conditions_that_need_it_alone() -> None:
     world = World(lambda spec: bowl(1 if spec.batch_size == 50 else 4)(spec))
     done = world.pursue(small(SIZES, tuned(0.5, 2)))
-    assert [one.rates for one in done.conditions] == [(0.5, 1, 2), (0.5, 1, 2, 4, 8)]
-    assert [one.chosen for one in done.conditions] == [1, 4]
+    assert [condition.rates for condition in done.conditions] == [(0.5, 1, 2), (0.5, 1, 2, 4, 8)]
+    assert [condition.chosen for condition in done.conditions] == [1, 4]
     assert all(spec.batch_size == 100 for stage in world.stages[1:-1] for spec in stage.missing)
     assert done.run_count == world.run_count == (3 + 5) * 2 + 2 * 3
 
@@ -271,9 +275,9 @@ def test_a_wider_grid_asks_for_its_new_cells_alone() -> None:
 
 
 def test_more_seeds_ask_for_the_new_ones_alone() -> None:
-    world, of = World(bowl(1)), small(tuned(0.5, 2))
-    world.pursue(of)
-    more = of.model_copy(update={"seeds": study(seeds={"tune": 3, "report": 5}).seeds})
+    world, definition = World(bowl(1)), small(tuned(0.5, 2))
+    world.pursue(definition)
+    more = definition.model_copy(update={"seeds": study(seeds={"tune": 3, "report": 5}).seeds})
     world.pursue(more)
     assert [seeds_of(stage) for stage in world.stages] == [[2], [1_003, 1_004]]
 
@@ -285,33 +289,33 @@ def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
     def curve(spec: RunSpec) -> tuple[float, ...] | None:
         return (3.0, 0.5, 2.0) if len(spec.evaluation_steps) == 4 else None
 
-    of = study(
+    definition = study(
         axes=[tuned(0.5, 2)],
         fixed={**FIXED, "evaluate_at": [2, 4, 8]},
         seeds={"tune": 2, "report": 3},
         select="best",
     )
     world = World(bowl(1), curve)
-    done = world.pursue(of)
+    done = world.pursue(definition)
     # At every rate the best of the curve is 0.5, so the first of equal ones is chosen, and the range grows.
     last = world.stages[-1]
     assert last.title == "early-stopped networks"
     assert [(spec.step_count, spec.evaluate_at) for spec in last.missing] == [(4, (4,))] * 3
-    (one,) = done.conditions
-    assert one.is_best
-    assert [run.spec for run in one.reports] == list(last.missing)
-    assert set(one.losses.ravel()) == {0.5}
+    (condition,) = done.conditions
+    assert condition.is_best
+    assert [run.spec for run in condition.reports] == list(last.missing)
+    assert set(condition.losses.ravel()) == {0.5}
 
 
 def test_a_level_may_count_the_best_where_the_others_count_the_last() -> None:
     levels = [{"label": "best", "select": "best", "momentum": 0.5}, {"label": "last"}]
     world = World(bowl(1), lambda spec: (0.1, 2.0) if len(spec.evaluation_steps) == 3 else None)
-    of = study(
+    definition = study(
         axes=[{"name": "kind", "levels": levels}],
         fixed={**FIXED, "evaluate_at": [2, 4]},
         seeds={"tune": 1, "report": 2},
     )
-    best, last = world.pursue(of).conditions
+    best, last = world.pursue(definition).conditions
     assert [run.spec.step_count for run in (*best.reports, *last.reports)] == [2, 2, 10, 10]
     assert (best.is_best, last.is_best) == (True, False)
 
@@ -348,9 +352,9 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
         if titles[-1] == "fresh seeds":
             fresh.extend(results)
 
-    def pursue(of: Study) -> Stage:
+    def pursue(definition: Study) -> Stage:
         return run_study(
-            of,
+            definition,
             store,
             workers=1,
             on_stage=lambda stage: titles.append(stage.title),
@@ -370,9 +374,9 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
     assert findings(tiny(), "full", done, store).run_count > 0
     titles.clear()
     before = store.get(added)
-    again = pursue(tiny(select="best"))
-    assert (titles, again.run_count, store.get(added)) == ([], done.run_count, before)
-    assert again.conditions == done.conditions
+    early_stopped_stage = pursue(tiny(select="best"))
+    assert (titles, early_stopped_stage.run_count, store.get(added)) == ([], done.run_count, before)
+    assert early_stopped_stage.conditions == done.conditions
 
 
 def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Dataset) -> None:
@@ -389,21 +393,21 @@ def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Da
 
 
 def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path, mnist: Dataset) -> None:
-    place = tmp_path / "runs.db"
-    store = open_store(place)
+    path = tmp_path / "runs.db"
+    store = open_store(path)
     done = run_study(tiny(), store, workers=1)
-    chosen = done.conditions[0].reports[0]
-    rewrite(place, chosen.key, with_a_later_field(chosen))
+    unreadable = done.conditions[0].reports[0]
+    rewrite(path, unreadable.key, with_a_later_field(unreadable))
     assert not StudyProgress(tiny(), store).stage().is_done
-    again = run_study(tiny(), store, workers=1)
-    assert again.is_done
-    assert again.conditions[0].reports[0].metrics == chosen.metrics
+    second_stage = run_study(tiny(), store, workers=1)
+    assert second_stage.is_done
+    assert second_stage.conditions[0].reports[0].metrics == unreadable.metrics
 
 
 def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, mnist: Dataset) -> None:
-    place = tmp_path / "runs.db"
-    store = open_store(place)
-    with sqlite3.connect(place) as connection:
+    path = tmp_path / "runs.db"
+    store = open_store(path)
+    with sqlite3.connect(path) as connection:
         lose = "CREATE TRIGGER lose AFTER INSERT ON runs BEGIN DELETE FROM runs WHERE key = NEW.key; END"
         connection.execute(lose)
     connection.close()
@@ -414,7 +418,7 @@ def test_a_study_whose_results_do_not_stay_ends_with_a_sentence(tmp_path: Path, 
         run_study(tiny(), store, workers=1)
 
 
-def test_an_early_stopped_network_is_the_one_at_that_moment(mnist: Dataset) -> None:
+def test_an_early_stopped_network_is_the_one_at_that_step(mnist: Dataset) -> None:
     whole = lab.make_spec(
         hidden=(8,), train_size=200, validation_size=100, steps=20, evaluate_at=[5, 10, 15], learning_rate=2.0
     )
@@ -427,13 +431,13 @@ def test_an_early_stopped_network_is_the_one_at_that_moment(mnist: Dataset) -> N
         assert until.metrics.validation_loss == result.curve.validation_loss[at]
     best = early_stopped(result)
     assert lab.run(best)[0].metrics.validation_loss == min(result.curve.validation_loss)
-    # The same last step, reached as a moment of a longer run: every parameter and every prediction.
+    # The same last step, reached on the way of a longer run: every parameter and every prediction.
     longer = lab.make_spec(whole, steps=60)
     until, stopped = lab.run(longer.until(20))
     assert until.key != result.key
-    for one, other in zip(stopped.layers, network.layers, strict=True):
-        assert (one.weight == other.weight).all()
-        assert (one.bias == other.bias).all()
+    for layer, expected in zip(stopped.layers, network.layers, strict=True):
+        assert (layer.weight == expected.weight).all()
+        assert (layer.bias == expected.bias).all()
     assert until.predictions == result.predictions
 
 
@@ -448,26 +452,26 @@ def test_the_noise_scale_is_measured_where_that_was_left_undone(store: Store, mn
         "seeds": {"tune": 1, "report": 2},
         "points": 2,
     }
-    of = study(analysis="batch-lr", **changes)
-    stage = run_study(of.model_copy(update={"analysis": "comparison"}), store, workers=1)
+    definition = study(analysis="batch-lr", **changes)
+    stage = run_study(definition.model_copy(update={"analysis": "comparison"}), store, workers=1)
     assert stage.is_done  # all runs are known, nothing is measured
-    left = StudyProgress(of, store).stage()
+    left = StudyProgress(definition, store).stage()
     assert (left.title, left.measurement) == (NOISE_SCALE, NOISE_SCALE)
     assert left.missing == tuple(networks_to_measure(stage.conditions)) != ()
     assert left.conditions == stage.conditions
     assert left.known_count == left.run_count == stage.run_count
-    assert run_study(of, store, workers=1).is_done
+    assert run_study(definition, store, workers=1).is_done
     assert store.measured() == {(spec.key, NOISE_SCALE) for spec in left.missing}
 
 
 @pytest.mark.parametrize("name", built_in_names())
 def test_the_built_in_studies_ask_for_what_they_say(name: str) -> None:
-    of = read_study(name).at("quick")
-    stage = StudyProgress(of, NothingKnown()).stage()
+    definition = read_study(name).at("quick")
+    stage = StudyProgress(definition, NothingKnown()).stage()
     expected = {
-        spec_of(of, one, rate, seed)
-        for one in checked(of)
-        for rate in (one.range.values if one.range else ())
+        spec_of(definition, combination, rate, seed)
+        for combination in checked(definition)
+        for rate in (combination.range.values if combination.range else ())
         for seed in range(3)
     }
     assert stage.title == "tuning the learning rate"

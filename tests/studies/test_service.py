@@ -49,14 +49,14 @@ def test_the_hidden_layers_that_a_study_varies_are_not_changed(file: Path) -> No
 
 def test_a_study_is_nowhere_without_a_store(file: Path) -> None:
     study, _ = read_study_at(file)
-    at = status(study, None)
-    assert (at.planned_count, at.stage.known_count, len(at.stage.missing)) == (24, 0, 12)
+    current = status(study, None)
+    assert (current.planned_count, current.stage.known_count, len(current.stage.missing)) == (24, 0, 12)
 
 
 def test_the_estimate_is_the_plans_for_all_stages(file: Path) -> None:
-    at = status(read_study_at(file)[0], None)
-    plan = lab.estimated(at.stage.missing, workers=1)
-    left = estimate(at, workers=1)
+    current = status(read_study_at(file)[0], None)
+    plan = lab.estimated(current.stage.missing, workers=1)
+    left = estimate(current, workers=1)
     assert left.seconds == pytest.approx(plan.seconds * 24 / 12)
     assert left.memory_bytes == plan.memory_bytes
 
@@ -89,14 +89,15 @@ def test_a_study_is_run_until_the_time_is_over_and_then_to_its_findings(file: Pa
             on_results=on_results,
             on_advance=advances.append,
         )
-        assert [at.stage.is_done for at in statuses] == [False]  # told once, before anything is trained
+        # Reported once, before anything is trained.
+        assert [current.stage.is_done for current in statuses] == [False]
         assert stages[-1].title == "fresh seeds"
         assert advances[-1].share == 1.0
         assert reached.stage.is_done
         assert reached.findings == findings(study, scale, reached.stage, store)
         assert len({result.key for result in results}) == len(results)  # nothing twice
-        again = run_to_findings(study, scale, store, on_status=statuses.append, on_stage=stages.append)
-        assert again == reached
+        second_run = run_to_findings(study, scale, store, on_status=statuses.append, on_stage=stages.append)
+        assert second_run == reached
         assert statuses[-1].stage.is_done
         assert stages[-1].title == "fresh seeds"
 

@@ -29,7 +29,7 @@ class _TimeLeft(ProgressColumn):
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Update]:
-    """A bar on stderr, which is gone when it is done; nothing where stderr is no terminal."""
+    """A bar on stderr, which is gone when it is done; nothing where stderr is not a terminal."""
     title = clean(title)
     bar = BarColumn()
     columns = (

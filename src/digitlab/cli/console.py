@@ -20,6 +20,6 @@ class CleanConsole(Console):
             return False
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is printed, its texts cleaned; the codes that rich itself makes are no texts."""
+        """What is printed, its texts cleaned; the codes that rich itself makes are not texts."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=clean(segment.text))

@@ -15,21 +15,24 @@ _OTHER_NAMES = {"learning_rate": ("--lr", "--learning-rate")}
 def with_fields(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for every field of a RunSpec, in place of its `**fields`."""
     own = inspect.signature(command).parameters.values()
-    parameters = [*map(_parameter, HELP), *(one for one in own if one.kind is not one.VAR_KEYWORD)]
+    parameters = [
+        *map(_parameter, HELP),
+        *(parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD),
+    ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 
 
 def _parameter(name: str) -> inspect.Parameter:
-    said, kind = HELP[name], Options.__annotations__[name]
-    words = (*said.words, "N,N,…") if said.is_list else said.words
+    help_, kind = HELP[name], Options.__annotations__[name]
+    words = (*help_.words, "N,N,…") if help_.is_list else help_.words
     option = typer.Option(
         *_OTHER_NAMES.get(name, ()),
         metavar="|".join(words) or None,
-        autocompletion=data_sets if name == "data" else one_of(said.words),
-        help=said.description + (' "" for none.' if said.default == "none" else ""),
-        show_default=said.default or False,
-        rich_help_panel=said.group,
+        autocompletion=data_sets if name == "data" else one_of(help_.words),
+        help=help_.description + (' "" for none.' if help_.default == "none" else ""),
+        show_default=help_.default or False,
+        rich_help_panel=help_.group,
     )
     plain = kind if kind in (int, float, bool) else str
     return inspect.Parameter(
@@ -47,8 +50,8 @@ def given_fields(fields: Mapping[str, object]) -> Options:
 
 
 def _read(name: str, value: object) -> object:
-    said = HELP[name]
-    if not said.is_list or not isinstance(value, str) or (said.words and not value[:1].isdecimal()):
+    help_ = HELP[name]
+    if not help_.is_list or not isinstance(value, str) or (help_.words and not value[:1].isdecimal()):
         return value
     return numbers(value)
 

@@ -57,7 +57,7 @@ def _print_table(table: "Table") -> None:
     from digitlab.cli.tables import print_table
     from digitlab.report.numbers import column
 
-    columns = [[row[at] for row in table.rows] for at in range(len(table.columns))]
+    columns = [[row[index] for row in table.rows] for index in range(len(table.columns))]
     align = ["l" if any(isinstance(cell, str) for cell in cells) else "r" for cells in columns]
     out = stdout()
     out.print(table.title, style="bold")

@@ -118,8 +118,8 @@ def _run() -> None:
         _fail(error, EXIT_FAILURE)
     except OSError as error:
         _drop_stdout()
-        told = error.strerror or str(error) or type(error).__name__
-        _fail(told if error.filename is None else f"{error.filename}: {told}", EXIT_FAILURE)
+        message = error.strerror or str(error) or type(error).__name__
+        _fail(message if error.filename is None else f"{error.filename}: {message}", EXIT_FAILURE)
     except ImportError as error:  # a limit on memory, a broken installation
         _fail(
             f"a library cannot be loaded ({error}); see that there is memory for it, or install it again", 1

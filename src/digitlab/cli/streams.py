@@ -80,7 +80,9 @@ def _like(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(_LIKE.get(one) or _without_accents(one) or "?" for one in lacking), error.end
+    return "".join(
+        _LIKE.get(character) or _without_accents(character) or "?" for character in lacking
+    ), error.end
 
 
 def _without_accents(character: str) -> str:

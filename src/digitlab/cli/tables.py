@@ -26,7 +26,7 @@ def print_table(
     Where not even the folded columns fit, each row is printed as lines of `head  cell`.
     """
     heads, rows = list(map(clean, heads)), [list(map(clean, row)) for row in rows]
-    columns = [[head, *(row[at] for row in rows)] for at, head in enumerate(heads)]
+    columns = [[head, *(row[index] for row in rows)] for index, head in enumerate(heads)]
     least, whole = list(map(_least_width, columns)), [max(map(_width, column)) for column in columns]
     margin = stdout().width - (4 if is_ruled else 0)
     spaces = {gap: margin - gap * (len(heads) - 1) for gap in (_GAP, 1)}
@@ -61,7 +61,7 @@ def _widths(least: Sequence[int], whole: Sequence[int], space: int) -> list[int]
     """Widths of columns between the least and the whole, whose sum fits; the widest give way first."""
     widths = list(whole)
     while sum(widths) > space:
-        widest = max(range(len(widths)), key=lambda at: (widths[at] > least[at], widths[at]))
+        widest = max(range(len(widths)), key=lambda index: (widths[index] > least[index], widths[index]))
         widths[widest] -= 1
     return widths
 

@@ -99,8 +99,12 @@ def training_progress(title: str) -> Iterator["OnProgress"]:
     """A bar for one run: steps, loss, accuracy, time left."""
     from digitlab.cli.bar import progress_bar
 
-    def show(at: "RunProgress") -> None:
-        update(at.step, at.step_count, [f"loss {at.training_loss:.4f}", f"accuracy {at.accuracy:.4f}"])
+    def show(progress: "RunProgress") -> None:
+        update(
+            progress.step,
+            progress.step_count,
+            [f"loss {progress.training_loss:.4f}", f"accuracy {progress.accuracy:.4f}"],
+        )
 
     with progress_bar(title) as update:
         yield show
@@ -114,8 +118,8 @@ def many_progress(title: str, more: Callable[[], Sequence[str]] = lambda: ()) ->
     """
     from digitlab.cli.bar import progress_bar
 
-    def show(at: "Advance") -> None:
-        update(at.share, 1, [f"{at.runs:,} of {at.run_count:,} runs", *more()])
+    def show(advance: "Advance") -> None:
+        update(advance.share, 1, [f"{advance.runs:,} of {advance.run_count:,} runs", *more()])
 
     with progress_bar(title) as update:
         yield show

@@ -29,7 +29,7 @@ def fetch(known: DatasetEntry, on_bytes: OnBytes = lambda *_: None) -> None:
     """Download the four files, verify each, and publish them together in the cache.
 
     Nothing is left behind when it fails or is interrupted.
-    Raises DataError, with what each address answered, when a file can be had from no mirror.
+    Raises DataError, with what each address answered, when a file cannot be had from any mirror.
     """
     if not known.mirrors:
         raise DataError(

@@ -56,7 +56,7 @@ class IdxFile:
         """
         try:
             if not stat.S_ISREG(self.path.stat().st_mode):
-                raise self.fault("something that is no file", f"an IDX file of {self.kind}")
+                raise self.fault("something that is not a file", f"an IDX file of {self.kind}")
             with self.path.open("rb") as raw:
                 packed = raw.read(2) == _GZIP_MAGIC
                 raw.seek(0)

@@ -44,10 +44,10 @@ def import_directory(name: str, directory: Path) -> DatasetEntry:
     Raises SpecError when the name cannot be one; DataError when a file is missing or not what it should be.
     """
     if not re.fullmatch(NAME_PATTERN, name):
-        raise SpecError([Fault("name", name, f"is no name for a data set; use {NAME_IN_WORDS}")])
+        raise SpecError([Fault("name", name, f"is not a name for a data set; use {NAME_IN_WORDS}")])
     known = CATALOG.get(name)
-    place = _place(directory, name)
-    read = {role: _read(_candidates(place, role, known), role, known) for role in FILE_NAMES}
+    folder = _files_folder(directory, name)
+    read = {role: _read(_candidates(folder, role, known), role, known) for role in FILE_NAMES}
     files = {role: file for role, (file, _) in read.items()}
     payloads = {role: payload for role, (_, payload) in read.items()}
     if known is None:
@@ -65,15 +65,17 @@ def import_directory(name: str, directory: Path) -> DatasetEntry:
     return known
 
 
-def _paths(place: Path, role: FileRole) -> list[Path]:
+def _paths(folder: Path, role: FileRole) -> list[Path]:
     """The files of this role that are there, in all the forms of its name."""
-    usual = FILE_NAMES[role]
-    names = [f"{stem}{suffix}" for stem in (usual, usual.replace("-idx", ".idx")) for suffix in (".gz", "")]
+    file_name = FILE_NAMES[role]
+    names = [
+        f"{stem}{suffix}" for stem in (file_name, file_name.replace("-idx", ".idx")) for suffix in (".gz", "")
+    ]
     # os.path.isfile takes any name, where Path.is_file raises when it is too long.
-    return [place / name for name in names if os.path.isfile(place / name)]  # noqa: PTH113
+    return [folder / name for name in names if os.path.isfile(folder / name)]  # noqa: PTH113
 
 
-def _place(directory: Path, name: str) -> Path:
+def _files_folder(directory: Path, name: str) -> Path:
     """The folder that holds the files: this one, its `raw`, or the `raw` of a folder in it.
 
     Raises DataError when there are several, none of them by the data set's name.
@@ -82,15 +84,15 @@ def _place(directory: Path, name: str) -> Path:
         inner = sorted(directory.glob("*/raw"))
     except (OSError, ValueError):
         inner = []
-    for place in (directory, directory / "raw"):
-        if _paths(place, "train_images"):
-            return place
-    found = [place for place in inner if _paths(place, "train_images")]
-    own = [place for place in found if _plain(place.parent.name) == _plain(name)]
+    for folder in (directory, directory / "raw"):
+        if _paths(folder, "train_images"):
+            return folder
+    found = [folder for folder in inner if _paths(folder, "train_images")]
+    own = [folder for folder in found if _plain(folder.parent.name) == _plain(name)]
     if len(found) > 1 and not own:
-        places = ", ".join(str(place.relative_to(directory)) for place in found)
+        names = ", ".join(str(folder.relative_to(directory)) for folder in found)
         raise DataError(
-            directory, f"several data sets ({places})", "one", "name the folder of the one that you mean"
+            directory, f"several data sets ({names})", "one", "name the folder of the one that you mean"
         )
     return (own or found or [directory])[0]
 
@@ -100,19 +102,21 @@ def _plain(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
-def _candidates(place: Path, role: FileRole, known: DatasetEntry | None) -> list[IdxFile]:
+def _candidates(folder: Path, role: FileRole, known: DatasetEntry | None) -> list[IdxFile]:
     count = known.item_count(role) if known else None
-    found = [IdxFile(path, file_kind(role), _AGAIN, count) for path in _paths(place, role)]
+    found = [IdxFile(path, file_kind(role), _AGAIN, count) for path in _paths(folder, role)]
     if not found:
-        usual = FILE_NAMES[role]
-        raise DataError(place, f"no file {usual}.gz or {usual}", "the four IDX files", _remedy_of_none(place))
+        file_name = FILE_NAMES[role]
+        raise DataError(
+            folder, f"no file {file_name}.gz or {file_name}", "the four IDX files", _remedy_of_none(folder)
+        )
     return found
 
 
-def _remedy_of_none(place: Path) -> str:
-    if not os.path.isdir(place):  # noqa: PTH112  # as isfile above
+def _remedy_of_none(folder: Path) -> str:
+    if not os.path.isdir(folder):  # noqa: PTH112  # as isfile above
         return "name the folder that holds them"
-    others = sorted(name for name in os.listdir(place) if name.endswith(_OTHER_FORMATS))  # noqa: PTH208
+    others = sorted(name for name in os.listdir(folder) if name.endswith(_OTHER_FORMATS))  # noqa: PTH208
     if others:
         return f"{others[0]} is not in the IDX format; get the data set as IDX files, or save it as such"
     return "name the folder that holds them"

@@ -113,9 +113,9 @@ def _map_file(file: IdxFile) -> memoryview:
         raise file.fault(f"a file that cannot be mapped ({error})", "a readable, whole one") from None
 
 
-def _files(known: DatasetEntry, place: Path, suffix: str, remedy: str) -> dict[FileRole, IdxFile]:
+def _files(known: DatasetEntry, folder: Path, suffix: str, remedy: str) -> dict[FileRole, IdxFile]:
     return {
-        role: IdxFile(place / f"{file_name}{suffix}", file_kind(role), remedy, known.item_count(role))
+        role: IdxFile(folder / f"{file_name}{suffix}", file_kind(role), remedy, known.item_count(role))
         for role, file_name in FILE_NAMES.items()
     }
 

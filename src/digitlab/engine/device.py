@@ -38,11 +38,11 @@ def find_device(name: str, precision: Precision = "float32") -> Device:
     from digitlab.engine.torch_devices import gpu_counts
 
     kind, colon, number = name.partition(":")
-    there = {"cpu": 1, **gpu_counts()}
-    usable = ", ".join(kind for kind, count in there.items() if count)
-    if kind not in there or (colon and not number.isdecimal()):
+    device_counts = {"cpu": 1, **gpu_counts()}
+    usable = ", ".join(kind for kind, count in device_counts.items() if count)
+    if kind not in device_counts or (colon and not number.isdecimal()):
         raise DeviceError(f"device: {name!r} is not known; use one of {usable}")
-    if int(number or 0) >= there[kind]:
+    if int(number or 0) >= device_counts[kind]:
         raise DeviceError(
             f"device: {name!r} is not on this machine, or torch was installed without it; use {usable}"
         )
@@ -105,9 +105,9 @@ def memory_errors_named() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         # The CPU's allocator raises a plain RuntimeError, which names it; so does Apple's.
-        said = "DefaultCPUAllocator" in str(error) or "MPS backend out of memory" in str(error)
+        is_named = "DefaultCPUAllocator" in str(error) or "MPS backend out of memory" in str(error)
         # torch.OutOfMemoryError, which is known by its name alone where torch is not loaded.
-        if said or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        if is_named or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             raise MemoryRunError(
                 "memory does not suffice for this run; use smaller layers or batches"
             ) from error

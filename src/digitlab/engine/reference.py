@@ -43,24 +43,24 @@ def train(
     """
     check_data_set(spec, dataset)
     found = find_device(device, spec.precision)
-    place = torch.device(found.name)
+    torch_device = torch.device(found.name)
     start = time.perf_counter()
-    with training_with_torch(place), memory_errors_named():
-        inputs = run_inputs(spec, dataset, place)
+    with training_with_torch(torch_device), memory_errors_named():
+        inputs = run_inputs(spec, dataset, torch_device)
         layers = initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
-        network = build(layers, place)
+        network = build(layers, torch_device)
         history = _fit(spec, inputs, network, watch)
         train = test = Evaluation.unknown()
         if history.is_finite():
             train, test = evaluate(network, inputs.train), evaluate(network, inputs.test)
-        where = provenance(
+        record = provenance(
             "reference",
             found,
             time.perf_counter() - start,
             threads=torch.get_num_threads(),
             matmul_precision=matmul_precision(found.kind),
         )
-    result = result_of(spec, history, train=train, test=test, provenance=where)
+    result = result_of(spec, history, train=train, test=test, provenance=record)
     return result, TrainedNetwork(spec, inputs.scale, layers_of(network))
 
 
@@ -68,7 +68,7 @@ def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, watch: Watch)
     """Train the network in place, until the budget is spent or a loss is not finite."""
     optimiser = _optimiser(spec.optimiser, network.parameters())
     evaluation_steps = frozenset(spec.evaluation_steps)
-    key, history, told = spec.key, History(), 0
+    key, history, reported = spec.key, History(), 0
     for positions in batches(spec):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(spec, history.steps)
@@ -95,27 +95,27 @@ def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, watch: Watch)
                 if history.validation
                 else (logits.argmax(1) == labels).double().mean().item()
             )
-            points = {key: tuple(history.points[told:])} if history.points[told:] else {}
-            told = len(history.points)
+            points = {key: tuple(history.points[reported:])} if history.points[reported:] else {}
+            reported = len(history.points)
             state = {key: (history.recent_loss, accuracy)}
             watch.tell(CohortProgress(key, history.steps, spec.step_count, state, points))
     return history
 
 
-def _optimiser(chosen: Optimiser, parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
-    if isinstance(chosen, SGD):
+def _optimiser(settings: Optimiser, parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
+    if isinstance(settings, SGD):
         return torch.optim.SGD(
             parameters,
-            lr=chosen.learning_rate,
-            momentum=chosen.momentum,
-            nesterov=chosen.nesterov,
-            weight_decay=chosen.weight_decay,
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay,
         )
-    adam = torch.optim.Adam if isinstance(chosen, Adam) else torch.optim.AdamW
+    adam = torch.optim.Adam if isinstance(settings, Adam) else torch.optim.AdamW
     return adam(
         parameters,
-        lr=chosen.learning_rate,
-        betas=(chosen.beta1, chosen.beta2),
-        eps=chosen.epsilon,
-        weight_decay=chosen.weight_decay,
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.epsilon,
+        weight_decay=settings.weight_decay,
     )

@@ -58,7 +58,7 @@ def send(reply: Reply, target: IO[bytes]) -> None:
 def receive(source: IO[bytes]) -> Reply:
     """Read a reply.
 
-    Raises EOFError when the pipe ends before the reply does, ValueError when it is no reply.
+    Raises EOFError when the pipe ends before the reply does, ValueError when it is not a reply.
     """
     magic, size = _HEADER.unpack(_read_exactly(source, _HEADER.size))
     if magic != _MAGIC:

@@ -58,8 +58,8 @@ class Training:
         is stopped after the step.
         """
         with self._changed:
-            chosen = frozenset(self._left if keys is None else keys)
-        self._executor.cancel(chosen)
+            cancelled = frozenset(self._left if keys is None else keys)
+        self._executor.cancel(cancelled)
 
     def close(self) -> None:
         """End what still trains, and wait for that."""
@@ -90,10 +90,10 @@ class Training:
         lost = {key: spec for key, spec in ended.runs.items() if key not in done}
         if lost:
             with self._changed:
-                again = self._retry.after(lost, began=ended.began)
-            for runs in again:
+                retries = self._retry.after(lost, began=ended.began)
+            for runs in retries:
                 self._executor.submit(runs)
-            if not again:
+            if not retries:
                 events += [Failed(key, Failure(spec, ended.cause)) for key, spec in lost.items()]
         if events:
             self._mailbox.put(events)

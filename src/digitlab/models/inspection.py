@@ -101,5 +101,5 @@ def _accuracy(judged: Judged, index: int | None) -> float:
     """Accuracy on the images of a class, or on all for None; NaN where there are no images."""
     probabilities, labels = judged
     right = probabilities.argmax(1) == labels
-    chosen = right if index is None else right[labels == index]
-    return float(chosen.mean()) if len(chosen) else math.nan
+    selected = right if index is None else right[labels == index]
+    return float(selected.mean()) if len(selected) else math.nan

@@ -62,7 +62,7 @@ class TrainedNetwork:
             problem = "are images of several sizes; give each as bytes (uint8) of shape [28, 28]"
             raise SpecError([Fault("images", f"a list of {len(images)}", problem)]) from None
         if given.dtype != np.uint8 or given.shape not in {(28, 28), (*given.shape[:1], 28, 28)}:
-            problem = "are no images; give bytes (uint8) of shape [n, 28, 28], or [28, 28] for one image"
+            problem = "are not images; give bytes (uint8) of shape [n, 28, 28], or [28, 28] for one image"
             raise SpecError([Fault("images", f"{given.dtype} {list(given.shape)}", problem)])
         if self.spec.data.name == "mnist" and given.size and given.mean() > _MIDDLE_GREY:
             warnings.warn(
@@ -141,7 +141,7 @@ def writable_target(path: str | os.PathLike[str]) -> Path:
     try:
         target = Path(path).resolve()
         if target.exists() and not target.is_file():
-            raise _unwritable(path, "there is something that is no file")
+            raise _unwritable(path, "there is something that is not a file")
         if not target.parent.is_dir():
             raise _unwritable(path, "there is no such folder")
         if not os.access(target.parent, os.W_OK):
@@ -226,7 +226,7 @@ def _check_header(path: Path) -> None:
         raise _refused(
             path, "it looks like a pickle, which could run any program when read; digitlab never unpickles"
         )
-    raise _refused(path, "it is no safetensors file")
+    raise _refused(path, "it is not a safetensors file")
 
 
 def _read_spec(path: object, metadata: dict[str, str]) -> RunSpec:

@@ -56,9 +56,9 @@ TYPICAL = np.array([0, 1.8e-3, 2e-8, 1.7e-7, 6e-6, 0, 3.9e-7, 2.7e-9, 5.4e-5, 2.
 
 def calibrate(dataset: Dataset, device: str = "cpu") -> Costs:
     """The costs of this machine, measured (some seconds) or, where that was done before, read."""
-    place = find_device(device)
-    described = [processor_name(place), place.name, torch_version(), __version__, *WORK]
-    described += ["kernel" if place.kind == "cpu" and kernel("float32") else "torch"]
+    found = find_device(device)
+    described = [processor_name(found), found.name, torch_version(), __version__, *WORK]
+    described += ["kernel" if found.kind == "cpu" and kernel("float32") else "torch"]
     cache = places.cache_folder()
     if cache is None:
         return _measure(dataset, device)

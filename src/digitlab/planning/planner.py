@@ -75,12 +75,14 @@ def plan(
         groups.setdefault(cohort_key(spec), []).append(spec)
 
     def cohort(members: Sequence[RunSpec]) -> Cohort:
-        about = images[members[0].data]
-        seconds = float(work(members, about) @ costs)
-        return Cohort(tuple(members), seconds, memory_bytes(members, about, stacked=stacked))
+        sizes = images[members[0].data]
+        seconds = float(work(members, sizes) @ costs)
+        return Cohort(tuple(members), seconds, memory_bytes(members, sizes, stacked=stacked))
 
     largest = max(
-        (cohort(group[:1]) for group in groups.values()), key=lambda one: one.memory_bytes, default=None
+        (cohort(group[:1]) for group in groups.values()),
+        key=lambda planned: planned.memory_bytes,
+        default=None,
     )
     if largest is None:
         return Plan((), 0, 0.0, 0)
@@ -88,7 +90,7 @@ def plan(
         spec, needed = largest.specs[0], largest.memory_bytes
         raise RunError(
             f"{spec.network_name} at batch size {spec.batch_size} needs about {needed / 1e9:.1f} GB of "
-            f"memory, and {limit / 1e9:.1f} GB can be had; use smaller layers or batches"
+            f"memory, and {limit / 1e9:.1f} GB is available; use smaller layers or batches"
         )
     workers = max(1, min(workers, limit // (largest.memory_bytes + worker_bytes)))
     share = max(limit // workers - worker_bytes, largest.memory_bytes)
@@ -99,12 +101,12 @@ def plan(
         for group in groups.values()
         for part in _parts(sorted(group, key=lambda spec: spec.seed), cohort, most_seconds, share)
     ]
-    cohorts.sort(key=lambda one: -one.seconds)
-    busiest = sorted((one.memory_bytes for one in cohorts), reverse=True)[:workers]
+    cohorts.sort(key=lambda planned: -planned.seconds)
+    busiest = sorted((planned.memory_bytes for planned in cohorts), reverse=True)[:workers]
     return Plan(
         tuple(cohorts),
         workers,
-        makespan([one.seconds for one in cohorts], workers),
+        makespan([planned.seconds for planned in cohorts], workers),
         sum(busiest) + workers * worker_bytes,
     )
 

@@ -80,10 +80,10 @@ def completed_studies(
     found: list[CompletedStudy] = []
     for name in names or built_in_names():
         whole = read_study(name)
-        usual = [whole.usual_scale, *(one for one in whole.scales if one != whole.usual_scale)]
-        scales = [scale] if scale else usual
-        at_scales = (completed_study(whole.at(at), at, store, name) for at in scales)
-        done = next((one for one in at_scales if one), None)
+        usual_first = [whole.usual_scale, *(other for other in whole.scales if other != whole.usual_scale)]
+        scales = [scale] if scale else usual_first
+        at_scales = (completed_study(whole.at(scale_name), scale_name, store, name) for scale_name in scales)
+        done = next((completed for completed in at_scales if completed), None)
         if done:
             found.append(done)
         elif names:
@@ -97,13 +97,13 @@ def completed_studies(
 
 def example_network(studies: Sequence[CompletedStudy]) -> RunSpec | None:
     """The reported network of the best validation loss that has a hidden layer."""
-    runs = [run for study in studies for one in study.stage.conditions for run in one.reports]
-    seen = [
+    runs = [run for study in studies for condition in study.stage.conditions for run in condition.reports]
+    candidates = [
         (run.metrics.validation_loss, run.key, run.spec)
         for run in runs
         if run.spec.hidden and run.outcome == "completed" and run.metrics.validation_loss is not None
     ]
-    return min(seen, key=lambda one: one[:2])[2] if seen else None
+    return min(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
 def report(
@@ -121,23 +121,25 @@ def report(
     if store is not None and not runs:
         known = store.get([make_spec(hidden=run.hidden).key for run in handout_runs()])
         runs = {result.spec.hidden: result for result in known.values()}
-    results = [*runs.values(), *(run for one in studies for run in runs_of(one.stage))]
+    results = [*runs.values(), *(run for study in studies for run in runs_of(study.stage))]
     machines = _machines(results)
     data = {result.spec.data.name for result in results}
     return Report(
         title=f"Multilayer perceptrons on {' and '.join(sorted(data))}, measured",
-        introduction=_introduction(studies, len({run.key for one in studies for run in runs_of(one.stage)})),
+        introduction=_introduction(
+            studies, len({run.key for study in studies for run in runs_of(study.stage)})
+        ),
         tables=(
             *([_handout_table(runs)] if runs else []),
             *([_published()] if "mnist" in data else []),
             _provenance(machines, results),
         ),
-        studies=tuple(one.findings for one in studies),
+        studies=tuple(study.findings for study in studies),
         examples=tuple(examples),
         commands=(
             *([_exercise_command(runs, has_studies=bool(studies))] if runs else []),
-            *(f"digitlab study run {one.source} --scale {one.scale}" for one in studies),
-            *([f"digitlab report {' '.join(one.source for one in studies)}"] if studies else []),
+            *(f"digitlab study run {study.source} --scale {study.scale}" for study in studies),
+            *([f"digitlab report {' '.join(study.source for study in studies)}"] if studies else []),
         ),
         mixture=(
             f"These results come from {len(machines)} kinds of machine or versions; see the table of where "
@@ -150,8 +152,8 @@ def report(
 
 def runs_of(stage: Stage) -> Iterable[RunResult]:
     """All runs under a stage's conditions; those that several share come several times."""
-    for one in stage.conditions:
-        yield from one.runs
+    for condition in stage.conditions:
+        yield from condition.runs
 
 
 def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[str, ...]:
@@ -161,12 +163,12 @@ def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[st
         f"What {'one study says' if len(studies) == 1 else f'{len(studies)} studies say'} of small neural "
         f"networks, measured on {run_count:,} of them. Intervals are of 95 % confidence.",
     ]
-    if any(one.study.tuned for one in studies):
+    if any(study.study.tuned for study in studies):
         paragraphs.append(
             "Learning rates were chosen by the validation loss on some seeds, and accuracies are those of "
             "other seeds on the test set, which took no part in any choice."
         )
-    if any(one.scale == "quick" for one in studies):
+    if any(study.scale == "quick" for study in studies):
         paragraphs.append(
             "Studies at quick scale train on few images with few seeds: they show the direction, and wide "
             "intervals."
@@ -193,9 +195,9 @@ def _handout_table(runs: Mapping[tuple[int, ...], RunResult]) -> Table:
         last = min(len(result.curve.training_loss), EPOCHS) - 1
         for label in (f"loss at epoch {last}", "test accuracy"):
             if label in ours:  # the accuracy is, after as many epochs as the handout's
-                at = spread[label]
-                rows.append((run.name, label, ours[label], theirs[label], at.mean, at.sd))
-                seeds = at.seeds
+                seeds_spread = spread[label]
+                rows.append((run.name, label, ours[label], theirs[label], seeds_spread.mean, seeds_spread.sd))
+                seeds = seeds_spread.seeds
     return Table(
         title="The exercise's networks beside the handout",
         columns=(
@@ -218,16 +220,16 @@ def _machines(results: Iterable[RunResult]) -> Counter[Fingerprint]:
 
 def _provenance(machines: Counter[Fingerprint], results: Iterable[RunResult]) -> Table:
     data = sorted({(result.spec.data.name, result.spec.data.sha256) for result in results})
-    rows = [astuple(where) for where, _ in machines.most_common()]
-    told = [
+    rows = [astuple(fingerprint) for fingerprint, _ in machines.most_common()]
+    recorded = [
         i for i, column in enumerate(zip(*rows, strict=True)) if any(value is not None for value in column)
     ]
     names = [field.name.replace("_", " ") for field in fields(Fingerprint)]
     return Table(
         title="Where the results come from",
-        columns=(*(names[i] for i in told), "runs"),
+        columns=(*(names[i] for i in recorded), "runs"),
         rows=tuple(
-            (*(row[i] for i in told), count)
+            (*(row[i] for i in recorded), count)
             for row, (_, count) in zip(rows, machines.most_common(), strict=True)
         ),
         note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}. Data: "

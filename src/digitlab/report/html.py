@@ -102,11 +102,13 @@ def _charts(picture: Picture, prefix: str) -> dict[str, Markup]:
 
 def _columns(table: Table) -> tuple[list[_Head], list[list[tuple[str, str]]]]:
     """Heads, and rows of cells as they are written: (text, kind)."""
-    columns: list[Sequence[Cell]] = [[row[at] for row in table.rows] for at in range(len(table.columns))]
+    columns: list[Sequence[Cell]] = [
+        [row[index] for row in table.rows] for index in range(len(table.columns))
+    ]
     kinds = ["text" if any(isinstance(cell, str) for cell in cells) else "number" for cells in columns]
     written = [numbers.column(cells) for cells in columns]
     rows = [
-        [(cells[at], kind) for cells, kind in zip(written, kinds, strict=True)]
-        for at in range(len(table.rows))
+        [(cells[index], kind) for cells, kind in zip(written, kinds, strict=True)]
+        for index in range(len(table.rows))
     ]
     return [_Head(name, kind) for name, kind in zip(table.columns, kinds, strict=True)], rows

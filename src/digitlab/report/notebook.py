@@ -32,8 +32,8 @@ def findings_of(
     store:  where its runs are kept; by default where the command keeps them
     Raises SpecError when there is no such study, StoreError when its runs are not all known.
     """
-    with closing(open_store(store, must_exist=True)) as place:
-        found = completed_study(read_study(source).at(scale), scale, place, str(source))
+    with closing(open_store(store, must_exist=True)) as opened:
+        found = completed_study(read_study(source).at(scale), scale, opened, str(source))
     if found is None:
         raise StoreError(f"{source} is not done; `digitlab study run {source} --scale {scale}` does it")
     return StudyView(found.findings)

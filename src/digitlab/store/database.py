@@ -22,7 +22,7 @@ def ignore(_message: str) -> None:
 class Database:
     """What differs between databases.
 
-    place:           where it is, for messages
+    location:        where it is, for messages
     readers:         makes connections, each used by one thread, whose transactions read
     writers:         the same for those that write
     timeout_seconds: how long one transaction may wait until others let it in
@@ -33,7 +33,7 @@ class Database:
     examine:         raises StoreError when the database's own structures are damaged
     """
 
-    place: str
+    location: str
     readers: Engine
     writers: Engine
     timeout_seconds: float
@@ -68,5 +68,5 @@ class Database:
                     raise self.explain(error) from None
             if not is_told:
                 patience = f"waiting for up to {self.timeout_seconds:g} s"
-                self.on_wait(f"{self.place}: another digitlab holds the store; {patience}")
+                self.on_wait(f"{self.location}: another digitlab holds the store; {patience}")
                 is_told = True

@@ -106,15 +106,15 @@ class Store(Protocol):
         """Predictions by key, a byte for each test image, of the runs that have them."""
         ...
 
-    def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
+    def list(self, run_filter: Filter, limit: int | None = None) -> builtins.list[RunRow]:
         """Rows of the chosen runs, the newest first, at most `limit` of them, each verified by its hash."""
         ...
 
-    def keys(self, chosen: Filter, limit: int | None = None) -> builtins.list[str]:
+    def keys(self, run_filter: Filter, limit: int | None = None) -> builtins.list[str]:
         """Keys of the chosen runs in the same order. Quick, for nothing is verified."""
         ...
 
-    def count(self, chosen: Filter) -> int:
+    def count(self, run_filter: Filter) -> int:
         """How many runs are chosen. Quick, for nothing is verified."""
         ...
 

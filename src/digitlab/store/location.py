@@ -19,13 +19,13 @@ def store_path(path: str | os.PathLike[str] | None = None) -> Path:
 
     Its folder need not be there. Raises StoreError where there is no home folder to hold it.
     """
-    place = places.expanded(path) if path else places.store_file()
-    if place is None:
+    file = places.expanded(path) if path else places.store_file()
+    if file is None:
         raise StoreError(
             "there is no home folder to keep a store in; set HOME, or name a file by --store or "
             "DIGITLAB_STORE"
         )
-    return place
+    return file
 
 
 def is_named(path: str | os.PathLike[str] | None) -> bool:
@@ -56,12 +56,12 @@ def open_store(
     on_wait:         told when that takes longer than a moment
     Raises StoreError when there is none, when it cannot be made or read, when a newer digitlab made it.
     """
-    place = store_path(path)
-    _see_to_file(place, must_exist)
-    database = sqlite_database(place, timeout_seconds, on_wait)
+    file = store_path(path)
+    _see_to_file(file, must_exist)
+    database = sqlite_database(file, timeout_seconds, on_wait)
     # Read first: a store that is as it should be can be opened where nothing may be written.
-    if not database.read(lambda connection: is_current(connection, database.place)):
-        database.write(lambda connection: prepare(connection, database.place))
+    if not database.read(lambda connection: is_current(connection, database.location)):
+        database.write(lambda connection: prepare(connection, database.location))
     return SqlStore(database)
 
 
@@ -80,26 +80,26 @@ def usable_store(
         return error
 
 
-def _see_to_file(place: Path, must_exist: bool) -> None:
+def _see_to_file(path: Path, must_exist: bool) -> None:
     try:
-        if place.is_dir():
-            raise StoreError(f"{place}: is a folder; name a file in it, such as {place / 'digitlab.db'}")
+        if path.is_dir():
+            raise StoreError(f"{path}: is a folder; name a file in it, such as {path / 'digitlab.db'}")
         # SQLite would wait for ever at a pipe, and would read its own files beside the store likewise.
-        for file in (place, *(place.with_name(f"{place.name}-{more}") for more in ("journal", "wal", "shm"))):
+        for file in (path, *(path.with_name(f"{path.name}-{more}") for more in ("journal", "wal", "shm"))):
             if file.exists() and not file.is_file():
                 raise StoreError(
                     f"{file}: is not a regular file; move it away, or name another place by --store"
                 )
-        if must_exist and not place.exists():
+        if must_exist and not path.exists():
             raise StoreError(
-                f"{place}: there is no store; it is made when runs are first kept. If there is one "
+                f"{path}: there is no store; it is made when runs are first kept. If there is one "
                 "elsewhere, name it by --store or DIGITLAB_STORE"
             )
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch()
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or error
         raise StoreError(
-            f"{place}: no store can be made there ({cause}); name another place by --store or DIGITLAB_STORE"
+            f"{path}: no store can be made there ({cause}); name another place by --store or DIGITLAB_STORE"
         ) from None

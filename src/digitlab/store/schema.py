@@ -91,7 +91,7 @@ set_aside = Table(
 )
 
 
-def is_current(connection: Connection, place: str) -> bool:
+def is_current(connection: Connection, location: str) -> bool:
     """Whether the tables are there, in this version.
 
     Raises StoreError when they are of a newer version, another program's, or not all there.
@@ -100,37 +100,37 @@ def is_current(connection: Connection, place: str) -> bool:
     if not names:
         return False
     if about.name not in names:
-        raise StoreError(f"{place}: {_ANOTHER_PROGRAMS}")
-    if _version(connection, place) != SCHEMA_VERSION:
+        raise StoreError(f"{location}: {_ANOTHER_PROGRAMS}")
+    if _version(connection, location) != SCHEMA_VERSION:
         return False
     if missing := ", ".join(sorted(metadata.tables.keys() - names)):
-        raise StoreError(f"{place}: {NOT_OURS.format(cause=f'there is no table {missing}')}")
+        raise StoreError(f"{location}: {NOT_OURS.format(cause=f'there is no table {missing}')}")
     return True
 
 
-def prepare(connection: Connection, place: str) -> None:
+def prepare(connection: Connection, location: str) -> None:
     """Make the tables, or bring those of an older version up to this one; in one transaction."""
-    if is_current(connection, place):  # another process may just have made them
+    if is_current(connection, location):  # another process may just have made them
         return
     if not inspect(connection).get_table_names():
         metadata.create_all(connection)
         connection.execute(about.insert(), {"name": "schema", "value": str(SCHEMA_VERSION)})
         return
-    for version in range(_version(connection, place), SCHEMA_VERSION):
+    for version in range(_version(connection, location), SCHEMA_VERSION):
         UPGRADES[version](connection)
     connection.execute(update(about).where(about.c.name == "schema").values(value=str(SCHEMA_VERSION)))
 
 
-def _version(connection: Connection, place: str) -> int:
+def _version(connection: Connection, location: str) -> int:
     text = connection.scalar(select(about.c.value).where(about.c.name == "schema"))
     if not re.fullmatch(r"-?[0-9]{1,9}", str(text)):
-        raise StoreError(f"{place}: {_ANOTHER_PROGRAMS}")
+        raise StoreError(f"{location}: {_ANOTHER_PROGRAMS}")
     version = int(str(text))
     if version < 1:
-        raise StoreError(f"{place}: {NOT_OURS.format(cause=f'schema {version}')}")
+        raise StoreError(f"{location}: {NOT_OURS.format(cause=f'schema {version}')}")
     if version > SCHEMA_VERSION:
         raise StoreError(
-            f"{place}: was made by a newer digitlab (schema {version}, this one knows {SCHEMA_VERSION}); "
+            f"{location}: was made by a newer digitlab (schema {version}, this one knows {SCHEMA_VERSION}); "
             "upgrade digitlab or use another --store"
         )
     return version

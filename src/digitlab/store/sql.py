@@ -40,8 +40,8 @@ class SqlStore:
 
         def work(connection: Connection) -> int:
             _set_aside(connection, given, unreadable_too=True)
-            there = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
-            new = [key for key in given if key not in there]
+            known_keys = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
+            new = [key for key in given if key not in known_keys]
             packed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
             self._insert(connection, runs, [given[key][0] for key in new])
             self._insert(connection, predictions, packed)
@@ -55,10 +55,12 @@ class SqlStore:
 
     def get(self, keys: Iterable[str], *, predictions: bool = False) -> dict[str, RunResult]:
         """Results by key."""
-        wanted = _distinct(keys)
-        intact = self._database.read(partial(_whole_runs if predictions else _intact_runs, keys=wanted))
+        distinct_keys = _distinct(keys)
+        intact = self._database.read(
+            partial(_whole_runs if predictions else _intact_runs, keys=distinct_keys)
+        )
         found = {row["key"]: rows.read_result(row) for row in intact}
-        return {key: result for key in wanted if (result := found.get(key)) is not None}
+        return {key: result for key in distinct_keys if (result := found.get(key)) is not None}
 
     def predictions(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Predictions by key."""
@@ -66,22 +68,22 @@ class SqlStore:
         found = {row["key"]: rows.read_predictions(row) for row in whole}
         return {key: predictions for key, predictions in found.items() if predictions is not None}
 
-    def list(self, chosen: Filter, limit: int | None = None) -> builtins.list[RunRow]:
+    def list(self, run_filter: Filter, limit: int | None = None) -> builtins.list[RunRow]:
         """Rows of the chosen runs, the newest first."""
-        query = _RUNS.where(*_conditions(chosen)).order_by(*_NEWEST_FIRST).limit(limit)
+        query = _RUNS.where(*_conditions(run_filter)).order_by(*_NEWEST_FIRST).limit(limit)
         return self._database.read(
             lambda connection: [rows.read_row(dict(row)) for row in connection.execute(query).mappings()]
         )
 
-    def keys(self, chosen: Filter, limit: int | None = None) -> builtins.list[str]:
+    def keys(self, run_filter: Filter, limit: int | None = None) -> builtins.list[str]:
         """Keys of the chosen runs, the newest first."""
-        query = select(runs.c.key).where(*_conditions(chosen)).order_by(*_NEWEST_FIRST).limit(limit)
+        query = select(runs.c.key).where(*_conditions(run_filter)).order_by(*_NEWEST_FIRST).limit(limit)
         found = self._database.read(lambda connection: connection.scalars(query).all())
         return [key for key in found if isinstance(key, str)]
 
-    def count(self, chosen: Filter) -> int:
+    def count(self, run_filter: Filter) -> int:
         """How many runs are chosen."""
-        query = select(func.count()).select_from(runs).where(*_conditions(chosen))
+        query = select(func.count()).select_from(runs).where(*_conditions(run_filter))
         return self._database.read(lambda connection: connection.scalar(query) or 0)
 
     def delete(self, keys: Iterable[str]) -> int:
@@ -101,8 +103,10 @@ class SqlStore:
 
     def measurements(self, keys: Iterable[str], name: str) -> dict[str, dict[str, float]]:
         """What was measured under a name, by key."""
-        wanted, query = _distinct(keys), select(measurements).where(measurements.c.name == name)
-        found = self._database.read(lambda connection: list(_found(connection, query, measurements, wanted)))
+        distinct_keys, query = _distinct(keys), select(measurements).where(measurements.c.name == name)
+        found = self._database.read(
+            lambda connection: list(_found(connection, query, measurements, distinct_keys))
+        )
         read = {row["key"]: rows.read_measurement(row) for row in found if rows.is_intact_measurement(row)}
         return {key: values for key, values in read.items() if values is not None}
 
@@ -166,8 +170,8 @@ def _distinct(keys: Iterable[str]) -> list[str]:
 
 
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    chosen = list(keys)
-    return (chosen[start : start + _CHUNK] for start in range(0, len(chosen), _CHUNK))
+    all_keys = list(keys)
+    return (all_keys[start : start + _CHUNK] for start in range(0, len(all_keys), _CHUNK))
 
 
 def _found(connection: Connection, query: Select[Any], table: Table, keys: Iterable[str]) -> Iterator[Row]:
@@ -242,12 +246,12 @@ def _set_aside(connection: Connection, keys: Iterable[str], *, unreadable_too: b
     return {str(row["key"]) for row in changed}
 
 
-def _conditions(chosen: Filter) -> list[ColumnElement[bool]]:
+def _conditions(run_filter: Filter) -> list[ColumnElement[bool]]:
     names = ("data", "network", "outcome", "batch_size", "seed")
-    wanted = {name: getattr(chosen, name) for name in names}
-    conditions = [runs.c[name] == value for name, value in wanted.items() if value is not None]
-    if chosen.key_prefix is not None:
-        start = chosen.key_prefix.lower()
+    values = {name: getattr(run_filter, name) for name in names}
+    conditions = [runs.c[name] == value for name, value in values.items() if value is not None]
+    if run_filter.key_prefix is not None:
+        start = run_filter.key_prefix.lower()
         conditions += [runs.c.key >= start, runs.c.key < start + _LATER_THAN_ANY_DIGIT]
     return conditions
 

@@ -45,7 +45,7 @@ def sqlite_database(path: Path, timeout_seconds: float, on_wait: OnWait) -> Data
     engine = create_engine("sqlite://", creator=partial(_connect, path, moment), poolclass=NullPool)
     event.listen(engine, "begin", _begin)
     return Database(
-        place=str(path),
+        location=str(path),
         readers=engine,
         writers=engine.execution_options(writes=True),
         timeout_seconds=timeout_seconds,

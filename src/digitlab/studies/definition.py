@@ -90,9 +90,9 @@ class Axis(Part):
     @classmethod
     def _options_are_known(cls, levels: tuple[Level, ...] | None) -> tuple[Level, ...] | None:
         refuse_inside(
-            ((i, *place), value, problem)
+            ((i, *path), value, problem)
             for i, level in enumerate(levels or ())
-            for place, value, problem in _faults_of_level(level)
+            for path, value, problem in _faults_of_level(level)
         )
         return levels
 
@@ -182,7 +182,7 @@ class Study(Document):
     seeds:    how often
     points:   of each run's curve, evenly spaced in the logarithm of the steps; None: as `evaluate_at` says
     select:   judge a run by its `last` validation loss, or by the `best` of its curve, and then report the
-              network of that moment
+              early-stopped network, that of the best point
     baseline: label of the level that others are compared with, where the analysis compares
     target:   validation accuracy that steps are counted to, where the analysis counts them
     scales:   by name, what of the above is other at that scale
@@ -277,7 +277,7 @@ class Study(Document):
             return self
         if scale not in self.scales:
             advice = nearest(scale, list(self.scales), f"use {' or '.join(self.scales)}")
-            raise SpecError([Fault("scale", scale, f"is no scale of {self.name}; {advice}")])
+            raise SpecError([Fault("scale", scale, f"is not a scale of {self.name}; {advice}")])
         changes = self.scales[scale]
         if faults := _faults_of_axes(changes.get("axes", {}), [axis.name for axis in self.axes]):
             raise SpecError(faults)

@@ -49,9 +49,9 @@ def combinations(study: Study) -> Iterator[Combination]:
 
 
 def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
-    """Options of some combinations in which every level of every axis occurs; each option with its place.
+    """Options of some combinations in which every level of every axis occurs; each option with its path.
 
-    A place is a path such as `fixed.epochs`, `axes.0.values.2` or `axes.1.levels.0.momentum`. The tuned axis
+    A path is such as `fixed.epochs`, `axes.0.values.2` or `axes.1.levels.0.momentum`. The tuned axis
     is left out.
     """
     fixed = {name: (f"fixed.{name}", value) for name, value in study.fixed.items()}
@@ -59,14 +59,14 @@ def each_level_once(study: Study) -> Iterator[dict[str, tuple[str, Any]]]:
     first = [levels[0] for levels in axes]
     for k, levels in enumerate(axes):
         for level in levels[1 if k else 0 :]:
-            chosen = [*first[:k], level, *first[k + 1 :]]
-            yield fixed | {name: value for options in chosen for name, value in options.items()}
+            combination = [*first[:k], level, *first[k + 1 :]]
+            yield fixed | {name: value for options in combination for name, value in options.items()}
     if not axes:
         yield fixed
 
 
 def _placed(i: int, axis: Axis) -> list[dict[str, tuple[str, Any]]]:
-    """For each level of an axis its options, each with its place."""
+    """For each level of an axis its options, each with its path."""
     kind = "levels" if axis.levels is not None else "values" if axis.values is not None else "range"
     ends = {"levels": ".{level}.{name}", "values": ".{level}", "range": ""}[kind]
     return [
@@ -95,7 +95,7 @@ def run_count(study: Study) -> int:
     if not any("tune" in level for axis in study.varied for level in axis.all_levels):
         return conditions * (len(study.tuned.all_levels) * study.seeds.tune + reported)
     _refuse_too_many(study, conditions)
-    rates = sum(len(one.range.values) for one in combinations(study) if one.range)
+    rates = sum(len(combination.range.values) for combination in combinations(study) if combination.range)
     return rates * study.seeds.tune + conditions * reported
 
 
@@ -112,33 +112,35 @@ def checked(study: Study) -> list[Combination]:
     """
     _refuse_too_many(study, run_count(study))
     found = list(combinations(study))
-    for one in found:
-        spec = spec_of(study, one, one.range.values[0] if one.range else None, seed=0)
-        if not spec.validation_size and (study.tuned or one.select == "best"):
+    for combination in found:
+        spec = spec_of(study, combination, combination.range.values[0] if combination.range else None, seed=0)
+        if not spec.validation_size and (study.tuned or combination.select == "best"):
             problem = "leaves nothing to choose the best by; fix one, such as validation_size = 10_000"
-            raise SpecError([_named(study, one, Fault("validation_size", 0, problem))])
+            raise SpecError([_named(study, combination, Fault("validation_size", 0, problem))])
     return found
 
 
-def _named(study: Study, one: Combination, fault: Fault) -> Fault:
-    where = ", ".join(f"{axis} {label}" for axis, label in one.labels.items())
-    return Fault(f"{study.name}{where and f', {where}'}: {fault.field}", fault.value, fault.problem)
+def _named(study: Study, combination: Combination, fault: Fault) -> Fault:
+    condition_name = ", ".join(f"{axis} {label}" for axis, label in combination.labels.items())
+    return Fault(
+        f"{study.name}{condition_name and f', {condition_name}'}: {fault.field}", fault.value, fault.problem
+    )
 
 
-def spec_of(study: Study, one: Combination, rate: float | None, seed: int) -> RunSpec:
+def spec_of(study: Study, combination: Combination, rate: float | None, seed: int) -> RunSpec:
     """The RunSpec of one run.
 
     rate: of the tuned axis; None where nothing is tuned
     Raises SpecError, naming the combination.
     """
-    options = one.options | {"seed": seed} | ({"learning_rate": rate} if rate is not None else {})
+    options = combination.options | {"seed": seed} | ({"learning_rate": rate} if rate is not None else {})
     try:
         spec = make_spec(None, **options)
         if study.points is None:
             return spec
         return make_spec(None, **{**options, "evaluate_at": geometric_steps(spec.step_count, study.points)})
     except SpecError as error:
-        raise SpecError([_named(study, one, fault) for fault in error.faults]) from None
+        raise SpecError([_named(study, combination, fault) for fault in error.faults]) from None
 
 
 def varied(base: RunSpec, rate: float | None, seed: int) -> RunSpec:

@@ -67,8 +67,8 @@ def read_study_at(
     Raises SpecError, also when the hidden layers are what the study varies.
     """
     whole = read_study(name_or_path)
-    at = scale or whole.usual_scale
-    study = whole.at(at)
+    scale_name = scale or whole.usual_scale
+    study = whole.at(scale_name)
     document = study.model_dump(by_alias=True, exclude_unset=True)
     if seeds is not None:
         document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
@@ -77,7 +77,7 @@ def read_study_at(
             layers = ",".join(width if isinstance(width, str) else shown(width) for width in hidden)
             raise SpecError([Fault("hidden", layers, f"is what {study.name} varies; leave it out")])
         document["fixed"] = {**study.fixed, "hidden": list(hidden)}
-    return Study.model_validate(document), at
+    return Study.model_validate(document), scale_name
 
 
 def parse_study(text: str, source: str) -> Study:
@@ -104,31 +104,33 @@ def _check_scale(study: Study, scale: str) -> None:
     try:
         whole = study.at(scale)
     except SpecError as error:
-        faults = [Fault(f"scales.{scale}.{one.field}", one.value, one.problem) for one in error.faults]
+        faults = [
+            Fault(f"scales.{scale}.{fault.field}", fault.value, fault.problem) for fault in error.faults
+        ]
         raise SpecError(faults) from None
     found: dict[str, Fault] = {}
-    for chosen in each_level_once(whole):
+    for options in each_level_once(whole):
         try:
-            make_spec(None, **{name: value for name, (_, value) in chosen.items()})
+            make_spec(None, **{name: value for name, (_, value) in options.items()})
         except SpecError as error:
             for fault in error.faults:
                 option, inside = flat_name(fault.field)
-                place = chosen[option][0] if option in chosen else f"fixed.{option}"
-                field = _as_written(place, study, scale, changes) + (f".{inside}" if inside else "")
+                path = options[option][0] if option in options else f"fixed.{option}"
+                field = _as_written(path, study, scale, changes) + (f".{inside}" if inside else "")
                 found.setdefault(field, Fault(field, fault.value, fault.problem))
     if found:
         raise SpecError(list(found.values()))
 
 
-def _as_written(place: str, study: Study, scale: str, changes: Mapping[str, Any]) -> str:
-    """Where the file says what stands at this place of the study at a scale: there, or in the scale."""
-    first, second, *more = place.split(".")
+def _as_written(path: str, study: Study, scale: str, changes: Mapping[str, Any]) -> str:
+    """Where the file says what stands at this path of the study at a scale: there, or in the scale."""
+    first, second, *more = path.split(".")
     if first == "fixed":
-        return f"scales.{scale}.{place}" if second in changes.get("fixed", {}) else place
+        return f"scales.{scale}.{path}" if second in changes.get("fixed", {}) else path
     name = study.axes[int(second)].name
     if more[0] in changes.get("axes", {}).get(name, {}):
         return ".".join(["scales", scale, first, name, *more])
-    return place
+    return path
 
 
 def _with_line(fault: Fault, text: str, source: str) -> Fault:
@@ -138,24 +140,24 @@ def _with_line(fault: Fault, text: str, source: str) -> Fault:
 
 def line_of(text: str, field: str) -> int:
     """The line, from 1, of a field such as `axes.1.values`, or of the table that should hold it."""
-    wanted = field.split(".")
+    field_path = field.split(".")
     best, best_length, counts = 1, 0, Counter[str]()
     table: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if many := _LIST_OF_TABLES.match(line):
-            name = _plain(many[1])
+        if list_header := _LIST_OF_TABLES.match(line):
+            name = _plain(list_header[1])
             table = [*name.split("."), str(counts[name])]
             counts[name] += 1
             path = table
-            if best_length < 1 and wanted == table[:-1]:  # all of the list: where it begins
-                best, best_length = number, len(wanted)
-        elif single := _TABLE.match(line):
-            path = table = _plain(single[1]).split(".")
+            if best_length < 1 and field_path == table[:-1]:  # all of the list: where it begins
+                best, best_length = number, len(field_path)
+        elif header := _TABLE.match(line):
+            path = table = _plain(header[1]).split(".")
         elif key := _KEY.match(line):
             path = [*table, *_plain(key[1]).split(".")]
         else:
             continue
-        if len(path) > best_length and path == wanted[: len(path)]:
+        if len(path) > best_length and path == field_path[: len(path)]:
             best, best_length = number, len(path)
     return best
 

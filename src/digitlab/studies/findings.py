@@ -20,15 +20,15 @@ def findings(study: Study, scale: str, stage: Stage, store: Store) -> StudyFindi
 
 def _evidence(study: Study, scale: str, stage: Stage, store: Store) -> Evidence:
     analysis, conditions = ANALYSES[study.analysis], stage.conditions
-    reports = [run for one in conditions for run in one.reports]
-    names = {run.spec.data.name for one in conditions for run in one.runs}
+    reports = [run for condition in conditions for run in condition.reports]
+    names = {run.spec.data.name for condition in conditions for run in condition.runs}
     labels, predictions, measured = b"", {}, {}
     if analysis.reads_predictions and reports:
         labels = registry.load(reports[0].spec.data.name).test.labels.tobytes()
         predictions = store.predictions([run.key for run in reports])
     if analysis.measurement:
-        wanted = analysis.networks_to_measure(conditions)
-        measured = store.measurements([spec.key for spec in wanted], analysis.measurement)
+        specs = analysis.networks_to_measure(conditions)
+        measured = store.measurements([spec.key for spec in specs], analysis.measurement)
     return Evidence(
         about=About(
             study.name, study.title, study.question, scale, study.baseline, study.target, stage.notes

@@ -29,9 +29,9 @@ class StudyProgress:
         name = self._analysis.measurement
         if stage.missing or not name:
             return stage
-        wanted = {spec.key: spec for spec in self._analysis.networks_to_measure(stage.conditions)}
-        measured = self._known.measurements(list(wanted), name)
-        missing = tuple(spec for key, spec in wanted.items() if key not in measured)
+        specs = {spec.key: spec for spec in self._analysis.networks_to_measure(stage.conditions)}
+        measured = self._known.measurements(list(specs), name)
+        missing = tuple(spec for key, spec in specs.items() if key not in measured)
         if not missing:
             return stage
         return replace(stage, title=name, missing=missing, measurement=name)

@@ -115,8 +115,8 @@ def _measured(stage: Stage, store: Store, device: str, on_advance: OnAdvance) ->
 def _noise_scale(spec: RunSpec, device: str) -> Mapping[str, float]:
     _, network = lab.run(spec, device=device)
     dataset = registry.load(spec.data.name)
-    seen = run_split(spec, dataset).train[:_NOISE_EXAMPLES]
-    return noise_scale(network, dataset.train.images[seen], dataset.train.labels[seen])
+    positions = run_split(spec, dataset).train[:_NOISE_EXAMPLES]
+    return noise_scale(network, dataset.train.images[positions], dataset.train.labels[positions])
 
 
 _MEASUREMENTS: Mapping[str, Callable[[RunSpec, str], Mapping[str, float]]] = {NOISE_SCALE: _noise_scale}

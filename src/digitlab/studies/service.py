@@ -26,14 +26,15 @@ class Estimate:
     memory_bytes: float
 
 
-def estimate(at: Status, *, workers: int | None = None) -> Estimate:
+def estimate(current: Status, *, workers: int | None = None) -> Estimate:
     """What the rest of a study that is not done will take, at typical costs.
 
     workers: as of `run_many`
     """
-    missing = at.stage.missing
+    missing = current.stage.missing
     plan = lab.estimated(missing, workers=workers or usable_cores())
-    later = (at.planned_count - at.stage.known_count) / len(missing)  # stages to come, as costly as this one
+    # Stages to come are taken to be as costly as this one.
+    later = (current.planned_count - current.stage.known_count) / len(missing)
     return Estimate(plan.seconds * max(1.0, later), plan.memory_bytes)
 
 

@@ -136,8 +136,10 @@ def test_bootstrap_repeats() -> None:
 @given(st.integers(2, 5), st.integers(2, 40), st.integers(0, 99))
 def test_turning_the_comparison_round_turns_the_interval(seeds: int, images: int, seed: int) -> None:
     a, b = np.random.default_rng(seed).random((2, seeds, images)) < 0.8
-    one, other = crossed_interval(a, b), crossed_interval(b, a)
-    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
+    forwards, backwards = crossed_interval(a, b), crossed_interval(b, a)
+    assert (forwards.value, forwards.low, forwards.high) == pytest.approx(
+        (-backwards.value, -backwards.high, -backwards.low)
+    )
 
 
 def test_equal_networks_and_single_seeds() -> None:

@@ -65,7 +65,7 @@ def test_optimum_follows_the_rates_and_ignores_a_constant(
     assert moved.rate.low == pytest.approx(found.rate.low * 2.0**octaves, rel=1e-5)
 
 
-def test_the_grid_s_edge_is_no_optimum() -> None:
+def test_the_grid_s_edge_is_not_an_optimum() -> None:
     low = find_optimum(RATES, parabolas([-8.0, -8.2]))
     assert (low.edge, low.rate.low) == ("low", 0.0)
     assert low.rate.value == pytest.approx(RATES[0])
@@ -80,7 +80,7 @@ def test_one_seed_at_the_edge_opens_the_interval() -> None:
     assert found.rate.low > 0
 
 
-def test_the_edge_of_stability_is_no_edge_of_the_grid() -> None:
+def test_the_edge_of_stability_is_not_an_edge_of_the_grid() -> None:
     losses = parabolas([4.0, 4.2])
     losses[0, -1] = NAN
     found = find_optimum(RATES, losses)

@@ -84,9 +84,9 @@ def test_scaling_all_rates_scales_only_the_factor(octaves: int, name: str) -> No
     log_rates = scattered(TRUTHS[name])
     before, after = fit_laws(BATCHES, log_rates), fit_laws(BATCHES, log_rates + octaves)
     assert [fit.law for fit in after] == [fit.law for fit in before]
-    for one, other in zip(before, after, strict=True):
-        assert other.left_out_error == pytest.approx(one.left_out_error, rel=1e-4)
-        assert other.predicted == pytest.approx(np.array(one.predicted) * 2.0**octaves, rel=1e-3)
+    for law, scaled_law in zip(before, after, strict=True):
+        assert scaled_law.left_out_error == pytest.approx(law.left_out_error, rel=1e-4)
+        assert scaled_law.predicted == pytest.approx(np.array(law.predicted) * 2.0**octaves, rel=1e-3)
 
 
 def test_slopes_are_the_derivatives() -> None:

@@ -57,12 +57,14 @@ def grid(
 
 def noise(conditions: Sequence[Condition], *scales: Sequence[float]) -> dict[str, dict[str, float]]:
     """Measurements of the noise scale after each of the first moments, [moment][seed]."""
-    asked = networks_to_measure(conditions)
-    moments = sorted({one.step_count for one in asked})
+    measured = networks_to_measure(conditions)
+    moments = sorted({spec.step_count for spec in measured})
     return {
-        one.key: {"noise_scale": scale}
+        spec.key: {"noise_scale": scale}
         for moment, of_seeds in zip(moments, scales, strict=False)
-        for one, scale in zip([one for one in asked if one.step_count == moment], of_seeds, strict=False)
+        for spec, scale in zip(
+            [spec for spec in measured if spec.step_count == moment], of_seeds, strict=False
+        )
     }
 
 
@@ -71,24 +73,24 @@ def in_words(step_count: int) -> str:
 
 
 def finding(findings: StudyFindings, title: str) -> Finding:
-    (found,) = [one for one in findings.findings if one.title.startswith(title)]
+    (found,) = [finding for finding in findings.findings if finding.title.startswith(title)]
     return found
 
 
 def lines(findings: StudyFindings, name: str) -> dict[str, Line]:
-    (picture,) = [one for one in findings.pictures if one.name == name]
+    (picture,) = [picture for picture in findings.pictures if picture.name == name]
     assert isinstance(picture, Lines)
     return {line.name: line for line in picture.lines}
 
 
 def heat_map(findings: StudyFindings, name: str = "map-equal-epochs") -> HeatMap:
-    (picture,) = [one for one in findings.pictures if one.name == name]
+    (picture,) = [picture for picture in findings.pictures if picture.name == name]
     assert isinstance(picture, HeatMap)
     return picture
 
 
 def table(findings: StudyFindings, title: str) -> Table:
-    (found,) = [one for one in findings.tables if one.title.startswith(title)]
+    (found,) = [table for table in findings.tables if table.title.startswith(title)]
     return found
 
 
@@ -100,12 +102,12 @@ def test_a_power_law_is_named_and_its_exponent_lies_in_the_intervals(
 ) -> None:
     found = find(Evidence(about(), grid(law)))
     for which, truth in zip(("smaller", "larger"), exponents, strict=True):
-        one = finding(found, f"Exponent at the {which} batch sizes, equal epochs")
-        assert one.estimate.low < truth < one.estimate.high
-        assert one.estimate.high - one.estimate.low < 0.4
-        assert (one.n, one.n_of) == (3, "tuning seeds")
+        exponent = finding(found, f"Exponent at the {which} batch sizes, equal epochs")
+        assert exponent.estimate.low < truth < exponent.estimate.high
+        assert exponent.estimate.high - exponent.estimate.low < 0.4
+        assert (exponent.n, exponent.n_of) == (3, "tuning seeds")
         rule = {"linear": "the linear rule", "square root": "the square-root rule"}[name]
-        assert f"that agrees with {rule} and with no other of the simple rules." in one.verdict
+        assert f"that agrees with {rule} and with no other of the simple rules." in exponent.verdict
     best = finding(found, "The law of the best rate, equal epochs")
     assert name == "linear" or f"the {name} one" in best.verdict  # saturating holds linear as its limit
     assert table(found, "Laws, equal epochs").rows[0][4] == pytest.approx(1, abs=0.05)
@@ -122,7 +124,7 @@ def test_the_saturating_law_is_resolved_and_its_noise_scale_lies_in_the_interval
     small = finding(found, "Exponent at the smaller")
     assert small.estimate.value > 0.7
     assert finding(found, "Exponent at the larger").estimate.value < 0.3
-    assert found.answer == tuple(one.verdict for one in found.findings)
+    assert found.answer == tuple(finding.verdict for finding in found.findings)
 
 
 def test_noise_leaves_rules_and_laws_unresolved() -> None:
@@ -133,11 +135,11 @@ def test_noise_leaves_rules_and_laws_unresolved() -> None:
 
 def test_one_seed_resolves_nothing() -> None:
     found = find(Evidence(about(), grid(square_root, seeds=1, accuracies=[0.9], also={0.01: [0.8]})))
-    for one in found.findings:
-        assert not one.estimate.has_interval
-        assert one.n == 1
-        assert "resolved" in one.verdict
-        assert "agrees" not in one.verdict
+    for finding in found.findings:
+        assert not finding.estimate.has_interval
+        assert finding.n == 1
+        assert "resolved" in finding.verdict
+        assert "agrees" not in finding.verdict
 
 
 def test_the_fixed_rates_loss_is_told_as_far_as_it_is_resolved() -> None:
@@ -162,7 +164,7 @@ def test_a_quick_look_says_so() -> None:
     conditions = grid(square_root, also={0.01: LEFT})
     found = find(Evidence(about("quick"), conditions, noise(conditions, [1.0, 2.0])))
     assert len(found.findings) == 5
-    assert all(one.verdict.startswith("Quick look: ") for one in found.findings)
+    assert all(finding.verdict.startswith("Quick look: ") for finding in found.findings)
 
 
 def test_broken_cells_are_marked_and_left_out() -> None:
@@ -171,14 +173,14 @@ def test_broken_cells_are_marked_and_left_out() -> None:
     assert len(states) == len(SIZES) * len(RATES)
     for size in SIZES:
         at = {rate: states[str(size), rate] for rate in RATES}
-        assert {rate: one.state for rate, one in at.items() if rate >= 1} == {
+        assert {rate: square.state for rate, square in at.items() if rate >= 1} == {
             1.0: "collapsed",
             2.0: "collapsed",
             4.0: "diverged",
             8.0: "diverged",
         }
-        assert all(math.isnan(one.value) == (rate >= 1) for rate, one in at.items())
-        (best,) = [rate for rate, one in at.items() if one.state == "best"]
+        assert all(math.isnan(square.value) == (rate >= 1) for rate, square in at.items())
+        (best,) = [rate for rate, square in at.items() if square.state == "best"]
         assert abs(math.log2(best) - square_root(size)) <= 0.6
     for row in table(found, "Best rates").rows:
         assert row[5:7] == (0.5, 1.0)
@@ -192,9 +194,9 @@ def test_cells_are_means_over_seeds() -> None:
     squares = {
         (square.x, square.y): square.value for square in heat_map(find(Evidence(about(), conditions))).squares
     }
-    for one, size in zip(conditions, SIZES, strict=True):
-        for at, rate in enumerate(RATES):
-            assert squares[str(size), rate] == pytest.approx(float(np.mean(one.losses[:, at])))
+    for expected, size in zip(conditions, SIZES, strict=True):
+        for index, rate in enumerate(RATES):
+            assert squares[str(size), rate] == pytest.approx(float(np.mean(expected.losses[:, index])))
 
 
 def test_a_best_rate_at_the_grids_edge_is_called_so_and_counts_for_nothing() -> None:
@@ -284,12 +286,12 @@ def test_a_study_that_tunes_nothing_shows_its_accuracies() -> None:
 
 def test_the_noise_scale_is_told_as_it_was_measured() -> None:
     conditions = grid(square_root)
-    first, second = sorted({one.step_count for one in networks_to_measure(conditions)})[:2]
+    first, second = sorted({spec.step_count for spec in networks_to_measure(conditions)})[:2]
     found = find(Evidence(about(), conditions, noise(conditions, [40.0, 90.0], [500.0, 2_000.0])))
-    one = finding(found, "Simple gradient noise scale")
-    assert one.estimate.value == pytest.approx(1_000)
-    assert one.n == 2
-    assert f"is 60.0 after {in_words(first)}, 1,000 after {in_words(second)}" in one.verdict
+    noise_scale = finding(found, "Simple gradient noise scale")
+    assert noise_scale.estimate.value == pytest.approx(1_000)
+    assert noise_scale.n == 2
+    assert f"is 60.0 after {in_words(first)}, 1,000 after {in_words(second)}" in noise_scale.verdict
     steps, scales = zip(*(row[:2] for row in table(found, "Simple gradient").rows), strict=True)
     assert steps == (first, second)
     assert scales == pytest.approx((60, 1_000))

@@ -46,26 +46,26 @@ def settings() -> list[Condition]:
 
 
 def forest(findings: StudyFindings, name: str) -> Forest:
-    (picture,) = [one for one in findings.pictures if one.name == name]
+    (picture,) = [picture for picture in findings.pictures if picture.name == name]
     assert isinstance(picture, Forest)
     return picture
 
 
 def test_known_differences_are_found_and_judged() -> None:
     found = find(Evidence(about(baseline="base"), settings()))
-    by_title = {one.title: one for one in found.findings}
+    by_title = {finding.title: finding for finding in found.findings}
     assert list(by_title) == [*EFFECTS, "noisy"]
-    said = {
+    beginnings = {
         "better": "better is better than base (+1.00 points",
         "worse": "worse is worse than base (-2.00 points",
         "equal": "equal is practically equal (within ±0.2 points) to base (",
         "noisy": "noisy is not resolved from base (",
     }
     for title, truth in {**EFFECTS, "noisy": 0.2}.items():
-        one = by_title[title]
-        assert one.estimate.low < truth < one.estimate.high
-        assert (one.n, one.n_of, one.unit) == (6, "fresh seeds", "points")
-        assert one.verdict.startswith(said[title])
+        finding = by_title[title]
+        assert finding.estimate.low < truth < finding.estimate.high
+        assert (finding.n, finding.n_of, finding.unit) == (6, "fresh seeds", "points")
+        assert finding.verdict.startswith(beginnings[title])
     expected = paired_interval(0.96 + SEEDS + OWN, 0.95 + SEEDS)
     assert by_title["better"].estimate.low == pytest.approx(100 * expected.low)
 
@@ -77,7 +77,7 @@ def test_the_answer_counts_and_names_the_largest_resolved_differences() -> None:
         "equal, and 1 are not resolved."
     )
     assert [sentence.split()[2] for sentence in found.answer[1:]] == ["worse", "better"]
-    assert all(one.verdict.startswith("Quick look: ") for one in found.findings)
+    assert all(finding.verdict.startswith("Quick look: ") for finding in found.findings)
 
 
 def test_holms_correction_takes_a_verdict_back() -> None:
@@ -87,16 +87,16 @@ def test_holms_correction_takes_a_verdict_back() -> None:
     alone = find(Evidence(about(), [base, setting("a", list(0.904 + spread))]))
     assert alone.findings[0].verdict.startswith("a is better than base")
     several = find(Evidence(about(), [base, *(setting(label, list(0.904 + spread)) for label in "abcd")]))
-    for one in several.findings:
-        assert one.estimate.low > 0
-        assert "is not resolved from base" in one.verdict
-        assert "after Holm's correction" in one.verdict
+    for finding in several.findings:
+        assert finding.estimate.low > 0
+        assert "is not resolved from base" in finding.verdict
+        assert "after Holm's correction" in finding.verdict
     assert len(several.answer) == 1
 
 
 def test_the_first_condition_is_the_base_where_none_is_named() -> None:
     found = find(Evidence(about(), settings()[1:]))
-    assert [one.title for one in found.findings] == ["worse", "equal", "noisy"]
+    assert [finding.title for finding in found.findings] == ["worse", "equal", "noisy"]
     assert "worse is worse than better" in found.findings[0].verdict
 
 
@@ -104,25 +104,25 @@ def test_pictures_hold_the_numbers_of_findings_and_tables() -> None:
     found = find(Evidence(about(baseline="base"), settings()))
     effects = forest(found, "effects").effects
     assert {effect.label: effect.estimate for effect in effects} == {
-        one.title: one.estimate for one in found.findings
+        finding.title: finding.estimate for finding in found.findings
     }
     assert [effect.estimate.value for effect in effects] == sorted(
-        (one.estimate.value for one in found.findings), reverse=True
+        (finding.estimate.value for finding in found.findings), reverse=True
     )
     assert {effect.group for effect in effects} == {"a group"}
     assert forest(found, "effects").margin == 0.2
     gains = {effect.label: effect.estimate for effect in forest(found, "tuning").effects}
-    for row, one in zip(found.tables[0].rows, settings(), strict=True):
+    for row, expected in zip(found.tables[0].rows, settings(), strict=True):
         name, rate, value, low, high, fixed = row
-        assert rate == one.chosen == 0.25
-        mean = mean_interval([run.metrics.test_accuracy for run in one.reports])
+        assert rate == expected.chosen == 0.25
+        mean = mean_interval([run.metrics.test_accuracy for run in expected.reports])
         assert Estimate(float(value or 0), float(low or 0), float(high or 0)) == mean
         assert gains[str(name)].value == pytest.approx(100 * (float(value or 0) - float(fixed or 0)))
 
 
 def test_valleys_are_over_the_best_rate_and_leave_broken_rates_out() -> None:
     found = find(Evidence(about(), [setting("base", [0.9, 0.8], breaks_from=1.0)]))
-    (picture,) = [one for one in found.pictures if one.name == "sensitivity"]
+    (picture,) = [picture for picture in found.pictures if picture.name == "sensitivity"]
     assert isinstance(picture, Lines)
     (line,) = picture.lines
     assert [point.x for point in line.points] == [rate / 0.25 for rate in RATES if rate < 1]
@@ -130,8 +130,10 @@ def test_valleys_are_over_the_best_rate_and_leave_broken_rates_out() -> None:
 
 
 def test_valleys_that_are_not_shown_are_told() -> None:
-    many = [setting(f"setting {i}", [0.9, 0.8]) for i in range(9)]
-    (picture,) = [one for one in find(Evidence(about(), many)).pictures if one.name == "sensitivity"]
+    conditions = [setting(f"setting {i}", [0.9, 0.8]) for i in range(9)]
+    (picture,) = [
+        picture for picture in find(Evidence(about(), conditions)).pictures if picture.name == "sensitivity"
+    ]
     assert isinstance(picture, Lines)
     assert len(picture.lines) == 8
     assert picture.caption.endswith("The first 8 of 9 settings.")
@@ -148,15 +150,15 @@ def test_two_fixed_rates_are_told_apart() -> None:
 
 def test_one_seed_resolves_nothing() -> None:
     found = find(Evidence(about(), [setting("base", [0.9]), setting("other", [0.99])]))
-    (one,) = found.findings
-    assert one.verdict == "other is not resolved from base (+9.00 points, no interval)."
-    assert "nan" not in one.method
+    (finding,) = found.findings
+    assert finding.verdict == "other is not resolved from base (+9.00 points, no interval)."
+    assert "nan" not in finding.method
 
 
 def test_settings_that_broke_everywhere_are_left_out() -> None:
     broken = setting("broken", [0.9] * 6, breaks_from=RATES[0])
     found = find(Evidence(about(baseline="base"), [*settings(), broken]))
-    assert "broken" not in [one.title for one in found.findings]
+    assert "broken" not in [finding.title for finding in found.findings]
     assert found.tables[0].rows[-1][:2] == ("broken", None)
     assert math.isnan(float(found.tables[0].rows[-1][2] or 0))
     without_base = find(Evidence(about(baseline="broken"), [*settings(), broken]))

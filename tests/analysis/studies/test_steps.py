@@ -24,10 +24,10 @@ def curve(steps: Sequence[int], accuracies: Sequence[float]) -> dict[str, Sequen
 def reaching(steps: float) -> Callable[[RunSpec, int, float], RunResult]:
     """Runs that reach 0.9 after about so many steps at rate 0.1, later at others; infinity: never."""
 
-    def made(of: RunSpec, seed: int, rate: float) -> RunResult:
+    def made(base_spec: RunSpec, seed: int, rate: float) -> RunResult:
         at = steps * (1 + abs(math.log10(rate / 0.1)))
         points = curve([10], [0.3]) if math.isinf(at) else curve([10, round(at)], [0.3, TARGET])
-        return run(of, seed, rate, curve=points)
+        return run(base_spec, seed, rate, curve=points)
 
     return made
 
@@ -53,9 +53,9 @@ def test_steps_are_interpolated_in_the_logarithm() -> None:
 
 
 def test_a_target_at_the_first_point_or_never() -> None:
-    one = run(spec(), curve=curve([10, 20], [0.6, 0.7]))
-    assert steps_of(one, 0.5) == 10
-    assert steps_of(one, 0.75) == math.inf
+    result = run(spec(), curve=curve([10, 20], [0.6, 0.7]))
+    assert steps_of(result, 0.5) == 10
+    assert steps_of(result, 0.75) == math.inf
     assert steps_of(run(spec(), curve={"step": [10], "training_loss": [1.0]}), 0.5) == math.inf
     assert steps_of(run(spec(), curve=curve([10], [math.nan]), outcome="diverged"), 0.5) == math.inf
 
@@ -63,7 +63,7 @@ def test_a_target_at_the_first_point_or_never() -> None:
 def test_the_rate_of_the_fewest_steps_counts_of_those_at_which_every_seed_gets_there() -> None:
     # At rate 0.1 the second seed misses the target.
     def made(fast: float, slow: float) -> Callable[[RunSpec, int, float], RunResult]:
-        return lambda of, seed, rate: reaching(fast if rate == 0.1 else slow)(of, seed, 0.1)
+        return lambda base_spec, seed, rate: reaching(fast if rate == 0.1 else slow)(base_spec, seed, 0.1)
 
     some = condition(spec(batch_size=8), [made(40, 400), made(math.inf, 800)], rates=(0.1, 1.0))
     assert {size: list(steps) for size, steps in fewest_steps([some], TARGET).items()} == {8: [400, 800]}

@@ -47,34 +47,34 @@ def grid(
 
 
 def finding(findings: StudyFindings, title: str) -> Finding:
-    (found,) = [one for one in findings.findings if one.title.startswith(title)]
+    (found,) = [finding for finding in findings.findings if finding.title.startswith(title)]
     return found
 
 
 def lines(findings: StudyFindings, name: str) -> dict[str, Line]:
-    (picture,) = [one for one in findings.pictures if one.name == name]
+    (picture,) = [picture for picture in findings.pictures if picture.name == name]
     assert isinstance(picture, Lines)
     return {line.name: line for line in picture.lines}
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.02])
 def test_the_exponent_lies_in_its_interval_and_a_floor_is_told_where_there_is_one(gamma: float) -> None:
-    one = finding(find(Evidence(about(), grid(gamma=gamma))), "Exponent of the error")
-    assert one.estimate.low < BETA < one.estimate.high
-    assert one.estimate.value == pytest.approx(BETA, abs=0.03)
-    assert (one.n, one.n_of) == (5, "draws")
-    assert ("above a floor of" in one.verdict) == (gamma > 0)
-    assert ("no floor is resolved: gamma may be 0" in one.verdict) == (gamma == 0)
-    assert f"leave {10**-one.estimate.value:.2f} of the error" in one.verdict
+    exponent = finding(find(Evidence(about(), grid(gamma=gamma))), "Exponent of the error")
+    assert exponent.estimate.low < BETA < exponent.estimate.high
+    assert exponent.estimate.value == pytest.approx(BETA, abs=0.03)
+    assert (exponent.n, exponent.n_of) == (5, "draws")
+    assert ("above a floor of" in exponent.verdict) == (gamma > 0)
+    assert ("no floor is resolved: gamma may be 0" in exponent.verdict) == (gamma == 0)
+    assert f"leave {10**-exponent.estimate.value:.2f} of the error" in exponent.verdict
 
 
 def test_an_exponent_that_may_be_nothing_is_not_resolved() -> None:
-    one = finding(
+    exponent = finding(
         find(Evidence(about(), grid(beta=0.0, sd=0.2, draws=3, gamma=-1.5))), "Exponent of the error"
     )
-    assert not one.estimate.low > 0
-    assert "is not resolved: its exponent is" in one.verdict
-    assert "falls as a power" not in one.verdict
+    assert not exponent.estimate.low > 0
+    assert "is not resolved: its exponent is" in exponent.verdict
+    assert "falls as a power" not in exponent.verdict
 
 
 def test_the_largest_size_is_predicted_from_the_others() -> None:
@@ -89,9 +89,9 @@ def test_the_largest_size_is_predicted_from_the_others() -> None:
 def test_one_draw_resolves_nothing() -> None:
     found = find(Evidence(about(), [*grid(draws=1), *grid(draws=1, budget="15 epochs", also={0.01: [0.3]})]))
     assert len(found.findings) == 3
-    for one in found.findings:
-        assert not one.estimate.has_interval
-        assert "not resolved" in one.verdict
+    for finding in found.findings:
+        assert not finding.estimate.has_interval
+        assert "not resolved" in finding.verdict
 
 
 def test_under_training_is_told_as_far_as_it_is_resolved() -> None:
@@ -104,10 +104,10 @@ def test_under_training_is_told_as_far_as_it_is_resolved() -> None:
         )
 
     best = [run.metrics.test_accuracy for run in primary[0].reports]
-    one, truth = lost([0.3, 0.31, 0.29, 0.3, 0.32]), paired_interval(best, [0.3, 0.31, 0.29, 0.3, 0.32])
-    assert (one.estimate.value, one.estimate.low) == pytest.approx((100 * truth.value, 100 * truth.low))
-    assert "100 images give 30.4 %; with fixed steps" in one.verdict
-    assert one.verdict.endswith("such a curve measures under-training too.")
+    loss, truth = lost([0.3, 0.31, 0.29, 0.3, 0.32]), paired_interval(best, [0.3, 0.31, 0.29, 0.3, 0.32])
+    assert (loss.estimate.value, loss.estimate.low) == pytest.approx((100 * truth.value, 100 * truth.low))
+    assert "100 images give 30.4 %; with fixed steps" in loss.verdict
+    assert loss.verdict.endswith("such a curve measures under-training too.")
     assert lost([0.1, 0.99, 0.75, 0.6, 0.9]).verdict.endswith("the difference is not resolved.")
     assert lost([0.99, 0.98, 0.99, 0.98, 0.99]).verdict.endswith("nothing is lost.")
 
@@ -140,7 +140,7 @@ def test_pictures_hold_the_numbers_of_the_tables() -> None:
 
 
 def test_the_gaps_caption_says_what_was_measured() -> None:
-    (picture,) = [one for one in find(Evidence(about(), grid())).pictures if one.name == "gap"]
+    (picture,) = [picture for picture in find(Evidence(about(), grid())).pictures if picture.name == "gap"]
     assert "The two lie 0 points apart at 100 images, 0 at 50,000." in picture.caption
 
 

@@ -43,32 +43,32 @@ def test_powers_of_ten_stand_beside_sizes() -> None:
 @pytest.mark.parametrize("values", [[], [math.nan, math.inf], [-1.0, 0.0], [3.7], [1e-300, 1e300], [5e-324]])
 def test_any_values_make_an_axis(values: list[float]) -> None:
     for axis in (LOG, LINEAR):
-        at = in_numbers(axis, values, most_ticks=5)
-        low, high = at.domain
+        placed = in_numbers(axis, values, most_ticks=5)
+        low, high = placed.domain
         assert low < high
-        assert at.ticks is None or 0 < len(at.ticks) <= 5
+        assert placed.ticks is None or 0 < len(placed.ticks) <= 5
 
 
 def test_numbers_between_categories_lie_between_them() -> None:
-    at = in_categories(LOG, [32.0, 8.0, 16.0])
-    assert at.order == (8.0, 16.0, 32.0)
-    assert at.domain == (-0.5, 2.5)
-    assert at.place(16.0) == 1
-    assert at.place(math.sqrt(8 * 16)) == pytest.approx(0.5)
-    assert math.isnan(at.place(64.0))
-    assert math.isnan(at.place(math.nan))
-    assert math.isnan(at.place("8"))
+    placed = in_categories(LOG, [32.0, 8.0, 16.0])
+    assert placed.order == (8.0, 16.0, 32.0)
+    assert placed.domain == (-0.5, 2.5)
+    assert placed.place(16.0) == 1
+    assert placed.place(math.sqrt(8 * 16)) == pytest.approx(0.5)
+    assert math.isnan(placed.place(64.0))
+    assert math.isnan(placed.place(math.nan))
+    assert math.isnan(placed.place("8"))
 
 
 def test_categories_keep_their_order() -> None:
-    at = in_categories(CATEGORY, ["b", "a", "b"])
-    assert at.ticks == ((0.0, "b"), (1.0, "a"))
-    assert math.isnan(at.place("c"))
+    axis_placed = in_categories(CATEGORY, ["b", "a", "b"])
+    assert axis_placed.ticks == ((0.0, "b"), (1.0, "a"))
+    assert math.isnan(axis_placed.place("c"))
     assert placed(LINEAR, ["b", 1.0], most_ticks=5).order == ("b", 1.0)
 
 
 def test_a_log_axis_has_no_place_for_0() -> None:
-    at = in_numbers(LOG, [1.0, 10.0], most_ticks=5)
-    assert math.isnan(at.place(0.0))
-    assert at.place(3.0) == 3.0
-    assert at.clamp(1e9) == at.domain[1]
+    placed = in_numbers(LOG, [1.0, 10.0], most_ticks=5)
+    assert math.isnan(placed.place(0.0))
+    assert placed.place(3.0) == 3.0
+    assert placed.clamp(1e9) == placed.domain[1]

@@ -194,9 +194,9 @@ def test_fits_of_no_line_in_particular_look_different() -> None:
 
 
 def test_a_prediction_of_one_point_is_seen() -> None:
-    at = Line("predicted", (Point(1.0, 1.0, 0.5, 2.0),), "predicted")
-    picture = Lines("one", "One", "", Axis("x"), Axis("y"), (at,))
-    (stroke,) = strokes_of([at])
+    line = Line("predicted", (Point(1.0, 1.0, 0.5, 2.0),), "predicted")
+    picture = Lines("one", "One", "", Axis("x"), Axis("y"), (line,))
+    (stroke,) = strokes_of([line])
     assert stroke.shape == "diamond"
     # Once in the chart, once in the legend.
     marks = [group for group in drawn(picture).iter(f"{SVG}g") if "mark-symbol" in group.get("class", "")]

@@ -87,7 +87,7 @@ def crossed_bootstrap(
     """
     patterns, image_counts = np.unique(
         (right_a.astype(np.int8) - right_b.astype(np.int8)).T, axis=0, return_counts=True
-    )  # [pattern, seed]: images on which all seeds do alike need no telling apart
+    )  # [pattern, seed]: images on which all seeds do alike form one pattern
     images, seeds = int(image_counts.sum()), patterns.shape[1]
     seed_weights = stream.multinomial(seeds, np.full(seeds, 1 / seeds), resamples)  # [resample, seed]
     image_weights = stream.multinomial(images, image_counts / images, resamples)  # [resample, pattern]

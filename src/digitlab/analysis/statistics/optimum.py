@@ -25,8 +25,8 @@ class Optimum:
 
     rate:        geometric mean of the seeds' optima, with Student's interval in log2; an end is 0 or inf
                  where the grid ends before the loss rises again, of the mean or of a single seed
-    edge:        on which edge of the grid the mean loss is least: then it is no optimum. The last rate before
-                 the first at which training breaks is no edge but a real limit
+    edge:        on which edge of the grid the mean loss is least: then it is not an optimum. The last rate
+                 before the first at which training breaks is not an edge but a real limit
     seed_optima: log2 rate, [seed]; NaN for a seed that broke at every rate
     """
 
@@ -72,17 +72,17 @@ def _bottom(losses: Float64[np.ndarray, "rate"]) -> float:
     below = fine & (steps < best) & (steps > best - _REACH)
     if below.any():  # above the optimum loss may jump: training all but breaks
         fine &= (steps < best) | (rises <= _JUMP * rises[below].max())
-    place = float(best)
+    bottom = float(best)
     for _ in range(_ROUNDS):
-        weights = 1 - np.abs(steps - place) / _REACH
+        weights = 1 - np.abs(steps - bottom) / _REACH
         near = fine & (weights > _LEAST_WEIGHT)
         if near.sum() < 3:
             break
-        moved = place + _minimum(steps[near] - place, rises[near], weights[near])
+        moved = bottom + _minimum(steps[near] - bottom, rises[near], weights[near])
         if not steps[near][0] <= moved <= steps[near][-1]:
             break
-        place = moved
-    return place
+        bottom = moved
+    return bottom
 
 
 def _minimum(

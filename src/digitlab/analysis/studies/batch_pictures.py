@@ -29,7 +29,9 @@ BATCH, RATE = Axis("batch size", "log"), Axis("learning rate", "log")
 
 def pictures(budgets: Sequence[BestRates]) -> list[Picture]:
     """A map of each budget, then what budgets are compared in, then accuracies of the first."""
-    maps = [_heat_map(budget) for budget in budgets if any(one.rates for one in budget.conditions)]
+    maps = [
+        _heat_map(budget) for budget in budgets if any(condition.rates for condition in budget.conditions)
+    ]
     return [*maps, _rates_picture(budgets), _exponent_picture(budgets), _accuracy_picture(budgets[0])]
 
 
@@ -43,24 +45,24 @@ def tables(budgets: Sequence[BestRates]) -> list[Table]:
 
 def _heat_map(budget: BestRates) -> HeatMap:
     squares = tuple(
-        Square(f"{size:.0f}", rate, *_cell(one, at))
-        for size, one in zip(budget.batch_sizes, budget.conditions, strict=True)
-        for at, rate in enumerate(one.rates)
+        Square(f"{size:.0f}", rate, *_cell(condition, at))
+        for size, condition in zip(budget.batch_sizes, budget.conditions, strict=True)
+        for at, rate in enumerate(condition.rates)
     )
     best = [Point(f"{budget.batch_sizes[i]:.0f}", budget.optima[i].rate.value) for i in budget.inside]
     broke = [
         Point(f"{size:.0f}", limit / math.sqrt(2))
-        for size, one in zip(budget.batch_sizes, budget.conditions, strict=True)
-        if math.isfinite(limit := edge_of(one)[1])
+        for size, condition in zip(budget.batch_sizes, budget.conditions, strict=True)
+        if math.isfinite(limit := edge_of(condition)[1])
     ]
     lines = [Line("best rate", tuple(best), "fitted"), Line("edge of stability", tuple(broke), "predicted")]
-    seeds = max(len(one.tunings) for one in budget.conditions)
+    seeds = max(len(condition.tunings) for condition in budget.conditions)
     return HeatMap(
         name=f"map-{budget.budget.replace(' ', '-')}",
         title=f"Validation loss by batch size and learning rate, {budget.budget}",
         caption=(
             f"Mean validation cross-entropy of {seeds} seeds a cell, {budget.budget}. × collapsed, ∞ "
-            f"diverged, at one seed or more.{_told(lines)}"
+            f"diverged, at one seed or more.{_explanation(lines)}"
         ),
         x=Axis("batch size", "category"),
         y=RATE,
@@ -70,19 +72,22 @@ def _heat_map(budget: BestRates) -> HeatMap:
     )
 
 
-def _told(lines: Sequence[Line]) -> str:
+def _explanation(lines: Sequence[Line]) -> str:
     best, broke = lines
-    told = " The line joins best rates, found between the cells." if best.points else ""
-    return told + (" The dashed line runs just below the least rates that broke." if broke.points else "")
+    explanation = " The line joins best rates, found between the cells." if best.points else ""
+    return explanation + (
+        " The dashed line runs just below the least rates that broke." if broke.points else ""
+    )
 
 
-def _cell(one: Condition, at: int) -> tuple[float, State]:
-    outcomes = {runs[at].outcome for runs in one.tunings}
+def _cell(condition: Condition, at: int) -> tuple[float, State]:
+    outcomes = {runs[at].outcome for runs in condition.tunings}
     if "diverged" in outcomes:
         return math.nan, "diverged"
     if "collapsed" in outcomes:
         return math.nan, "collapsed"
-    return float(one.losses[:, at].mean()), "best" if one.rates[at] == one.chosen else "fine"
+    is_best = condition.rates[at] == condition.chosen
+    return float(condition.losses[:, at].mean()), "best" if is_best else "fine"
 
 
 def _rates_picture(budgets: Sequence[BestRates]) -> Lines:
@@ -137,7 +142,7 @@ def _exponent_line(budget: BestRates) -> Line:
     sizes = budget.inner_sizes
     middles = np.sqrt(sizes[1:] * sizes[:-1])
     slopes = zip(middles, local_exponents(sizes, budget.log2_rates), strict=True)
-    return Line(budget.budget, tuple(point(float(at), slope) for at, slope in slopes))
+    return Line(budget.budget, tuple(point(float(middle), slope) for middle, slope in slopes))
 
 
 def _accuracy_picture(budget: BestRates) -> Lines:
@@ -145,10 +150,10 @@ def _accuracy_picture(budget: BestRates) -> Lines:
         pairs = zip(map(float, budget.batch_sizes), reports, strict=True)
         return Line(name, tuple(point(size, accuracy(runs)) for size, runs in pairs if runs))
 
-    seeds = max(len(one.reports) for one in budget.conditions)
+    seeds = max(len(condition.reports) for condition in budget.conditions)
     lines = (
-        line("best rate", [one.reports for one in budget.conditions]),
-        line(f"rate {FIXED_RATE:g}", [one.also.get(FIXED_RATE, ()) for one in budget.conditions]),
+        line("best rate", [condition.reports for condition in budget.conditions]),
+        line(f"rate {FIXED_RATE:g}", [condition.also.get(FIXED_RATE, ()) for condition in budget.conditions]),
     )
     return Lines(
         name="accuracy",
@@ -165,21 +170,21 @@ def _accuracy_picture(budget: BestRates) -> Lines:
 
 def _table(budget: BestRates) -> Table:
     rows = []
-    for size, one, optimum in zip(budget.batch_sizes, budget.conditions, budget.optima, strict=True):
-        tested, fixed = accuracy(one.reports), accuracy(one.also.get(FIXED_RATE, ()))
+    for size, condition, optimum in zip(budget.batch_sizes, budget.conditions, budget.optima, strict=True):
+        tested, fixed = accuracy(condition.reports), accuracy(condition.also.get(FIXED_RATE, ()))
         rows.append(
             (
                 int(size),
                 optimum.rate.value,
                 optimum.rate.low,
                 optimum.rate.high,
-                _where(one, optimum),
-                *edge_of(one),
-                one.chosen,
+                _where(condition, optimum),
+                *edge_of(condition),
+                condition.chosen,
                 tested.value,
                 tested.low,
                 tested.high,
-                sum(run.outcome != "completed" for run in one.reports),
+                sum(run.outcome != "completed" for run in condition.reports),
                 fixed.value,
             )
         )
@@ -207,9 +212,9 @@ def _table(budget: BestRates) -> Table:
     )
 
 
-def _where(one: Condition, optimum: Optimum) -> str:
+def _where(condition: Condition, optimum: Optimum) -> str:
     """What is to be said of the best rate's place."""
-    if one.rates and one.chosen is None:
+    if condition.rates and condition.chosen is None:
         return "every rate broke"
     ends = {"": "", "low": "at the low end", "high": "at the high end"}
     return ends[optimum.edge]

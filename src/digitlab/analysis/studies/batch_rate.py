@@ -47,29 +47,32 @@ def find(evidence: Evidence) -> StudyFindings:
 
 
 def _methods(conditions: Sequence[Condition]) -> list[str]:
-    specs = [spec_of(one) for one in conditions]
-    said = []
+    specs = [spec_of(condition) for condition in conditions]
+    budget_notes = []
     if any(spec.budget.epochs is not None for spec in specs):
-        said.append(
+        budget_notes.append(
             "With equal epochs every batch size sees the same images equally often, and a larger batch makes "
             "fewer steps."
         )
     if any(spec.budget.steps is not None for spec in specs):
-        said.append(
+        budget_notes.append(
             "With equal steps every batch size makes the same number of steps, and a larger batch sees more "
             "images."
         )
-    chosen = (
+    selection = (
         "The rate that is reported has the smallest mean validation cross-entropy "
         f"({specs[0].validation_size:,} images held out) over the tuning seeds; a rate at which any of them "
         "diverged or collapsed is out. Its accuracy is that of fresh seeds on the test set, which took no "
         "part in any choice."
     )
-    between = (
+    interpolation = (
         "Exponents and laws rest on best rates between those of the grid: for each tuning seed the bottom of "
         "a cubic in log2 rate through the losses near it."
     )
-    return [" ".join(said), *([chosen, between] if any(one.rates for one in conditions) else [])]
+    return [
+        " ".join(budget_notes),
+        *([selection, interpolation] if any(condition.rates for condition in conditions) else []),
+    ]
 
 
 # ---- Findings ----
@@ -120,7 +123,7 @@ def _law(about: About, budget: BestRates) -> list[Finding]:
         return []
     best = budget.laws[0]
     errors = ", ".join(f"{fit.law} {three_figures(2**fit.left_out_error)}" for fit in budget.laws)
-    told = (
+    comparison = (
         "better than each other law"
         if best_law(budget.laws)
         else "but that it beats the others is not resolved"
@@ -137,8 +140,8 @@ def _law(about: About, budget: BestRates) -> list[Finding]:
             "out one batch size at a time",
             verdict=about.say(
                 f"With {budget.budget}, of three laws the {best.law} one ({best.formula}) predicts the best "
-                f"rate of a batch size that was left out best, {told} (over {len(budget.inside)} batch sizes "
-                f"off by a typical factor of: {errors})."
+                f"rate of a batch size that was left out best, {comparison} (over {len(budget.inside)} batch "
+                f"sizes off by a typical factor of: {errors})."
             ),
         )
     ]
@@ -199,12 +202,12 @@ def _noise_specs(conditions: Sequence[Condition]) -> dict[int, list[RunSpec]]:
     Those of the first budget, at the batch size nearest to 128 and its best rate, stopped on the way.
     """
     first = next(iter(by_label(conditions, "budget").values()))
-    chosen = [one for one in first if one.chosen is not None]
-    if not chosen:
+    tuned = [condition for condition in first if condition.chosen is not None]
+    if not tuned:
         return {}
-    near = min(chosen, key=lambda one: abs(one.tunings[0][0].spec.batch_size - _NOISE_BATCH))
-    at = near.rates.index(near.chosen) if near.chosen is not None else 0
-    specs = [runs[at].spec for runs in near.tunings]
+    near = min(tuned, key=lambda condition: abs(condition.tunings[0][0].spec.batch_size - _NOISE_BATCH))
+    index = near.rates.index(near.chosen) if near.chosen is not None else 0
+    specs = [runs[index].spec for runs in near.tunings]
     steps = geometric_steps(specs[0].step_count, _NOISE_POINTS)
     return {step: [spec.until(step) for spec in specs] for step in steps}
 
@@ -236,7 +239,7 @@ def _noise_finding(about: About, noise: Noise) -> list[Finding]:
     scales = {step: geometric_interval(values) for step, values in whole.items()}
     last = max(scales)
     ends = sorted({min(scales), last})
-    said = ", ".join(
+    scale_values = ", ".join(
         f"{three_figures(scales[step].value)} after {step:,} {'step' if step == 1 else 'steps'}"
         for step in ends
     )
@@ -250,8 +253,8 @@ def _noise_finding(about: About, noise: Noise) -> list[Finding]:
             method="trace of the gradients' covariance over the squared gradient, on up to 10,000 of the "
             "images trained on (McCandlish et al. 2018, arXiv 1812.06162, section 2.2); geometric mean",
             verdict=about.say(
-                f"The simple gradient noise scale, in examples, is {said}: the gradient of a batch much "
-                "smaller than that is mostly noise."
+                f"The simple gradient noise scale, in examples, is {scale_values}: the gradient of a batch "
+                "much smaller than that is mostly noise."
             ),
         )
     ]

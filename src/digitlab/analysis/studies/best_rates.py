@@ -48,25 +48,33 @@ class BestRates:
 
 def best_rates(budget: str, conditions: Sequence[Condition]) -> BestRates:
     """Best rates of conditions that differ in batch size."""
-    ordered = sorted(conditions, key=lambda one: spec_of(one).batch_size)
-    sizes = np.array([spec_of(one).batch_size for one in ordered], dtype=np.float64)
+    ordered = sorted(conditions, key=lambda condition: spec_of(condition).batch_size)
+    sizes = np.array([spec_of(condition).batch_size for condition in ordered], dtype=np.float64)
     optima = tuple(map(_optimum, ordered))
     inside = _inside(optima)
     laws = fit_laws(sizes[inside], _log2_rates(optima)) if len(inside) >= _FEWEST_SIZES else ()
     return BestRates(budget, tuple(ordered), sizes, optima, laws)
 
 
-def edge_of(one: Condition) -> tuple[float, float]:
+def edge_of(condition: Condition) -> tuple[float, float]:
     """The largest rate below all that broke a network, and the least that did; NaN where none was tried."""
-    return stability_edge(np.array(one.rates), one.broken) if one.rates else (math.nan, math.nan)
+    return (
+        stability_edge(np.array(condition.rates), condition.broken)
+        if condition.rates
+        else (math.nan, math.nan)
+    )
 
 
-def _optimum(one: Condition) -> Optimum:
-    return find_optimum(np.array(one.rates), one.losses) if one.rates else Optimum(Estimate(math.nan), "", ())
+def _optimum(condition: Condition) -> Optimum:
+    return (
+        find_optimum(np.array(condition.rates), condition.losses)
+        if condition.rates
+        else Optimum(Estimate(math.nan), "", ())
+    )
 
 
 def _inside(optima: Sequence[Optimum]) -> list[int]:
-    return [i for i, one in enumerate(optima) if not one.edge and _is_seen(one.rate)]
+    return [i for i, optimum in enumerate(optima) if not optimum.edge and _is_seen(optimum.rate)]
 
 
 def _is_seen(rate: Estimate) -> bool:

@@ -67,7 +67,7 @@ class _Family:
     @property
     def reported(self) -> list[Condition]:
         """Conditions with a rate that broke no network."""
-        return [one for one in self.conditions if one.reports]
+        return [condition for condition in self.conditions if condition.reports]
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,15 @@ def find(evidence: Evidence) -> StudyFindings:
 
 def _families(conditions: Sequence[Condition]) -> list[_Family]:
     found: dict[tuple[str, str], list[Condition]] = {}
-    for one in sorted(conditions, key=_depth):
-        found.setdefault((one.groups.get("network", ""), spec_of(one).initialisation), []).append(one)
+    for condition in sorted(conditions, key=_depth):
+        found.setdefault((condition.groups.get("network", ""), spec_of(condition).initialisation), []).append(
+            condition
+        )
     return [_Family(group, name, tuple(same)) for (group, name), same in found.items()]
 
 
-def _depth(one: Condition) -> int:
-    return len(spec_of(one).hidden)
+def _depth(condition: Condition) -> int:
+    return len(spec_of(condition).hidden)
 
 
 # ---- Findings ----
@@ -155,15 +157,15 @@ def _over_images(a: Condition, b: Condition, predictions: Predictions, labels: b
     if any(run.key not in predictions for run in (*a.reports, *b.reports)):
         return Estimate(math.nan)
 
-    def right(one: Condition) -> Bool[np.ndarray, "seed image"]:
-        given = [np.frombuffer(predictions[run.key], np.uint8) for run in one.reports]
+    def right(condition: Condition) -> Bool[np.ndarray, "seed image"]:
+        given = [np.frombuffer(predictions[run.key], np.uint8) for run in condition.reports]
         return np.asarray(np.stack(given) == np.frombuffer(labels, np.uint8))
 
     return in_points(crossed_interval(right(b), right(a)))
 
 
 def _finding(about: About, family: _Family, step: _Step) -> Finding:
-    said = {
+    judgement = {
         "better": "makes it better",
         "worse": "makes it worse",
         "practically equal": f"leaves it practically equal (within ±{MARGIN} points)",
@@ -186,18 +188,20 @@ def _finding(about: About, family: _Family, step: _Step) -> Finding:
         n_of="fresh seeds",
         method=method,
         verdict=about.say(
-            f"With the rate tuned, going from {step.name} ({family.name}) {said}: {difference}.{also}"
+            f"With the rate tuned, going from {step.name} ({family.name}) {judgement}: {difference}.{also}"
         ),
     )
 
 
 def _spread(about: About, family: _Family) -> list[Finding]:
     """How far depths from 1 on lie apart, at the fixed rate and with the rate tuned."""
-    deep = [one for one in family.reported if _depth(one) > 0 and FIXED_RATE in one.also]
+    deep = [
+        condition for condition in family.reported if _depth(condition) > 0 and FIXED_RATE in condition.also
+    ]
     if len(deep) < 2:
         return []
-    tuned = [one.reports for one in deep]
-    fixed = [one.also[FIXED_RATE] for one in deep]
+    tuned = [condition.reports for condition in deep]
+    fixed = [condition.also[FIXED_RATE] for condition in deep]
     sentence = (
         f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}) mean accuracies lie "
         f"{_apart(fixed)} apart at rate {FIXED_RATE:g}, and {_apart(tuned)} with the rate tuned for each."
@@ -235,7 +239,7 @@ def _apart(reports: Sequence[Sequence[RunResult]]) -> str:
 
 
 def _seeds(family: _Family) -> str:
-    return f"{max((len(one.reports) for one in family.conditions), default=0)} fresh seeds"
+    return f"{max((len(condition.reports) for condition in family.conditions), default=0)} fresh seeds"
 
 
 def _differences(steps: Sequence[tuple[_Family, Sequence[_Step]]]) -> Forest:
@@ -262,10 +266,14 @@ def _by_depth(families: Sequence[_Family], references: Sequence[Reference]) -> l
     lines = []
     for family in families:
         name = _NAMES[family.initialisation]
-        tuned = [(one, one.reports) for one in family.reported]
-        fixed = [(one, one.also[FIXED_RATE]) for one in family.conditions if FIXED_RATE in one.also]
+        tuned = [(condition, condition.reports) for condition in family.reported]
+        fixed = [
+            (condition, condition.also[FIXED_RATE])
+            for condition in family.conditions
+            if FIXED_RATE in condition.also
+        ]
         for rate, shown in (("tuned", tuned), (f"{FIXED_RATE:g}", fixed)):
-            points = tuple(point(_depth(one), accuracy(runs)) for one, runs in shown)
+            points = tuple(point(_depth(condition), accuracy(runs)) for condition, runs in shown)
             lines.append(Line(f"{name}, {rate}", points))
     whole = [line for line in lines if line.points]
     beside = references if whole else ()
@@ -274,7 +282,7 @@ def _by_depth(families: Sequence[_Family], references: Sequence[Reference]) -> l
             name="accuracy",
             title=f"Test accuracy by depth, at rate {FIXED_RATE:g} and with the rate tuned",
             caption=f"Mean of {_seeds(families[0])} with its 95 % interval{_of_group(families[0])}."
-            + "".join(f" {one.name.capitalize()}: {one.recipe}." for one in beside),
+            + "".join(f" {reference.name.capitalize()}: {reference.recipe}." for reference in beside),
             x=Axis("hidden layers"),
             y=Axis("test accuracy", is_share=True),
             lines=(*whole, *map(_reference_line, beside)),
@@ -310,14 +318,17 @@ def _rates_of(family: _Family) -> Lines:
         ),
         x=Axis("learning rate", "log"),
         y=Axis("validation accuracy", is_share=True),
-        lines=tuple(Line(f"{_depth(one)} hidden", _validation_points(one)) for one in family.conditions),
+        lines=tuple(
+            Line(f"{_depth(condition)} hidden", _validation_points(condition))
+            for condition in family.conditions
+        ),
     )
 
 
-def _validation_points(one: Condition) -> tuple[Point, ...]:
+def _validation_points(condition: Condition) -> tuple[Point, ...]:
     return tuple(
-        Point(rate, float(np.mean([_validation_accuracy(runs[at]) for runs in one.tunings])))
-        for at, rate in enumerate(one.rates)
+        Point(rate, float(np.mean([_validation_accuracy(runs[index]) for runs in condition.tunings])))
+        for index, rate in enumerate(condition.rates)
     )
 
 
@@ -332,8 +343,8 @@ def _losses(family: _Family) -> list[Lines]:
         return Line(
             name,
             tuple(
-                point(_depth(one), mean_interval([loss(run) for run in one.reports]))
-                for one in family.reported
+                point(_depth(condition), mean_interval([loss(run) for run in condition.reports]))
+                for condition in family.reported
             ),
         )
 
@@ -354,14 +365,14 @@ def _losses(family: _Family) -> list[Lines]:
 
 def _table(family: _Family) -> Table:
     rows = []
-    for one in family.conditions:
-        tuned, spec = accuracy(one.reports), spec_of(one)
-        fixed = accuracy(one.also.get(FIXED_RATE, ()))
+    for condition in family.conditions:
+        tuned, spec = accuracy(condition.reports), spec_of(condition)
+        fixed = accuracy(condition.also.get(FIXED_RATE, ()))
         rows.append(
             (
                 spec.network_name,
                 spec.parameter_count,
-                one.chosen,
+                condition.chosen,
                 tuned.value,
                 tuned.low,
                 tuned.high,

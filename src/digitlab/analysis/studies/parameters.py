@@ -60,8 +60,12 @@ class _Change:
 def find(evidence: Evidence) -> StudyFindings:
     """What the study says. Without a baseline, the first condition is it."""
     about, conditions = evidence.about, evidence.conditions
-    base = next((one for one in conditions if about.baseline in one.labels.values()), conditions[0])
-    changes = _changes(base, [one for one in conditions if one is not base and one.reports])
+    base = next(
+        (condition for condition in conditions if about.baseline in condition.labels.values()), conditions[0]
+    )
+    changes = _changes(
+        base, [condition for condition in conditions if condition is not base and condition.reports]
+    )
     return study_findings(
         about,
         conditions,
@@ -78,12 +82,12 @@ def find(evidence: Evidence) -> StudyFindings:
     )
 
 
-def _name(one: Condition) -> str:
-    return ", ".join(one.labels.values()) or "the study"
+def _name(condition: Condition) -> str:
+    return ", ".join(condition.labels.values()) or "the study"
 
 
-def _group(one: Condition) -> str:
-    return ", ".join(filter(None, one.groups.values())) or "settings"
+def _group(condition: Condition) -> str:
+    return ", ".join(filter(None, condition.groups.values())) or "settings"
 
 
 def _tuning(base: Condition) -> str:
@@ -102,10 +106,10 @@ def _changes(base: Condition, others: Sequence[Condition]) -> list[_Change]:
     if not base.reports:
         return []
     reference = test_accuracies(base.reports)
-    corrected = holm([paired_p_value(test_accuracies(one.reports), reference) for one in others])
+    corrected = holm([paired_p_value(test_accuracies(condition.reports), reference) for condition in others])
     return [
-        _Change(base, one, gain(one.reports, base.reports), p)
-        for one, p in zip(others, corrected, strict=True)
+        _Change(base, condition, gain(condition.reports, base.reports), p)
+        for condition, p in zip(others, corrected, strict=True)
     ]
 
 
@@ -125,7 +129,7 @@ def _answer(about: About, changes: Sequence[_Change]) -> list[str]:
 
 
 def _finding(about: About, change: _Change) -> Finding:
-    said = {
+    judgement = {
         "better": "is better than",
         "worse": "is worse than",
         "practically equal": f"is practically equal (within ±{MARGIN} points) to",
@@ -143,7 +147,7 @@ def _finding(about: About, change: _Change) -> Finding:
         n=len(change.to.reports),
         n_of="fresh seeds",
         method=method,
-        verdict=about.say(f"{name} {said} {base} ({interval})."),
+        verdict=about.say(f"{name} {judgement} {base} ({interval})."),
     )
 
 
@@ -154,9 +158,9 @@ def _pictures(conditions: Sequence[Condition], base: Condition, changes: Sequenc
     pictures: list[Picture] = []
     if changes:
         pictures.append(_effects(base, changes))
-    if any(one.reports and one.also for one in conditions):
+    if any(condition.reports and condition.also for condition in conditions):
         pictures.append(_tuned_and_not(conditions))
-    if any(one.chosen for one in conditions):
+    if any(condition.chosen for condition in conditions):
         pictures.append(_sensitivity(conditions))
     return pictures
 
@@ -182,13 +186,13 @@ def _tuned_and_not(conditions: Sequence[Condition]) -> Forest:
     rates = _fixed_rates(conditions)
     effects = [
         Effect(
-            f"{_name(one)}, over {rate:g}" if len(rates) > 1 else _name(one),
-            _group(one),
-            gain(one.reports, one.also[rate]),
+            f"{_name(condition)}, over {rate:g}" if len(rates) > 1 else _name(condition),
+            _group(condition),
+            gain(condition.reports, condition.also[rate]),
         )
-        for one in conditions
+        for condition in conditions
         for rate in rates
-        if one.reports and rate in one.also
+        if condition.reports and rate in condition.also
     ]
     return Forest(
         name="tuning",
@@ -203,11 +207,11 @@ def _tuned_and_not(conditions: Sequence[Condition]) -> Forest:
 
 
 def _fixed_rates(conditions: Sequence[Condition]) -> list[float]:
-    return sorted({rate for one in conditions for rate in one.also})
+    return sorted({rate for condition in conditions for rate in condition.also})
 
 
 def _sensitivity(conditions: Sequence[Condition]) -> Lines:
-    lines = [_valley(one, one.chosen) for one in conditions if one.chosen]
+    lines = [_valley(condition, condition.chosen) for condition in conditions if condition.chosen]
     left_out = f" The first {_MOST_LINES} of {len(lines)} settings." if len(lines) > _MOST_LINES else ""
     return Lines(
         name="sensitivity",
@@ -222,23 +226,23 @@ def _sensitivity(conditions: Sequence[Condition]) -> Lines:
     )
 
 
-def _valley(one: Condition, chosen: float) -> Line:
-    losses = one.losses.mean(axis=0)  # [rate]
+def _valley(condition: Condition, best_rate: float) -> Line:
+    losses = condition.losses.mean(axis=0)  # [rate]
     points = [
-        Point(rate / chosen, float(loss))
-        for rate, loss in zip(one.rates, losses, strict=True)
+        Point(rate / best_rate, float(loss))
+        for rate, loss in zip(condition.rates, losses, strict=True)
         if np.isfinite(loss)
     ]
-    return Line(_name(one), tuple(points))
+    return Line(_name(condition), tuple(points))
 
 
 def _table(conditions: Sequence[Condition]) -> Table:
     rates = _fixed_rates(conditions)
     rows = []
-    for one in conditions:
-        tuned = accuracy(one.reports)
-        fixed = [accuracy(one.also.get(rate, ())).value for rate in rates]
-        rows.append((_name(one), one.chosen, tuned.value, tuned.low, tuned.high, *fixed))
+    for condition in conditions:
+        tuned = accuracy(condition.reports)
+        fixed = [accuracy(condition.also.get(rate, ())).value for rate in rates]
+        rows.append((_name(condition), condition.chosen, tuned.value, tuned.low, tuned.high, *fixed))
     return Table(
         title="Accuracy by setting",
         columns=("setting", "rate", "test accuracy", "from", "to", *(f"at rate {rate:g}" for rate in rates)),

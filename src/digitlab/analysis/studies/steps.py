@@ -52,8 +52,8 @@ def fewest_steps(conditions: Sequence[Condition], target: float) -> dict[int, Fl
     """
     found: dict[int, list[Float64[np.ndarray, seed]]] = {}
     for condition in conditions:
-        for at in range(len(condition.rates)):
-            steps = np.array([steps_of(runs[at], target) for runs in condition.tunings])
+        for index in range(len(condition.rates)):
+            steps = np.array([steps_of(runs[index], target) for runs in condition.tunings])
             if np.isfinite(steps).all():
                 found.setdefault(spec_of(condition).batch_size, []).append(steps)
     return {size: min(found[size], key=lambda steps: float(np.log(steps).mean())) for size in sorted(found)}

@@ -56,7 +56,7 @@ class _Budget:
     @property
     def reported(self) -> list[Condition]:
         """Conditions that have reports, [size]."""
-        return [one for one in self.conditions if one.reports]
+        return [condition for condition in self.conditions if condition.reports]
 
 
 def find(evidence: Evidence) -> StudyFindings:
@@ -84,10 +84,10 @@ def find(evidence: Evidence) -> StudyFindings:
 
 
 def _budget(name: str, conditions: Sequence[Condition]) -> _Budget:
-    ordered = sorted(conditions, key=lambda one: spec_of(one).train_size)
-    whole = [one for one in ordered if one.reports]
-    sizes = np.array([spec_of(one).train_size for one in whole], dtype=np.float64)
-    rows = [1 - test_accuracies(one.reports) for one in whole]
+    ordered = sorted(conditions, key=lambda condition: spec_of(condition).train_size)
+    whole = [condition for condition in ordered if condition.reports]
+    sizes = np.array([spec_of(condition).train_size for condition in whole], dtype=np.float64)
+    rows = [1 - test_accuracies(condition.reports) for condition in whole]
     errors = np.stack(rows, axis=1) if rows else np.empty((0, 0))  # [draw, size]
     law = fit_power_law(sizes, errors) if len(sizes) >= _FEWEST_SIZES else None
     return _Budget(name, tuple(ordered), sizes, errors, law if law and np.isfinite(law.beta.value) else None)
@@ -181,7 +181,9 @@ def _under_training(about: About, budget: _Budget, primary: _Budget) -> list[Fin
     """At the smallest size: what another budget at the exercise's rate loses against the primary one."""
     small = budget.conditions[0]
     size = spec_of(small).train_size
-    reference = next((one for one in primary.reported if spec_of(one).train_size == size), None)
+    reference = next(
+        (condition for condition in primary.reported if spec_of(condition).train_size == size), None
+    )
     if FIXED_RATE not in small.also or reference is None:
         return []
     fixed = small.also[FIXED_RATE]
@@ -240,11 +242,11 @@ def _error_picture(budgets: Sequence[_Budget]) -> Lines:
 
 
 def _error_lines(budget: _Budget) -> list[Line]:
-    tuned = [(size, one.reports) for size, one in zip(budget.sizes, budget.reported, strict=True)]
+    tuned = [(size, condition.reports) for size, condition in zip(budget.sizes, budget.reported, strict=True)]
     fixed = [
-        (float(spec_of(one).train_size), one.also[FIXED_RATE])
-        for one in budget.conditions
-        if FIXED_RATE in one.also
+        (float(spec_of(condition).train_size), condition.also[FIXED_RATE])
+        for condition in budget.conditions
+        if FIXED_RATE in condition.also
     ]
     return [
         Line(f"{budget.name}, {name}", tuple(_above_zero(float(x), _mean_error(runs)) for x, runs in shown))
@@ -253,8 +255,8 @@ def _error_lines(budget: _Budget) -> list[Line]:
 
 
 def _fitted(name: str, law: PowerLaw, sizes: Float64[np.ndarray, "size"]) -> Line:
-    at = np.geomspace(sizes[0], sizes[-1], 40)
-    curve = zip(at, law.predicted(at), strict=True)
+    sizes_between = np.geomspace(sizes[0], sizes[-1], 40)
+    curve = zip(sizes_between, law.predicted(sizes_between), strict=True)
     return Line(name, tuple(Point(float(x), float(y)) for x, y in curve), "fitted")
 
 
@@ -286,14 +288,14 @@ def _slope_picture(budgets: Sequence[_Budget]) -> Lines:
     )
 
 
-def _on_training_images(one: Condition) -> Estimate:
-    return mean_interval([run.metrics.training_set_accuracy for run in one.reports])
+def _on_training_images(condition: Condition) -> Estimate:
+    return mean_interval([run.metrics.training_set_accuracy for run in condition.reports])
 
 
 def _gap_picture(budget: _Budget) -> Lines:
     whole = budget.reported
-    training = [_on_training_images(one) for one in whole]
-    test = [accuracy(one.reports) for one in whole]
+    training = [_on_training_images(condition) for condition in whole]
+    test = [accuracy(condition.reports) for condition in whole]
     gaps = [100 * (seen.value - new.value) for seen, new in zip(training, test, strict=True)]
     return Lines(
         name="gap",
@@ -314,13 +316,13 @@ def _gap_picture(budget: _Budget) -> Lines:
 
 def _table(budget: _Budget) -> Table:
     rows = []
-    for one in budget.conditions:
-        tuned, training = accuracy(one.reports), _on_training_images(one)
-        fixed = accuracy(one.also.get(FIXED_RATE, ()))
+    for condition in budget.conditions:
+        tuned, training = accuracy(condition.reports), _on_training_images(condition)
+        fixed = accuracy(condition.also.get(FIXED_RATE, ()))
         rows.append(
             (
-                spec_of(one).train_size,
-                one.chosen,
+                spec_of(condition).train_size,
+                condition.chosen,
                 tuned.value,
                 tuned.low,
                 tuned.high,

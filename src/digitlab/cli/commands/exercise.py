@@ -38,7 +38,7 @@ def exercise(
             show_default=f"{REPORT}; with --no-studies none",
         ),
     ] = None,
-    store: Annotated[
+    store_file: Annotated[
         Path | None,
         typer.Option(
             "--store",
@@ -70,14 +70,14 @@ def exercise(
             stderr().print(f"{name}, seed {result.spec.seed} of 0 to {seeds - 1}: accuracy {accuracy:.4f}")
 
     # The store is opened first: what is wrong with it is told before the training.
-    with _place(store) if studies or store is not None else nullcontext() as place:
-        chosen = checked_engine(engine)
+    with _usable_store(store_file) if studies or store_file is not None else nullcontext() as store:
+        known_engine = checked_engine(engine)
         with many_progress("the exercise's networks") as on_advance:
             comparison = train_networks(
                 seeds=seeds,
                 epochs=epochs,
                 device=device,
-                engine=chosen,
+                engine=known_engine,
                 workers=workers,
                 on_result=on_result,
                 on_advance=on_advance,
@@ -86,14 +86,14 @@ def exercise(
             for network in comparison.networks:
                 _print_as_handout(network.handout.name, network.results[0])
             _print_comparison(comparison)
-        if isinstance(place, StoreError):
-            raise place
-        if place is not None and not keep(comparison, place):
+        if isinstance(store, StoreError):
+            raise store
+        if store is not None and not keep(comparison, store):
             stderr().print("the three networks are not kept: the store is for runs of the lockstep engine")
-        observed = _observe(place, workers, device, is_told=not json) if studies and place else []
+        observed = _observe(store, workers, device, is_told=not json) if studies and store else []
         if output is not None:
             with stderr().status("writing the report"):
-                write_exercise_report(comparison, output, place, has_observations=studies)
+                write_exercise_report(comparison, output, store, has_observations=studies)
     if json:
         print_json(_document(comparison, observed, output))
     elif output is not None:
@@ -115,34 +115,39 @@ def _document(
                 "parameters": network.results[0].spec.parameter_count,
                 "results": [json.loads(result.to_json()) for result in network.results],
                 "figures": [
-                    {**asdict(one), "z": one.z, "z_of_ours": one.z_of_ours, "is_inside": one.is_inside}
-                    for one in network.figures
+                    {
+                        **asdict(figure),
+                        "z": figure.z,
+                        "z_of_ours": figure.z_of_ours,
+                        "is_inside": figure.is_inside,
+                    }
+                    for figure in network.figures
                 ],
             }
             for network in comparison.networks
         ],
-        "studies": [asdict(one) for one in observed],
+        "studies": [asdict(findings) for findings in observed],
         "report": str(output.resolve()) if output is not None else None,
     }
 
 
 @contextmanager
-def _place(path: Path | None) -> "Iterator[Store | StoreError]":
+def _usable_store(path: Path | None) -> "Iterator[Store | StoreError]":
     """The store; or why there is none, which is said at once."""
     from digitlab.store import usable_store
 
-    place = usable_store(path, on_wait=on_wait)
-    if isinstance(place, StoreError):
+    store = usable_store(path, on_wait=on_wait)
+    if isinstance(store, StoreError):
         stderr().print(
-            f"The three networks are trained; the observations need a store: {place}", soft_wrap=True
+            f"The three networks are trained; the observations need a store: {store}", soft_wrap=True
         )
-        yield place
+        yield store
         return
-    with closing(place):
-        yield place
+    with closing(store):
+        yield store
 
 
-def _observe(place: "Store", workers: int | None, device: str, *, is_told: bool) -> "list[StudyFindings]":
+def _observe(store: "Store", workers: int | None, device: str, *, is_told: bool) -> "list[StudyFindings]":
     """Make the observations; what they found."""
     from digitlab.cli.commands.study import run_and_tell
     from digitlab.cli.findings import print_findings
@@ -152,7 +157,7 @@ def _observe(place: "Store", workers: int | None, device: str, *, is_told: bool)
         stdout().print("\nThe observations, at quick scale; `digitlab study run all` makes them in full.\n")
     observed = []
     for study in observations():
-        found = run_and_tell(study, SCALE, place, workers=workers, device=device)
+        found = run_and_tell(study, SCALE, store, workers=workers, device=device)
         if found is not None:
             observed.append(found)
             if is_told:

@@ -38,7 +38,7 @@ def report(
             show_default="full where it is done, else quick",
         ),
     ] = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
     output: OutputOption = REPORT,
     figures: Annotated[
         Path | None, typer.Option("--figures", metavar="DIR", help="Write SVG and PNG of every picture too.")
@@ -57,12 +57,12 @@ def report(
         )
 
     checked_page(output)
-    with opened(store, must_exist=True) as place:
-        found = completed_studies(names or [], scale, place, on_left_out)
+    with opened(store_file, must_exist=True) as store:
+        found = completed_studies(names or [], scale, store, on_left_out)
         from digitlab.report.writing import write_report  # charts are of no use where no study is done
 
         with stderr().status("writing the report"):
-            write_report(found, place, output, figures)
+            write_report(found, store, output, figures)
     stdout().print(str(output.resolve()), soft_wrap=True)
     if opens and (browser := _browser()):
         browser.open(output.resolve().as_uri())

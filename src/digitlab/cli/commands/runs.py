@@ -55,7 +55,7 @@ def list_(
     limit: Annotated[int, typer.Option("--limit", min=1, max=_LARGEST, help="At most so many.")] = 20,
     json: JsonOption = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """List runs, the newest first."""
     from dataclasses import asdict
@@ -64,9 +64,9 @@ def list_(
     from digitlab.store import SHORT_KEY
 
     checked_output(output, json=json)
-    chosen = _filter(data, network, outcome, batch_size, seed)
-    with opened(store, must_exist=True) as place:
-        rows, count = place.list(chosen, limit), place.count(chosen)
+    run_filter = _filter(data, network, outcome, batch_size, seed)
+    with opened(store_file, must_exist=True) as store:
+        rows, count = store.list(run_filter, limit), store.count(run_filter)
     if json:
         print_json({"count": count, "runs": [asdict(row) for row in rows]}, output)
         return
@@ -96,7 +96,7 @@ def show(
     key: Annotated[str, typer.Argument(help="The key, or the digits that it begins with.")],
     json: Annotated[bool, typer.Option("--json", help="Print the RunResult as JSON.")] = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Show one run: its RunSpec, how it ended, where it was computed."""
     from rich.table import Table
@@ -105,13 +105,13 @@ def show(
     from digitlab.store.export import flat
 
     checked_output(output, json=json)
-    with opened(store, must_exist=True) as place:
-        chosen = full_key(place, key)
-        result = place.get([chosen]).get(chosen)
+    with opened(store_file, must_exist=True) as store:
+        run_key = full_key(store, key)
+        result = store.get([run_key]).get(run_key)
     if result is None:
         raise StoreError(
-            f"{chosen}: cannot be read: it was damaged, or written by another version of digitlab; `digitlab "
-            "store verify` says which, and sets damaged runs aside, to be computed again"
+            f"{run_key}: cannot be read: it was damaged, or written by another version of digitlab; "
+            "`digitlab store verify` says which, and sets damaged runs aside, to be computed again"
         )
     if json:
         print_json(result.to_json(), output)
@@ -138,16 +138,16 @@ def export(
     outcome: OutcomeOption = None,
     batch_size: BatchOption = None,
     seed: SeedOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Export runs: JSON, all that is known of them but predictions; CSV or Parquet, one row a run."""
     from digitlab.cli.exports import exporter
 
     write = exporter(format_, output)
-    chosen = _filter(data, network, outcome, batch_size, seed)
-    with opened(store, must_exist=True) as place:
-        keys = place.keys(chosen)
-        written = write(place, keys)
+    run_filter = _filter(data, network, outcome, batch_size, seed)
+    with opened(store_file, must_exist=True) as store:
+        keys = store.keys(run_filter)
+        written = write(store, keys)
     if written < len(keys):
         stderr().print(
             f"{len(keys) - written:,} of {len(keys):,} runs are left out: they were damaged, or written by "
@@ -167,23 +167,23 @@ def delete(
     batch_size: BatchOption = None,
     seed: SeedOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Delete runs: by their keys, or all that the options choose."""
     from digitlab.store import Filter, full_key, store_path
 
-    chosen = _filter(data, network, outcome, batch_size, seed)
-    if bool(keys) == (chosen != Filter()):
+    run_filter = _filter(data, network, outcome, batch_size, seed)
+    if bool(keys) == (run_filter != Filter()):
         raise SpecError(
             [Fault("runs", keys or [], "is not clear; give either keys or options that choose runs")]
         )
-    with opened(store, must_exist=True) as place:
-        found = [full_key(place, key) for key in keys] if keys else place.keys(chosen)
-        question = f"Delete {_runs(len(set(found)))} from {store_path(store)}?"
+    with opened(store_file, must_exist=True) as store:
+        found = [full_key(store, key) for key in keys] if keys else store.keys(run_filter)
+        question = f"Delete {_runs(len(set(found)))} from {store_path(store_file)}?"
         if not found or (not yes and not confirmed(question, "Give --yes to answer it beforehand.")):
             stdout().print("nothing deleted")
             return
-        stdout().print(f"{_runs(place.delete(found))} deleted")
+        stdout().print(f"{_runs(store.delete(found))} deleted")
 
 
 def _runs(count: int) -> str:

@@ -19,15 +19,15 @@ def verify(
     ] = 0,
     json: JsonOption = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Read every run and verify it; one that was changed is set aside, to be computed again."""
     from digitlab.recomputation import recomputed
     from digitlab.store import SHORT_KEY
 
     checked_output(output, json=json)
-    with opened(store, must_exist=True) as place:
-        found = place.verify()
+    with opened(store_file, must_exist=True) as store:
+        found = store.verify()
         if not json:
             stdout().print(f"{found.checked:,} runs read, {len(found.set_aside):,} set aside")
         for key in found.set_aside:
@@ -39,11 +39,11 @@ def verify(
                 soft_wrap=True,
             )
         verdicts, differs = {}, False
-        for one in recomputed(place, recompute):
-            verdicts[one.key] = one.verdict
-            differs |= one.differs
+        for recomputed_run in recomputed(store, recompute):
+            verdicts[recomputed_run.key] = recomputed_run.verdict
+            differs |= recomputed_run.differs
             if not json:
-                stdout().print(f"{one.key[:SHORT_KEY]}  {one.verdict}", soft_wrap=True)
+                stdout().print(f"{recomputed_run.key[:SHORT_KEY]}  {recomputed_run.verdict}", soft_wrap=True)
     if json:
         print_json(
             {
@@ -61,11 +61,11 @@ def verify(
 @store_app.command()
 def merge(
     other: Annotated[Path, typer.Argument(help="The store to take runs from; it stays as it is.")],
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Take over the runs of another store that this one does not hold."""
     from digitlab.store import Filter
 
-    with opened(other, must_exist=True) as source, opened(store) as place:
-        count, added = source.count(Filter()), place.merge(source)
+    with opened(other, must_exist=True) as source, opened(store_file) as store:
+        count, added = source.count(Filter()), store.merge(source)
     stdout().print(f"{added:,} of {count:,} runs taken over")

@@ -72,7 +72,7 @@ def run(
     time_limit: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0, help="Stop after so long; the next run goes on.")
     ] = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
@@ -87,45 +87,47 @@ def run(
     from digitlab.studies.progress import status
 
     checked_output(output, json=json)
-    told: list[str] = []
+    printed: list[str] = []
 
     def tell(document: object) -> None:
-        told.append(json_text(document))
-        print_json(told[-1] if output is None else "\n".join(told), output)
+        printed.append(json_text(document))
+        print_json(printed[-1] if output is None else "\n".join(printed), output)
 
     names = built_in_names() if name == "all" else (name,)
     layers = None if hidden is None else numbers(hidden)
-    studies = [read_study_at(one, scale, seeds=seeds, hidden=layers) for one in names]
+    studies = [read_study_at(study_name, scale, seeds=seeds, hidden=layers) for study_name in names]
     if dry_run:
-        with _looked_into(store) as known:
-            for study, at in studies:
+        with _looked_into(store_file) as known:
+            for study, scale_name in studies:
                 found = status(study, known)
                 _announce(study, found, workers)
                 if json:
-                    tell(_document(study, at, found))
+                    tell(_document(study, scale_name, found))
         return
-    with opened(store) as place:
+    with opened(store_file) as store:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
-        for study, at in studies:
+        for study, scale_name in studies:
             left = end - time.monotonic()
-            said = run_and_tell(study, at, place, workers=workers, device=device, seconds_limit=left)
-            if said is None:
+            findings = run_and_tell(
+                study, scale_name, store, workers=workers, device=device, seconds_limit=left
+            )
+            if findings is None:
                 return
             if json:
-                tell(asdict(said))
+                tell(asdict(findings))
             else:
-                print_findings(said)
+                print_findings(findings)
 
 
-def _document(study: "Study", scale: str, at: "Status") -> dict[str, object]:
+def _document(study: "Study", scale: str, current: "Status") -> dict[str, object]:
     """How far a study is, for JSON."""
-    stage = at.stage
+    stage = current.stage
     return {
         "name": study.name,
         "title": study.title,
         "question": study.question,
         "scale": scale,
-        "planned": at.planned_count,
+        "planned": current.planned_count,
         "known": stage.known_count,
         "missing": len(stage.missing),
         "stage": stage.title,
@@ -137,7 +139,7 @@ def _document(study: "Study", scale: str, at: "Status") -> dict[str, object]:
 def run_and_tell(
     study: "Study",
     scale: str,
-    place: "Store",
+    store: "Store",
     *,
     workers: int | None,
     device: str,
@@ -147,12 +149,12 @@ def run_and_tell(
     from digitlab.studies.service import Tally, run_to_findings
 
     tally = Tally()
-    told: set[str] = set()
+    printed_notes: set[str] = set()
 
     def on_stage(stage: "Stage") -> None:
         for note in stage.notes:
-            if note not in told:
-                told.add(note)
+            if note not in printed_notes:
+                printed_notes.add(note)
                 stderr().print(f"{study.name}: {note}")
         if not stderr().is_terminal:  # no bar shows that it goes on
             stderr().print(f"{study.name}: {stage.title}, {len(stage.missing):,} runs")
@@ -164,11 +166,11 @@ def run_and_tell(
         reached = run_to_findings(
             study,
             scale,
-            place,
+            store,
             device=device,
             workers=workers,
             seconds_limit=seconds_limit,
-            on_status=lambda at: _announce(study, at, workers),
+            on_status=lambda current: _announce(study, current, workers),
             on_stage=on_stage,
             on_results=tally.see,
             on_advance=on_advance,
@@ -181,17 +183,17 @@ def run_and_tell(
     return reached.findings
 
 
-def _announce(study: "Study", at: "Status", workers: int | None) -> None:
-    said = f"{study.name}: {at.planned_count:,} runs planned"
-    if at.stage.is_done:
-        stderr().print(f"{said}; all {at.stage.run_count:,} that it needs are known")
+def _announce(study: "Study", current: "Status", workers: int | None) -> None:
+    planned = f"{study.name}: {current.planned_count:,} runs planned"
+    if current.stage.is_done:
+        stderr().print(f"{planned}; all {current.stage.run_count:,} that it needs are known")
         return
     # Loaded here, for only a study that lacks runs needs an engine.
     from digitlab.studies.service import estimate
 
-    left = estimate(at, workers=workers)
+    left = estimate(current, workers=workers)
     stderr().print(
-        f"{said}, {at.stage.known_count:,} known; about {_duration(left.seconds)} and "
+        f"{planned}, {current.stage.known_count:,} known; about {_duration(left.seconds)} and "
         f"{left.memory_bytes / 1e9:.1f} GB of memory"
     )
 
@@ -201,7 +203,7 @@ def _duration(seconds: float) -> str:
 
 
 @study_app.command("list")
-def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOption = None) -> None:
+def list_(json: JsonOption = False, output: OutputOption = None, store_file: StoreOption = None) -> None:
     """List the built-in studies, and how far the store knows them."""
     from digitlab.cli.tables import print_table
     from digitlab.studies import built_in_names, read_study
@@ -209,14 +211,14 @@ def list_(json: JsonOption = False, output: OutputOption = None, store: StoreOpt
 
     checked_output(output, json=json)
     rows, documents = [], []
-    with _looked_into(store) as place:
+    with _looked_into(store_file) as store:
         for name in built_in_names():
             whole = read_study(name)
             for i, scale in enumerate(whole.scales or ["full"]):
-                at = status(whole.at(scale), place)
+                current = status(whole.at(scale), store)
                 head = (name, whole.question) if i == 0 else ("", "")
-                rows.append((*head, scale, f"{at.planned_count:,}", f"{at.stage.known_count:,}"))
-                documents.append(_document(whole, scale, at))
+                rows.append((*head, scale, f"{current.planned_count:,}", f"{current.stage.known_count:,}"))
+                documents.append(_document(whole, scale, current))
     if json:
         print_json(documents, output)
     else:
@@ -231,8 +233,8 @@ def _looked_into(path: Path | None) -> Iterator["Store | None"]:
     if not is_there(path):
         yield None
         return
-    with opened(path, must_exist=True) as place:
-        yield place
+    with opened(path, must_exist=True) as store:
+        yield store
 
 
 @study_app.command("status")
@@ -242,7 +244,7 @@ def status_(
     seeds: SeedsOption = None,
     json: JsonOption = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Say how far a study is."""
     from digitlab.studies import read_study_at
@@ -250,14 +252,14 @@ def status_(
 
     checked_output(output, json=json)
     study, scale = read_study_at(name, scale, seeds=seeds)
-    with _looked_into(store) as place:
-        at = status(study, place)
+    with _looked_into(store_file) as store:
+        current = status(study, store)
     if json:
-        print_json(_document(study, scale, at), output)
+        print_json(_document(study, scale, current), output)
         return
-    stage = at.stage
+    stage = current.stage
     stdout().print(
-        f"{study.name}, {scale}: {at.planned_count:,} runs planned, "
+        f"{study.name}, {scale}: {current.planned_count:,} runs planned, "
         f"{stage.known_count:,} known of those that are due"
     )
     stdout().print("done" if stage.is_done else f"next: {stage.title}, {len(stage.missing):,} runs")
@@ -272,7 +274,7 @@ def show(
     seeds: SeedsOption = None,
     json: JsonOption = False,
     output: OutputOption = None,
-    store: StoreOption = None,
+    store_file: StoreOption = None,
 ) -> None:
     """Show what a study found; what it varies, while it is not done."""
     from dataclasses import asdict
@@ -284,17 +286,17 @@ def show(
 
     checked_output(output, json=json)
     study, scale = read_study_at(name, scale, seeds=seeds)
-    with _looked_into(store) as place:
-        at = status(study, place)
-        if place is not None and at.stage.is_done:
-            found = findings(study, scale, at.stage, place)
+    with _looked_into(store_file) as store:
+        current = status(study, store)
+        if store is not None and current.stage.is_done:
+            found = findings(study, scale, current.stage, store)
             if json:
                 print_json(asdict(found), output)
             else:
                 print_findings(found)
             return
     if json:
-        document = {**_document(study, scale, at), "study": study.model_dump(mode="json")}
+        document = {**_document(study, scale, current), "study": study.model_dump(mode="json")}
         print_json(document, output)
         return
     out = stdout()
@@ -305,7 +307,7 @@ def show(
         out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
     out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
     out.print(
-        f"{at.planned_count:,} runs planned, {at.stage.known_count:,} known; "
+        f"{current.planned_count:,} runs planned, {current.stage.known_count:,} known; "
         f"`digitlab study run {name} --scale {scale}` trains the rest"
     )
 
@@ -325,7 +327,7 @@ def new(
 
     text = built_in_text(like)
     if file.suffix != ".toml":
-        raise SpecError([Fault("file", str(file), "is no name for a study; let it end in .toml")])
+        raise SpecError([Fault("file", str(file), "is not a name for a study; let it end in .toml")])
     with output_file(file, is_new=True) as target:
         target.write(text.encode())
     stdout().print(f"wrote {file}; run it with `digitlab study run {file}`", soft_wrap=True)

@@ -52,45 +52,45 @@ def _version() -> str:
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
-def _specification(picture: Picture, at: Look) -> dict[str, Any]:
+def _specification(picture: Picture, look: Look) -> dict[str, Any]:
     if isinstance(picture, Lines):
-        drawn, legend = lines_chart(picture, at)
+        drawn, legend = lines_chart(picture, look)
     elif isinstance(picture, HeatMap):
-        drawn, legend = heatmap_chart(picture, at)
+        drawn, legend = heatmap_chart(picture, look)
     else:
-        drawn, legend = forest_chart(picture, at)
+        drawn, legend = forest_chart(picture, look)
     whole = alt.vconcat(*([drawn, legend] if legend else [drawn]), spacing=14)
-    if at.has_title:
-        lines = wrap(clean(picture.title), int(at.pixels / _TITLE_LETTER_PIXELS)) or [""]
+    if look.has_title:
+        lines = wrap(clean(picture.title), int(look.pixels / _TITLE_LETTER_PIXELS)) or [""]
         whole = whole.properties(title=alt.TitleParams(lines, anchor="start", offset=18))
-    specification: dict[str, Any] = whole.configure(**_config(at)).to_dict()
+    specification: dict[str, Any] = whole.configure(**_config(look)).to_dict()
     return specification
 
 
-def _config(at: Look) -> dict[str, Any]:
-    colours = {"labelColor": at.ink, "titleColor": at.ink}
+def _config(look: Look) -> dict[str, Any]:
+    colours = {"labelColor": look.ink, "titleColor": look.ink}
     words = {**colours, "labelFontSize": FONT_SIZE - 1, "titleFontSize": FONT_SIZE}
     return {
-        "background": at.paper if at.has_title else "transparent",
-        "padding": 16 if at.has_title else 4,
+        "background": look.paper if look.has_title else "transparent",
+        "padding": 16 if look.has_title else 4,
         "font": "sans-serif",
         "aria": False,
         "view": {"stroke": None},
-        "text": {"color": at.ink, "fontSize": FONT_SIZE - 0.5},
-        "title": {"color": at.ink, "fontSize": FONT_SIZE + 4, "fontWeight": 600},
+        "text": {"color": look.ink, "fontSize": FONT_SIZE - 0.5},
+        "title": {"color": look.ink, "fontSize": FONT_SIZE + 4, "fontWeight": 600},
         "axis": {
             **words,
             "titleFontWeight": "normal",
             "titlePadding": 8,
-            "titleLimit": at.plot_pixels,
-            "labelLimit": 70 if at.is_narrow else 110,
+            "titleLimit": look.plot_pixels,
+            "labelLimit": 70 if look.is_narrow else 110,
             "domain": False,
             "ticks": False,
             "labelPadding": 6,
-            "gridColor": at.ink,
+            "gridColor": look.ink,
             "gridOpacity": 0.13,
         },
-        "legend": {**words, "titleFontWeight": "normal", "titleLimit": at.plot_pixels},
+        "legend": {**words, "titleFontWeight": "normal", "titleLimit": look.plot_pixels},
     }
 
 

@@ -44,15 +44,15 @@ class Placed:
             return float(self.order.index(value))
         return _between(value, self.order)
 
-    def clamp(self, place: float) -> float:
+    def clamp(self, position: float) -> float:
         """The place, moved to the nearer end when it lies outside."""
-        return min(max(place, self.domain[0]), self.domain[1])
+        return min(max(position, self.domain[0]), self.domain[1])
 
 
 def _is_shown(value: Value, scale: str) -> bool:
     """Whether a value has a place on a scale of numbers."""
-    at = float(value)
-    return _SMALLEST < at < _LARGEST if scale == "log" else abs(at) < _LARGEST
+    number = float(value)
+    return _SMALLEST < number < _LARGEST if scale == "log" else abs(number) < _LARGEST
 
 
 def _between(value: Value, order: Sequence[Value]) -> float:
@@ -60,10 +60,10 @@ def _between(value: Value, order: Sequence[Value]) -> float:
     if not isinstance(value, float | int) or len(numbers) != len(order) or not math.isfinite(value):
         return math.nan
     by_ratio = min(*numbers, value) > 0
-    at, *known = [math.log(n) if by_ratio else n for n in (value, *numbers)]
+    number, *known = [math.log(n) if by_ratio else n for n in (value, *numbers)]
     for index, (left, right) in enumerate(pairwise(known)):
-        if min(left, right) <= at <= max(left, right) and left != right:
-            return index + (at - left) / (right - left)
+        if min(left, right) <= number <= max(left, right) and left != right:
+            return index + (number - left) / (right - left)
     return math.nan
 
 
@@ -86,7 +86,7 @@ def in_categories(axis: Axis, values: Iterable[Value]) -> Placed:
     order = list(dict.fromkeys(values))
     if axis.scale != "category" and all(isinstance(value, float | int) for value in order):
         order.sort(key=float)
-    ticks = tuple((float(at), label) for at, label in enumerate(labels(axis, order)))
+    ticks = tuple((float(index), label) for index, label in enumerate(labels(axis, order)))
     return Placed(axis, "linear", (-0.5, max(len(order), 1) - 0.5), ticks, tuple(order))
 
 
@@ -113,21 +113,21 @@ def placed(axis: Axis, values: Sequence[Value], *, most_ticks: int) -> Placed:
 
 
 def _log_ticks(
-    axis: Axis, values: Sequence[float], domain: tuple[float, float], most: int
+    axis: Axis, values: Sequence[float], domain: tuple[float, float], most_ticks: int
 ) -> tuple[tuple[float, str], ...]:
     """Powers of two where all values are that; else of ten, with 2 and 5 between them where there is room."""
     low, high = domain
     if are_powers_of_two(values) and not axis.is_share:
         first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
-        step = math.ceil((last - first + 1) / most)
+        step = math.ceil((last - first + 1) / most_ticks)
         ticks = [2.0**power for power in range(first, last + 1, step)]
     else:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         for factors in ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
             ticks = [f * 10.0**power for power in powers for f in factors if low <= f * 10.0**power <= high]
-            if len(ticks) <= most:
+            if len(ticks) <= most_ticks:
                 break
-        ticks = ticks[:: math.ceil(len(ticks) / most) or 1] or [math.sqrt(low * high)]
+        ticks = ticks[:: math.ceil(len(ticks) / most_ticks) or 1] or [math.sqrt(low * high)]
         ticks = [float(f"{tick:.3g}") for tick in ticks]
     return tuple(zip(ticks, labels(axis, ticks), strict=True))
 
@@ -135,34 +135,34 @@ def _log_ticks(
 # ---- Drawn ----
 
 
-def drawn_labels(at: Placed) -> Options:
+def drawn_labels(placed: Placed) -> Options:
     """Options that write an axis's, or a legend's, ticks."""
-    if at.ticks is None:
+    if placed.ticks is None:
         share, plain = "format(datum.value * 100, '~r') + ' %'", "format(datum.value, ',~r')"
-        return {"labelExpr": share if at.axis.is_share else plain, "tickCount": 6}
-    places, texts = [place for place, _ in at.ticks], [text for _, text in at.ticks]
+        return {"labelExpr": share if placed.axis.is_share else plain, "tickCount": 6}
+    positions, texts = [position for position, _ in placed.ticks], [text for _, text in placed.ticks]
     return {
-        "values": places,
-        "labelExpr": f"{json.dumps(texts)}[indexof({json.dumps(places)}, datum.value)]",
+        "values": positions,
+        "labelExpr": f"{json.dumps(texts)}[indexof({json.dumps(positions)}, datum.value)]",
     }
 
 
-def _scale(at: Placed, *, reverse: bool = False) -> alt.Scale:
-    return alt.Scale(type=at.scale, domain=list(at.domain), nice=False, zero=False, reverse=reverse)
+def _scale(placed: Placed, *, reverse: bool = False) -> alt.Scale:
+    return alt.Scale(type=placed.scale, domain=list(placed.domain), nice=False, zero=False, reverse=reverse)
 
 
-def x_encoding(at: Placed, pixels: float, *, grid: bool = True) -> alt.X:
+def x_encoding(placed: Placed, pixels: float, *, grid: bool = True) -> alt.X:
     """The field `x` on this axis; labels that would touch are turned."""
-    longest = max((len(text) for _, text in at.ticks or ()), default=0)
+    longest = max((len(text) for _, text in placed.ticks or ()), default=0)
     turned: Options = {}
-    if at.order and longest * _LETTER_PIXELS + 6 > pixels / len(at.order):
+    if placed.order and longest * _LETTER_PIXELS + 6 > pixels / len(placed.order):
         turned = {"labelAngle": -45, "labelAlign": "right", "labelBaseline": "middle"}
     look: Options = {"grid": grid, "labelOverlap": False if turned else "greedy", **turned}
-    axis = alt.Axis(title=clean(at.axis.title), **look, **drawn_labels(at))
-    return alt.X("x:Q", scale=_scale(at), axis=axis)
+    axis = alt.Axis(title=clean(placed.axis.title), **look, **drawn_labels(placed))
+    return alt.X("x:Q", scale=_scale(placed), axis=axis)
 
 
-def y_encoding(at: Placed, *, grid: bool = True, reverse: bool = False) -> alt.Y:
+def y_encoding(placed: Placed, *, grid: bool = True, reverse: bool = False) -> alt.Y:
     """The field `y` on this axis, whose title lies above it, to be read without turning one's head."""
     title: Options = {
         "titleAngle": 0,
@@ -172,8 +172,8 @@ def y_encoding(at: Placed, *, grid: bool = True, reverse: bool = False) -> alt.Y
         "titleY": -9,
     }
     look: Options = {"grid": grid, "labelOverlap": "greedy"}
-    axis = alt.Axis(title=clean(at.axis.title), **title, **look, **drawn_labels(at))
-    return alt.Y("y:Q", scale=_scale(at, reverse=reverse), axis=axis)
+    axis = alt.Axis(title=clean(placed.axis.title), **title, **look, **drawn_labels(placed))
+    return alt.Y("y:Q", scale=_scale(placed, reverse=reverse), axis=axis)
 
 
 def on_field(encoding: alt.X | alt.Y, field: str) -> Any:

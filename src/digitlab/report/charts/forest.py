@@ -99,14 +99,18 @@ def _label_layers(rows: Sequence[Row], look: Look, y: alt.Y) -> list[Layer]:
         mine = chart([row for row in rows if row["is_head"] == is_head])
         weight: Any = "bold" if is_head else "normal"
         if look.is_narrow:
-            place: Row = {"x": 0 if is_head else 6, "dy": 4 if is_head else -12, "limit": look.plot_pixels}
+            placement: Row = {
+                "x": 0 if is_head else 6,
+                "dy": 4 if is_head else -12,
+                "limit": look.plot_pixels,
+            }
             # Lines of the chart pass below these names.
             edge: Row = {"color": look.paper, "stroke": look.paper, "strokeWidth": 3}
-            halo = mine.mark_text(align="left", fontWeight=weight, **place, **edge)
+            halo = mine.mark_text(align="left", fontWeight=weight, **placement, **edge)
             layers.append(halo.encode(y=y, text="label:N"))
         else:
-            place = {"x": 12 - _LABEL_PIXELS, "dx": 0 if is_head else 12, "limit": _LABEL_PIXELS - 26}
-        words = mine.mark_text(align="left", fontWeight=weight, **place)
+            placement = {"x": 12 - _LABEL_PIXELS, "dx": 0 if is_head else 12, "limit": _LABEL_PIXELS - 26}
+        words = mine.mark_text(align="left", fontWeight=weight, **placement)
         layers.append(words.encode(y=y, text="label:N"))
     return layers
 

@@ -91,8 +91,8 @@ def _best_is_highest(squares: Sequence[Square]) -> bool:
 
 def _row(square: Square, picture: HeatMap, x: Placed, y: Placed, colours: _Colours) -> Row:
     at_x, at_y = x.place(square.x), y.place(square.y)
-    place = colours.values.place(square.value)
-    known = math.isfinite(place) and square.state not in BROKEN
+    position = colours.values.place(square.value)
+    known = math.isfinite(position) and square.state not in BROKEN
     words = BROKEN.get(square.state, "")
     if not words and math.isfinite(square.value):
         words = percent(square.value) if picture.value.is_share else number(square.value)
@@ -103,10 +103,10 @@ def _row(square: Square, picture: HeatMap, x: Placed, y: Placed, colours: _Colou
         "right": at_x + 0.5,
         "top": at_y - 0.5,
         "bottom": at_y + 0.5,
-        "value": place if known else None,
+        "value": position if known else None,
         "state": square.state,
         "words": words,
-        "colour": colours.writing(place) if known else "",
+        "colour": colours.writing(position) if known else "",
     }
 
 
@@ -141,14 +141,14 @@ def _cell_layers(rows: Sequence[Row], colours: _Colours, look: Look, places: Row
 
 def _colour_key(values: Placed, look: Look) -> alt.Legend:
     """The colours beside numbers, above the chart."""
-    where: Row = {
+    placement: Row = {
         "title": clean(values.axis.title),
         "orient": "top",
         "gradientLength": min(260, look.plot_pixels - 60),
         "gradientThickness": 12,
         "offset": 22,
     }
-    return alt.Legend(**where, **drawn_labels(values))
+    return alt.Legend(**placement, **drawn_labels(values))
 
 
 def _text_layers(rows: Sequence[Row], look: Look, places: Row, *, size: float) -> list[Layer]:
@@ -187,9 +187,9 @@ def _state_strokes(squares: Sequence[Square], look: Look) -> dict[str, Stroke]:
 def _places_of(line: Line, x: Placed, y: Placed) -> list[Row]:
     rows: list[Row] = []
     for point in line.points:
-        at = {"x": x.place(point.x), "y": y.place(point.y)}
-        if all(map(math.isfinite, at.values())):
-            rows.append({**at, "order": len(rows)})
+        position = {"x": x.place(point.x), "y": y.place(point.y)}
+        if all(map(math.isfinite, position.values())):
+            rows.append({**position, "order": len(rows)})
     return rows
 
 

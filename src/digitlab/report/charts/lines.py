@@ -45,9 +45,9 @@ def lines_chart(picture: Lines, look: Look) -> tuple[Layer, Layer | None]:
         layers += _interval_layers(rows, stroke, places)
         layers += line_layers(stroke, rows, **places)
     named = {line.name: stroke for line, stroke in zip(picture.lines, strokes, strict=True)}
-    if picture.rule and math.isfinite(at := y.place(picture.rule[0])):
+    if picture.rule and math.isfinite(rule_height := y.place(picture.rule[0])):
         named[picture.rule[1]] = Stroke(look.ink, (4, 3), width=1.2)
-        layers += _rule_layers(at, named[picture.rule[1]], places)
+        layers += _rule_layers(rule_height, named[picture.rule[1]], places)
     height = round(width * (0.85 if look.is_narrow else 0.56))
     drawn = alt.layer(*layers).properties(width=width, height=height)
     return drawn, legend(named, width)
@@ -84,7 +84,11 @@ def strokes_of(lines: Sequence[Line]) -> list[Stroke]:
 
 def _owner(line: Line, measured: Sequence[Line]) -> str | None:
     """The measured line that a fit or a prediction is named after."""
-    names = [one.name for one in measured if one.name and line.name.startswith(one.name)]
+    names = [
+        measured_line.name
+        for measured_line in measured
+        if measured_line.name and line.name.startswith(measured_line.name)
+    ]
     return max(names, key=len, default=None) if line.role in {"fitted", "predicted"} else None
 
 
@@ -101,10 +105,10 @@ def _colour(index: int) -> str:
 def _rows(line: Line, x: Placed, y: Placed) -> list[Row]:
     rows: list[Row] = []
     for point in line.points:
-        at = {"x": x.place(point.x), "y": y.place(point.y)}
-        if all(map(math.isfinite, at.values())):
+        position = {"x": x.place(point.x), "y": y.place(point.y)}
+        if all(map(math.isfinite, position.values())):
             low, high = _ends(point, y)
-            rows.append({**at, "low": low, "high": high, "order": len(rows)})
+            rows.append({**position, "low": low, "high": high, "order": len(rows)})
     return rows
 
 
@@ -127,8 +131,8 @@ def _interval_layers(rows: list[Row], stroke: Stroke, places: Row) -> list[Layer
     return [bars.encode(**ends)]
 
 
-def _rule_layers(at: float, stroke: Stroke, places: Row) -> list[Layer]:
-    rule = chart([{"y": at}]).mark_rule(
+def _rule_layers(height: float, stroke: Stroke, places: Row) -> list[Layer]:
+    rule = chart([{"y": height}]).mark_rule(
         color=stroke.colour, strokeWidth=stroke.width, strokeDash=list(stroke.dash or ())
     )
     return [rule.encode(y=places["y"])]

@@ -45,11 +45,14 @@ class TunedGrid:
     def __init__(self, study: Study) -> None:
         self.study = study
         self._combinations = checked(study)
-        self._rates = [list(one.range.values) if one.range else [] for one in self._combinations]
+        self._rates = [
+            list(combination.range.values) if combination.range else [] for combination in self._combinations
+        ]
         self._grown = [0] * len(self._combinations)
         self._notes: list[str] = []
         self._bases = [
-            spec_of(study, one, one.range.values[0] if one.range else None, 0) for one in self._combinations
+            spec_of(study, combination, combination.range.values[0] if combination.range else None, 0)
+            for combination in self._combinations
         ]
         self._specs: dict[tuple[int, float | None, int], _Keyed] = {}
         self._known: dict[str, RunResult] = {}
@@ -78,19 +81,19 @@ class TunedGrid:
         self, known: Known, title: str, needed: dict[str, RunSpec], runs: Iterable[_Keyed]
     ) -> Stage | None:
         """The stage of these runs, when some of them are not known."""
-        asked = {run.key: run.spec for run in runs}
-        needed |= asked
-        self._known |= known.get([key for key in asked if key not in self._known])
-        missing = tuple(spec for key, spec in asked.items() if key not in self._known)
+        specs = {run.key: run.spec for run in runs}
+        needed |= specs
+        self._known |= known.get([key for key in specs if key not in self._known])
+        missing = tuple(spec for key, spec in specs.items() if key not in self._known)
         return Stage(title, missing, len(needed), tuple(self._notes)) if missing else None
 
     # ---- Specs of each stage ----
 
     def _spec(self, i: int, rate: float | None, seed: int) -> _Keyed:
-        place = (i, rate, seed)
-        if place not in self._specs:
-            self._specs[place] = _Keyed.of(varied(self._bases[i], rate, seed))
-        return self._specs[place]
+        identity = (i, rate, seed)
+        if identity not in self._specs:
+            self._specs[identity] = _Keyed.of(varied(self._bases[i], rate, seed))
+        return self._specs[identity]
 
     def _tunings(self) -> list[_Keyed]:
         return [
@@ -112,14 +115,14 @@ class TunedGrid:
         """The best rate and those that are reported beside it; None where nothing is tuned."""
         if self.study.tuned is None:
             return [None]
-        chosen = self._chosen(i)
-        return [*([] if chosen is None else [chosen]), *self.study.tuned.also]
+        best_rate = self._best_rate(i)
+        return [*([] if best_rate is None else [best_rate]), *self.study.tuned.also]
 
     def _early_stopped(self) -> list[_Keyed]:
         return [
             _Keyed.of(early_stopped(self._known[self._spec(i, rate, seed).key]))
-            for i, one in enumerate(self._combinations)
-            if one.select == "best"
+            for i, combination in enumerate(self._combinations)
+            if combination.select == "best"
             for rate in self._reported_rates(i)
             for seed in report_seeds(self.study)
         ]
@@ -132,12 +135,12 @@ class TunedGrid:
             for seed in tuning_seeds(self.study)
         ]
 
-    def _chosen_index(self, i: int) -> int | None:
+    def _best_rate_index(self, i: int) -> int | None:
         losses = validation_losses(self._tuned_runs(i), best=self._combinations[i].select == "best")
         return choose(losses)
 
-    def _chosen(self, i: int) -> float | None:
-        index = self._chosen_index(i)
+    def _best_rate(self, i: int) -> float | None:
+        index = self._best_rate_index(i)
         return None if index is None else self._rates[i][index]
 
     def _grow(self) -> bool:
@@ -146,15 +149,15 @@ class TunedGrid:
             return False
         grew = False
         for i, rates in enumerate(self._rates):
-            index, span = self._chosen_index(i), self._combinations[i].range
-            where = _named(self._combinations[i].labels)
+            index, span = self._best_rate_index(i), self._combinations[i].range
+            condition_name = _named(self._combinations[i].labels)
             if index not in (None, 0, len(rates) - 1) or span is None:
                 continue
             if not self.study.tuned.extend or self._grown[i] >= MOST_EXTENSIONS:
                 self._note(
-                    f"{where}: the best learning rate lies at the end of its range"
+                    f"{condition_name}: the best learning rate lies at the end of its range"
                     if index is not None
-                    else f"{where}: some network broke at every learning rate"
+                    else f"{condition_name}: some network broke at every learning rate"
                 )
                 continue
             at_top = index == len(rates) - 1
@@ -166,7 +169,7 @@ class TunedGrid:
                 if index is not None
                 else "some network broke at every learning rate of its range"
             )
-            self._note(f"{where}: {cause}, which grew to {rate:g}")
+            self._note(f"{condition_name}: {cause}, which grew to {rate:g}")
             grew = True
         return grew
 
@@ -175,29 +178,29 @@ class TunedGrid:
             self._notes.append(note)
 
     def _condition(self, i: int) -> Condition:
-        one, seeds = self._combinations[i], report_seeds(self.study)
+        combination, seeds = self._combinations[i], report_seeds(self.study)
 
         def reported(rate: float | None) -> tuple[RunResult, ...]:
             runs = [self._known[self._spec(i, rate, seed).key] for seed in seeds]
-            if one.select == "best":
+            if combination.select == "best":
                 runs = [self._known[early_stopped(run).key] for run in runs]
             return tuple(runs)
 
-        chosen = self._chosen(i) if self.study.tuned else None
+        best_rate = self._best_rate(i) if self.study.tuned else None
         return Condition(
-            labels=one.labels,
-            groups=one.groups,
-            is_best=one.select == "best",
+            labels=combination.labels,
+            groups=combination.groups,
+            is_best=combination.select == "best",
             rates=tuple(self._rates[i]),
             tunings=tuple(map(tuple, self._tuned_runs(i))) if self.study.tuned else (),
-            chosen=chosen,
-            reports=() if self.study.tuned and chosen is None else reported(chosen),
+            chosen=best_rate,
+            reports=() if self.study.tuned and best_rate is None else reported(best_rate),
             also={rate: reported(rate) for rate in (self.study.tuned.also if self.study.tuned else ())},
         )
 
 
 def early_stopped(result: RunResult) -> RunSpec:
-    """The run that ends where the validation loss of this one was smallest: the same network at that moment.
+    """The run that ends where the validation loss of this one was smallest: the early-stopped network.
 
     Only the schedule could see how long a run is meant to be, so it must be constant.
     """

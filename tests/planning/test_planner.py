@@ -46,7 +46,7 @@ def test_work_by_hand() -> None:
         "examples": 2 * (trained + evaluated),
         "cohort steps": 60,
         "steps": 2 * 60,
-        "packed examples": trained + evaluated,
+        "listed images": 1_000 + 500 + 10_000,
         "packed pixels": (trained + evaluated) * 150,
         "first layer": 2 * first * (150 / 784) * (2 * trained + evaluated) / 1e6,
         "layers": 2 * later * (3 * trained + evaluated) / 1e6,

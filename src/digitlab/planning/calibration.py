@@ -39,6 +39,7 @@ _MEASURED: list[tuple[tuple[int, ...], int, int, int, int, int, dict[str, Any]]]
     ((), 10, 1_500, 5_000, 1, 1, {}),
     ((), 1_000, 20, 5_000, 1, 1, {}),
     ((), 100, 200, 5_000, 8, 1, {}),
+    ((), 100, 1_500, 1_000, 1, 1, {}),
     ((100,), 10, 1_000, 5_000, 1, 1, {}),
     ((100,), 1_000, 20, 5_000, 1, 1, {}),
     ((100,), 100, 60, 5_000, 16, 4, _MOMENTUM),
@@ -50,7 +51,7 @@ _MEASURED: list[tuple[tuple[int, ...], int, int, int, int, int, dict[str, Any]]]
     ((100, 100), 256, 40, 5_000, 1, 1, _ADAM),
 ]
 
-TYPICAL = np.array([0, 1.8e-3, 2e-8, 1.7e-7, 6e-6, 0, 3.9e-7, 2.7e-9, 5.4e-5, 2.8e-5, 1.2e-5, 7e-4])
+TYPICAL = np.array([2e-3, 2.5e-3, 1e-8, 1e-7, 1e-6, 6e-6, 0, 4.8e-9, 5.5e-5, 2.9e-5, 1.2e-5, 9e-4])
 """The costs of one machine of many, for plans that need no measuring: AMD EPYC, the compiled kernel."""
 
 

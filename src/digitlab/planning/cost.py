@@ -97,10 +97,9 @@ def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "work"
 
 
 def _listed(specs: Sequence[RunSpec]) -> int:
-    """How many training images a cohort uses, at most: seeds draw subsets of their own."""
-    spec = specs[0]
-    drawn = len({spec.seed for spec in specs}) * (spec.train_size + spec.validation_size)
-    return min(drawn, spec.data.train_images)
+    """How many training images a cohort uses, at most: each seed draws a subset of its own."""
+    spec, seeds = specs[0], len({spec.seed for spec in specs})
+    return min(seeds * spec.train_size + spec.validation_size, spec.data.train_images)
 
 
 def memory_bytes(specs: Sequence[RunSpec], images: Images, *, stacked: bool = False) -> int:

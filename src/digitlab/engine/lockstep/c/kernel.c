@@ -448,6 +448,15 @@ typedef struct {
     const batches *out;
 } packing;
 
+/* Images are asked for in random order: their lists are on their way to the cache while others are packed. */
+#define AHEAD 4
+#define CACHE_LINE 64
+
+INLINE void fetch(const image_lists *lists, int64_t at) {
+    for (int64_t k = 0; k < lists->count[at]; k += CACHE_LINE / (int64_t)sizeof(uint32_t))
+        __builtin_prefetch(lists->list[at] + k);
+}
+
 static void pack_together(const thread *me, void *job) {
     const packing *of = job;
     const real *restrict table = of->out->table;
@@ -455,6 +464,7 @@ static void pack_together(const thread *me, void *job) {
     for (int64_t i = mine.from; i < mine.to; i++) {
         const int64_t at = of->positions[i], count = of->lists->count[at], start = of->out->example_start[i];
         const uint32_t *restrict list = of->lists->list[at];
+        if (i + AHEAD < mine.to) fetch(of->lists, of->positions[i + AHEAD]);
         int32_t *restrict pixel = of->out->pixel + start;
         real *restrict value = of->out->value + start;
         for (int64_t k = 0; k < count; k++) {

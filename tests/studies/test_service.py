@@ -94,7 +94,8 @@ def test_a_study_is_run_until_the_time_is_over_and_then_to_its_findings(file: Pa
         assert stages[-1].title == "fresh seeds"
         assert advances[-1].share == 1.0
         assert reached.stage.is_done
-        assert reached.findings == findings(study, scale, reached.stage, store)
+        # As text: NaN is not equal to itself, and since Python 3.13 no dataclass that holds it is.
+        assert repr(reached.findings) == repr(findings(study, scale, reached.stage, store))
         assert len({result.key for result in results}) == len(results)  # nothing twice
         second_run = run_to_findings(study, scale, store, on_status=statuses.append, on_stage=stages.append)
         assert second_run == reached

@@ -680,8 +680,9 @@ def test_the_sanitizer_sees_a_scratch_that_is_too_small() -> None:
         library = kernel("float32")
         spec = lab.make_spec(hidden=(50,), steps=1)
         members = CompiledMembers([spec], load("mnist"), library, Team(library))
-        scratch = aligned(16, "float32")
-        members._members[0].network.scratch = scratch.ctypes.data
+        network = members._members[0].network
+        scratch = aligned(members._kernel.scratch_numbers(network, spec.batch_size) - 64, "float32")
+        network.scratch = scratch.ctypes.data
         members.train(range(1))
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -109,8 +109,8 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.1)
-    chosen = parser.parse_args()
-    print("\n".join(threads_table(list(measured_threads(chosen.repeats, chosen.seconds)))))
+    arguments = parser.parse_args()
+    print("\n".join(threads_table(list(measured_threads(arguments.repeats, arguments.seconds)))))
 
 
 if __name__ == "__main__":

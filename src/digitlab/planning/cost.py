@@ -86,7 +86,7 @@ def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "work"
             members * (trained + evaluated),
             spec.step_count,
             members * spec.step_count,
-            _listed(specs) + images.test_size,
+            _listed(spec, seeds) + images.test_size,
             packed * images.lit_pixels,
             members * first * share_of_pixels * (2 * trained + evaluated) / 1e6,
             members * sum(later) * (3 * trained + evaluated) / 1e6,
@@ -96,9 +96,8 @@ def work(specs: Sequence[RunSpec], images: Images) -> Float64[np.ndarray, "work"
     )
 
 
-def _listed(specs: Sequence[RunSpec]) -> int:
+def _listed(spec: RunSpec, seeds: int) -> int:
     """How many training images a cohort uses, at most: each seed draws a subset of its own."""
-    spec, seeds = specs[0], len({spec.seed for spec in specs})
     return min(seeds * spec.train_size + spec.validation_size, spec.data.train_images)
 
 
@@ -130,7 +129,7 @@ def memory_bytes(specs: Sequence[RunSpec], images: Images, *, stacked: bool = Fa
         )
     examples = max(min(block_steps(spec), spec.step_count) * spec.batch_size, EVALUATION_CHUNK)
     lists = (
-        (_listed(specs) + images.test_size) * (images.lit_pixels * 4 + 12)
+        (_listed(spec, seeds) + images.test_size) * (images.lit_pixels * 4 + 12)
         + examples * images.lit_pixels * 2 * (4 + size)
         + min(block_steps(spec), spec.step_count) * 8 * INPUT_SIZE
     )

@@ -9,6 +9,7 @@ never a sum, so neither can bits depend on their number.
 import ctypes
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -122,7 +123,7 @@ class _Kernel:
         self.scratch_numbers = _typed(library.scratch_numbers, number, [network, number])
         lists = ctypes.POINTER(_ImageLists)
         self.list_images = _typed(library.list_images, number, [lists, bytes_, integers, number])
-        self.pack = _typed(library.pack, number, [team, lists, integers, number, packed])
+        self.pack = _typed(library.pack, None, [team, lists, integers, number, packed])
         self.pack_pixels = _typed(library.pack_pixels, None, [team, integers, number, packed])
         self.train = _typed(
             library.train,
@@ -182,13 +183,12 @@ class _Images:
         """
         if not 0 <= positions.min() <= positions.max() < len(self):
             raise ValueError(f"positions {positions.min()} to {positions.max()} of {len(self):,} images")
-        made = self._kernel.list_images(self.lists, self._images.images, positions, len(positions))
-        while made < len(positions):
+        list_images = partial(self._kernel.list_images, self.lists, self._images.images)
+        while (made := list_images(positions, len(positions))) < len(positions):
+            positions = positions[made:]
             room = np.empty(_ROOM, np.uint32)  # touched only as far as it is used
             self._rooms.append(room)
             self.lists.free, self.lists.end = room.ctypes.data, room.ctypes.data + room.nbytes
-            positions = positions[made:]
-            made = self._kernel.list_images(self.lists, self._images.images, positions, len(positions))
 
 
 class _Packed:
@@ -210,8 +210,7 @@ class _Packed:
         classes: int,
     ) -> None:
         self._kernel, self._team = kernel, team
-        self._batch_capacity, self._largest = batch_capacity, largest
-        self._classes, self._count = classes, 0
+        self._largest, self._classes, self._count = largest, classes, 0
         # np.empty: only what the images fill is ever touched, a fifth of it for MNIST.
         pixels = capacity * INPUT_SIZE
         self._table, self._label = table - table[0], np.empty(capacity, np.uint8)
@@ -248,7 +247,8 @@ class _Packed:
 
         Raises ValueError when there are more batches, or larger ones, than there is room for.
         """
-        count, capacity, sizes = len(batch_start) - 1, self._batch_capacity, np.diff(batch_start)
+        count, capacity = len(batch_start) - 1, len(self._lists["pixel_start"])
+        sizes = np.diff(batch_start)
         if count > capacity:
             raise ValueError(f"{count:,} batches at once do not fit lists for {capacity:,}")
         if not 0 < sizes.min() <= sizes.max() <= self._largest:

@@ -109,7 +109,6 @@ typedef struct team {
     atomic_int_fast64_t sleepers;
     thread members[MAX_THREADS];
     pthread_t started[MAX_THREADS];
-    int64_t numbers[MAX_THREADS];              /* that members tell each other */
     _Alignas(64) atomic_int_fast64_t jobs;     /* that were handed out */
     _Alignas(64) atomic_int_fast64_t arrived;  /* at the next meeting */
     _Alignas(64) atomic_int_fast64_t meetings; /* that have ended */
@@ -474,14 +473,13 @@ static void pack_together(const thread *me, void *job) {
     }
 }
 
-/* What is not black in n images that have lists, as inputs, by example; returns how many pixels that is. */
-int64_t pack(team *all, const image_lists *lists, const int64_t *positions, int64_t n, const batches *out) {
+/* What is not black in n images that have lists, as inputs, by example. */
+void pack(team *all, const image_lists *lists, const int64_t *positions, int64_t n, const batches *out) {
     packing job = {lists, positions, n, out};
     int64_t *start = out->example_start;
     start[0] = 0;
     for (int64_t i = 0; i < n; i++) start[i + 1] = start[i] + lists->count[positions[i]];
     together(all, pack_together, &job);
-    return start[n];
 }
 
 /* What `pack_pixels` is asked for. */

@@ -55,7 +55,15 @@ INSIDE = {
         ["runner"],
         ["service"],
     ],
-    "analysis": [["findings"], ["conditions", "statistics"], ["summary"], ["studies"], ["registry"]],
+    "analysis": [
+        ["findings"],
+        ["statistics"],
+        ["conditions"],
+        ["reached"],
+        ["summary"],
+        ["studies"],
+        ["registry"],
+    ],
 }
 
 # Outside libraries, and the parts that may import them. A library without an entry may be imported by none.

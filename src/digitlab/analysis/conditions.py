@@ -3,84 +3,111 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
+from digitlab.analysis.statistics.choice import choose
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What was found where everything but seed and rate is the same.
+    """What was found where everything but seed and learning rate is the same.
 
     labels, groups: by axis
     is_best:        a run is judged by the best validation loss of its curve, not by its last
     rates:          that were tried, rising, [rate]; empty where nothing was tuned
-    tunings:        runs of the seeds that rates are tuned on, [seed][rate]
-    chosen:         the rate of the smallest mean validation loss; None where every rate broke some seed
-    reports:        runs of fresh seeds at the chosen rate, [seed]
-    also:           runs of fresh seeds at other rates, by rate, [seed]
+    trials:         runs at each of them, of the same first seeds; fewer seeds far from the best, [rate][seed]
+    near:           rates that all seeds were trained at: those around the best, rising, [near]; the one rate
+                    that there is where nothing was tuned
+    judged:         runs of all seeds at these, by whose validation loss the best is chosen, [near][seed]
+    reported:       the networks whose accuracy counts, [near][seed]: the same runs, or where `is_best` the
+                    early-stopped ones
+    also:           such networks at other rates, by rate, [seed]
     """
 
     labels: Mapping[str, str]
     groups: Mapping[str, str]
     is_best: bool
     rates: tuple[float, ...]
-    tunings: tuple[tuple[RunResult, ...], ...]
-    chosen: float | None
-    reports: tuple[RunResult, ...]
+    trials: tuple[tuple[RunResult, ...], ...]
+    near: tuple[float, ...]
+    judged: tuple[tuple[RunResult, ...], ...]
+    reported: tuple[tuple[RunResult, ...], ...]
     also: Mapping[float, tuple[RunResult, ...]]
 
     @property
     def runs(self) -> Iterator[RunResult]:
-        """All of them; conditions may share runs."""
-        for group in (*self.tunings, self.reports, *self.also.values()):
+        """All of them; conditions may share runs, and one run may come twice."""
+        for group in (*self.trials, *self.judged, *self.reported, *self.also.values()):
             yield from group
 
     @property
-    def losses(self) -> Float64[np.ndarray, "seed rate"]:
-        """Validation losses of the tunings; NaN where a network broke."""
-        return validation_losses(self.tunings, best=self.is_best)
+    def is_tuned(self) -> bool:
+        """Whether a learning rate was chosen."""
+        return bool(self.rates)
 
     @property
-    def broken(self) -> Bool[np.ndarray, "seed rate"]:
-        """Which tunings diverged or collapsed."""
-        rows = [[run.outcome != "completed" for run in runs] for runs in self.tunings]
-        return np.array(rows, np.bool_).reshape(_shape(self.tunings))
+    def losses(self) -> Float64[np.ndarray, "seed near"]:
+        """Validation losses that the rate is chosen by."""
+        return validation_losses(self.judged, best=self.is_best)
+
+    @cached_property
+    def _best(self) -> int | None:
+        best = choose(self.losses) if self.is_tuned else 0
+        broken = sum(run.outcome != "completed" for run in self.judged[best])
+        return None if self.is_tuned and 2 * broken > len(self.judged[best]) else best
+
+    @property
+    def chosen(self) -> float | None:
+        """The best of the rates that were tried; None where most networks broke even there."""
+        return None if self._best is None else self.near[self._best]
+
+    @property
+    def reports(self) -> tuple[RunResult, ...]:
+        """Networks of all seeds at the chosen rate, [seed]; none where there is no such rate."""
+        return () if self._best is None else self.reported[self._best]
+
+    def at(self, rate: float) -> tuple[RunResult, ...]:
+        """Networks of all seeds at a rate that is reported besides, or that is the only one; else none."""
+        if not self.is_tuned and rate in self.near:
+            return self.reports
+        return self.also.get(rate, ())
 
 
-def validation_losses(
-    tunings: Sequence[Sequence[RunResult]], *, best: bool
-) -> Float64[np.ndarray, "seed rate"]:
-    """The validation loss that each run is judged by; NaN where it diverged or collapsed.
+def validation_losses(runs: Sequence[Sequence[RunResult]], *, best: bool) -> Float64[np.ndarray, "seed rate"]:
+    """The validation loss that each run is judged by; that of a guess where it diverged or collapsed.
 
+    runs: [rate][seed]
     best: the best of its curve, instead of the last
     """
 
     def loss(run: RunResult) -> float:
         if run.outcome != "completed" or not run.curve.validation_loss:
-            return math.nan
+            return math.log(run.spec.data.classes)
         return min(run.curve.validation_loss) if best else run.curve.validation_loss[-1]
 
-    return np.array([[loss(run) for run in runs] for runs in tunings], np.float64).reshape(_shape(tunings))
+    return np.array([[loss(run) for run in same] for same in runs], np.float64).T
 
 
-def _shape(tunings: Sequence[Sequence[RunResult]]) -> tuple[int, int]:
-    """Of an array by seed and rate, also where there is neither."""
-    return len(tunings), len(tunings[0]) if tunings else 0
+def test_accuracy(run: RunResult) -> float:
+    """Share of the test images that are classified rightly; a diverged network guesses."""
+    return run.metrics.test_accuracy if run.outcome != "diverged" else 1 / run.spec.data.classes
 
 
 def test_accuracies(runs: Sequence[RunResult]) -> Float64[np.ndarray, "seed"]:
     """Test accuracy of each run; a diverged network guesses."""
-    return np.array(
-        [
-            run.metrics.test_accuracy if run.outcome != "diverged" else 1 / run.spec.data.classes
-            for run in runs
-        ],
-        dtype=np.float64,
-    )
+    return np.array(list(map(test_accuracy, runs)), dtype=np.float64)
+
+
+def validation_accuracy(run: RunResult) -> float:
+    """Share of the validation images that are classified rightly; a diverged network guesses."""
+    if run.outcome == "diverged" or run.metrics.validation_accuracy is None:
+        return 1 / run.spec.data.classes
+    return run.metrics.validation_accuracy
 
 
 @dataclass(frozen=True)
@@ -99,10 +126,6 @@ class About:
     baseline: str | None = None
     target: float | None = None
     notes: tuple[str, ...] = ()
-
-    def say(self, sentence: str) -> str:
-        """A verdict as it may be said at this scale."""
-        return f"Quick look: {sentence}" if self.scale == "quick" else sentence
 
 
 @dataclass(frozen=True)
@@ -148,8 +171,7 @@ def by_label(conditions: Sequence[Condition], axis: str) -> dict[str, list[Condi
 
 def spec_of(condition: Condition) -> RunSpec:
     """A RunSpec of the condition, for what all of its runs share."""
-    runs = condition.reports or [run for runs in condition.tunings for run in runs]
-    return runs[0].spec
+    return condition.judged[0][0].spec
 
 
 def run_count(conditions: Sequence[Condition]) -> int:
@@ -157,10 +179,15 @@ def run_count(conditions: Sequence[Condition]) -> int:
     return len({run.key for condition in conditions for run in condition.runs})
 
 
+def seed_count(conditions: Sequence[Condition]) -> int:
+    """How often the conditions were repeated."""
+    return max((len(runs) for condition in conditions for runs in condition.judged), default=0)
+
+
 def seeds_in_words(conditions: Sequence[Condition]) -> str:
     """How often everything was repeated."""
-    tuned = max((len(condition.tunings) for condition in conditions), default=0)
-    fresh = max((len(condition.reports) for condition in conditions), default=0)
-    if tuned:
-        return f"rates tuned on {tuned} seeds, reported on {fresh} fresh ones"
-    return f"{fresh} seed{'' if fresh == 1 else 's'}"
+    count = seed_count(conditions)
+    seeds = f"{count} seed{'' if count == 1 else 's'}"
+    if any(condition.is_tuned for condition in conditions):
+        return f"{seeds}, each at the learning rates around the best"
+    return seeds

@@ -1,11 +1,16 @@
 """What the findings of all studies share: accuracies, their differences, and how these are said and drawn."""
 
+import math
 from collections.abc import Sequence
 
-from digitlab.analysis.conditions import About, Condition, run_count, seeds_in_words, test_accuracies
+import numpy as np
+from jaxtyping import Float64
+
+from digitlab.analysis.conditions import About, Condition, run_count, seeds_in_words
 from digitlab.analysis.findings import Estimate, Finding, Picture, Point, StudyFindings, Table
+from digitlab.analysis.reached import estimate, estimate_of, reached, values
 from digitlab.analysis.statistics.compare import Verdict, judge
-from digitlab.analysis.statistics.intervals import mean_interval, paired_interval
+from digitlab.analysis.statistics.intervals import mean_interval
 from digitlab.result import RunResult
 from digitlab.spec import SGD
 
@@ -13,20 +18,28 @@ FIXED_RATE = SGD().learning_rate
 """The exercise's, which studies report beside the tuned one."""
 MARGIN = 0.2
 """Points of accuracy within which two settings count as practically equal."""
-LEVEL = 0.05
 
 
-def accuracy(runs: Sequence[RunResult]) -> Estimate:
-    """Mean test accuracy, a share, with its interval; NaN without runs."""
-    return mean_interval(test_accuracies(runs))
+def accuracy(condition: Condition) -> Estimate:
+    """Mean test accuracy at the best learning rate, a share, with its interval; NaN where all broke."""
+    return estimate(condition)
 
 
-def gain(runs: Sequence[RunResult], others: Sequence[RunResult]) -> Estimate:
-    """By how many points test accuracy is above that of others, paired.
+def accuracy_of(runs: Sequence[RunResult]) -> Estimate:
+    """Mean test accuracy of runs of one rate, likewise; NaN without runs."""
+    return estimate_of(runs)
 
-    runs, others: in the same order of seeds
+
+def differences(condition: Condition, other: Condition) -> Float64[np.ndarray, "seed"]:
+    """By how many points test accuracy is above that of another condition, one value a seed; both at their
+    best learning rates.
     """
-    return in_points(paired_interval(test_accuracies(runs), test_accuracies(others)))
+    return np.asarray(100 * (reached(condition) - reached(other)))
+
+
+def tuning_gain(condition: Condition, runs: Sequence[RunResult]) -> Estimate:
+    """By how many points test accuracy at the best rate is above that of runs of the same seeds."""
+    return mean_interval(100 * (reached(condition) - values(runs)))
 
 
 def in_points(share: Estimate) -> Estimate:
@@ -49,15 +62,6 @@ def is_resolved(difference: Estimate) -> bool:
     return difference.low > 0 or difference.high < 0
 
 
-def judge_corrected(points: Estimate, p_value: float) -> Verdict:
-    """The verdict on one difference of several: better or worse only where the corrected p-value agrees.
-
-    p_value: corrected for their number
-    """
-    verdict = judge(points, MARGIN)
-    return "not resolved" if verdict in ("better", "worse") and not p_value <= LEVEL else verdict
-
-
 def points_in_words(points: Estimate) -> str:
     """A difference with its sign, two decimals."""
     if not points.has_interval:
@@ -65,10 +69,23 @@ def points_in_words(points: Estimate) -> str:
     return f"{points.value:+.2f} points, 95 % interval {points.low:+.2f} to {points.high:+.2f}"
 
 
-def correction_in_words(points: Estimate, p_value: float) -> str:
-    """What explains a verdict that the interval alone does not."""
-    is_explained = not is_resolved(points) or judge_corrected(points, p_value) != "not resolved"
-    return "" if is_explained else f", but p = {p_value:.2g} after Holm's correction"
+def bound_in_words(points: Estimate) -> str:
+    """How much a difference can be at most, rounded up: the answer where no direction is clear."""
+    most = max(-points.low, points.high)
+    if not math.isfinite(most):
+        return "how much they differ is not known from one seed"
+    return f"they differ by at most {math.ceil(10 * most - 1e-9) / 10:.1f} points"
+
+
+def compared_in_words(name: str, base: str, points: Estimate) -> str:
+    """What may be said of a difference in accuracy: a direction where it is clear, else a bound."""
+    verdict: Verdict = judge(points, MARGIN)
+    interval = points_in_words(points)
+    if verdict in ("better", "worse"):
+        return f"{name} is {verdict} than {base}: {interval}."
+    if verdict == "practically equal":
+        return f"{name} is practically equal to {base}: {bound_in_words(points)} ({interval})."
+    return f"{name} shows no clear difference from {base}: {bound_in_words(points)} ({interval})."
 
 
 def study_findings(

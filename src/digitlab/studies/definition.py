@@ -166,10 +166,16 @@ def _label(value: object) -> str:
 
 
 class Seeds(Part):
-    """How often a study repeats: seeds that rates are tuned on, and fresh ones that are reported."""
+    """How often a study repeats.
+
+    report: seeds, each trained at the learning rates around the best
+    tune:   the first of them, on which the whole range of learning rates is tried
+    first:  the first seed; with another one the study is repeated with everything drawn anew
+    """
 
     tune: Annotated[PlainInt, Field(ge=1, le=1_000)] = 3
     report: Annotated[PlainInt, Field(ge=1, le=100_000)] = 5
+    first: Annotated[PlainInt, Field(ge=0, le=2**62)] = 0
 
 
 class Study(Document):
@@ -222,7 +228,8 @@ class Study(Document):
             axis.tune for axis in axes
         ):
             refuse("has a level with a range to tune over, and no axis that is tuned; say tune = true of one")
-        varied = Counter(name for axis in axes for name in axis.options)
+        # A level that sets the learning rate itself is not tuned.
+        varied = Counter(name for axis in axes if not axis.tune for name in axis.options)
         twice = sorted(name for name, count in varied.items() if count > 1)
         if twice:
             refuse(f"varies {', '.join(twice)} on two axes; leave it to one")

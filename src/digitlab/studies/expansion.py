@@ -11,8 +11,8 @@ from digitlab.options import make_spec
 from digitlab.spec import RunSpec, geometric_steps
 from digitlab.studies.definition import LEVEL_FIELDS, MOST_RUNS, Axis, Level, Range, Select, Study
 
-FIRST_REPORT_SEED = 1_000
-"""Seeds that are reported begin here, so that they are never among those that rates are tuned on."""
+RATES_FOR_ALL = 3
+"""The best learning rate and its two neighbours: so many are trained with all seeds, at least."""
 MOST_EXTENSIONS = 4
 """A range grows by so many values at most."""
 
@@ -43,6 +43,7 @@ def combinations(study: Study) -> Iterator[Combination]:
         for level in levels:
             options |= {name: value for name, value in level.items() if name not in LEVEL_FIELDS}
             span = Range.model_validate(level["tune"]) if "tune" in level else span
+            span = None if tuned and tuned.name in level else span  # this level sets it itself
             select = level.get("select", select)
         labels, groups = (_by_axis(study.varied, levels, what) for what in ("label", "group"))
         yield Combination(labels, groups, options, span, select)
@@ -84,19 +85,29 @@ def _by_axis(axes: Iterable[Axis], levels: Iterable[Level], what: str) -> dict[s
 
 
 def run_count(study: Study) -> int:
-    """How many runs the study has before any range grows. Counted, not built.
+    """How many runs the study has, as far as that is known beforehand. Counted, not built.
 
+    No range grows, three rates are enough for all seeds, and the early-stopped networks are left out.
     Raises SpecError when the conditions alone are too many.
     """
-    conditions = math.prod(len(axis.all_levels) for axis in study.varied)
-    if study.tuned is None:
+    conditions, tuned = math.prod(len(axis.all_levels) for axis in study.varied), study.tuned
+    if tuned is None:
         return conditions * study.seeds.report
-    reported = study.seeds.report * (1 + len(study.tuned.also))
-    if not any("tune" in level for axis in study.varied for level in axis.all_levels):
-        return conditions * (len(study.tuned.all_levels) * study.seeds.tune + reported)
+    kinds = [level for axis in study.varied for level in axis.all_levels]
+    if not any(level.keys() & {"tune", tuned.name} for level in kinds):
+        return conditions * _run_count(study, len(tuned.all_levels))
     _refuse_too_many(study, conditions)
-    rates = sum(len(combination.range.values) for combination in combinations(study) if combination.range)
-    return rates * study.seeds.tune + conditions * reported
+    return sum(
+        _run_count(study, len(combination.range.values)) if combination.range else study.seeds.report
+        for combination in combinations(study)
+    )
+
+
+def _run_count(study: Study, rates: int) -> int:
+    """Runs of one condition whose range has so many rates."""
+    also = len(study.tuned.also) if study.tuned else 0
+    near, few = min(rates, RATES_FOR_ALL), min(study.seeds.tune, study.seeds.report)
+    return rates * study.seeds.tune + near * (study.seeds.report - few) + also * study.seeds.report
 
 
 def _refuse_too_many(study: Study, count: int) -> None:
@@ -152,11 +163,11 @@ def varied(base: RunSpec, rate: float | None, seed: int) -> RunSpec:
     return RunSpec.model_validate(document)
 
 
-def tuning_seeds(study: Study) -> range:
-    """The seeds that rates are tuned on."""
-    return range(study.seeds.tune)
+def all_seeds(study: Study) -> range:
+    """The seeds of a study."""
+    return range(study.seeds.first, study.seeds.first + study.seeds.report)
 
 
-def report_seeds(study: Study) -> range:
-    """The fresh seeds that are reported."""
-    return range(FIRST_REPORT_SEED, FIRST_REPORT_SEED + study.seeds.report)
+def scouting_seeds(study: Study) -> range:
+    """Those that the whole range of learning rates is tried on."""
+    return range(study.seeds.first, study.seeds.first + study.seeds.tune)

@@ -20,7 +20,7 @@ def findings(study: Study, scale: str, stage: Stage, store: Store) -> StudyFindi
 
 def _evidence(study: Study, scale: str, stage: Stage, store: Store) -> Evidence:
     analysis, conditions = ANALYSES[study.analysis], stage.conditions
-    reports = [run for condition in conditions for run in condition.reports]
+    reports = [run for condition in conditions for runs in condition.reported for run in runs]
     names = {run.spec.data.name for condition in conditions for run in condition.runs}
     labels, predictions, measured = b"", {}, {}
     if analysis.reads_predictions and reports:

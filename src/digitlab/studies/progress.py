@@ -16,7 +16,7 @@ class StudyProgress:
 
     def __init__(self, study: Study, known: Known) -> None:
         self._analysis, self._known = ANALYSES[study.analysis], known
-        self._strategy = STRATEGIES["tuned-grid"](study)
+        self._strategy = STRATEGIES["around-optimum"](study)
 
     @property
     def planned_count(self) -> int:

@@ -1,17 +1,64 @@
 """The choice of a learning rate: from validation losses alone; without SciPy, which takes long to load."""
 
-import math
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
+Edge = Literal["", "low", "high"]
 
-def choose(losses: Float64[np.ndarray, "seed rate"]) -> int | None:
-    """Index of the rate with the least mean loss; None when at every rate some seed broke.
 
-    losses: of one condition, NaN or inf where training broke, [seed, rate]
+@dataclass(frozen=True)
+class Bottom:
+    """Where the mean loss over some rates is least.
+
+    log2_rate: of the lowest point of the curve, between the rates that were tried
+    weights:   of the rates, with which anything that was measured at them is read off there: linear
+               interpolation between the two nearest, [rate]; they sum to 1
+    edge:      at which end of the rates the curve still falls: there it is no optimum
     """
-    fine = np.isfinite(losses).all(axis=0)
-    if not (len(losses) and fine.any()):
-        return None
-    return int(np.argmin(np.where(fine, losses.mean(axis=0), math.inf)))
+
+    log2_rate: float
+    weights: Float64[np.ndarray, "rate"]
+    edge: Edge
+
+
+def mean_loss(losses: Float64[np.ndarray, "seed rate"]) -> Float64[np.ndarray, "rate"]:
+    """What rates are chosen by: the mean logarithm of the loss over seeds.
+
+    The logarithm, for one network of many that all but breaks must not decide alone.
+
+    losses: more than 0, [seed, rate]
+    """
+    return np.asarray(np.log(losses).mean(axis=0))
+
+
+def choose(losses: Float64[np.ndarray, "seed rate"]) -> int:
+    """Index of the rate with the least mean loss.
+
+    losses: more than 0, at least one seed and one rate, [seed, rate]
+    """
+    return int(np.argmin(mean_loss(losses)))
+
+
+def find_bottom(log2_rates: Float64[np.ndarray, "rate"], means: Float64[np.ndarray, "rate"]) -> Bottom:
+    """The lowest point of the parabola through the least of the means and its two neighbours.
+
+    It moves without a jump when the means do, also where another rate becomes the least (for rates that rise
+    by a constant factor): the jackknife needs that. The accuracy at that point is interpolated linearly,
+    which stays between what was measured even where the next rate breaks every network; a parabola would not.
+
+    log2_rates: rising, [rate]
+    means:      mean loss at each, [rate]
+    """
+    least, last = int(np.argmin(means)), len(means) - 1
+    if least in (0, last):
+        edge: Edge = "low" if least == 0 else "high"
+        return Bottom(float(log2_rates[least]), np.eye(last + 1)[least], edge)
+    x, y = log2_rates[least - 1 : least + 2], means[least - 1 : least + 2]
+    left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])  # slopes, below and above
+    bend = (right - left) / (x[2] - x[0])
+    place = float((x[0] + x[1]) / 2 - left / (2 * bend)) if bend > 0 else float(x[1])
+    weights = [np.interp(place, log2_rates, unit) for unit in np.eye(last + 1)]
+    return Bottom(place, np.array(weights), "")

@@ -1,7 +1,6 @@
 """Comparing two networks, and saying no more than the difference allows."""
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,14 +9,15 @@ from jaxtyping import Bool, Float64
 from digitlab.analysis.findings import Estimate
 from digitlab.analysis.statistics.intervals import CONFIDENCE, t_interval
 
-Verdict = Literal["better", "worse", "practically equal", "not resolved"]
+Verdict = Literal["better", "worse", "practically equal", "no clear difference"]
 
 
 def judge(estimate: Estimate, margin: float) -> Verdict:
     """What may be said of a difference of which more is better.
 
     "practically equal" only when the whole interval lies within ± margin, then even if it excludes 0;
-    otherwise "better" or "worse" when it excludes 0. "not resolved" is the rest, and all without an interval.
+    otherwise "better" or "worse" when it excludes 0. "no clear difference" is the rest, and all without an
+    interval.
 
     margin: how large a difference does not matter, in the estimate's unit
     """
@@ -27,24 +27,13 @@ def judge(estimate: Estimate, margin: float) -> Verdict:
         return "better"
     if estimate.high < 0:
         return "worse"
-    return "not resolved"
-
-
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """p-values adjusted for being several: the chance of one false rejection among them stays below each.
-
-    Holm (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6. A NaN stays
-    NaN, and counts as one of the family.
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    return tuple(adjusted.tolist())
+    return "no clear difference"
 
 
 def crossed_interval(
-    right_a: Bool[np.ndarray, "seed image"], right_b: Bool[np.ndarray, "seed image"]
+    right_a: Float64[np.ndarray, "seed image"],
+    right_b: Float64[np.ndarray, "seed image"],
+    by_seed: Float64[np.ndarray, "seed"] | None = None,
 ) -> Estimate:
     """Difference in mean accuracy, a - b, as it holds for new seeds and new images alike.
 
@@ -52,16 +41,21 @@ def crossed_interval(
     estimated without bias from the two-way layout (Cornfield & Tukey 1956, Ann. Math. Statist. 27), the
     degrees of freedom after Satterthwaite (1946, Biometrics Bulletin 2).
 
-    right_a, right_b: whether each image was given its own class, [seed, image]; seeds and images in one order
+    right_a, right_b: whether each image was given its own class, or the share of networks that did, [seed,
+                      image]; seeds and images in one order
+    by_seed:          the difference, one value a seed, where it holds more than these means: the choice of
+                      learning rates, [seed]
     No interval for one seed.
     """
     differences = right_a.astype(np.float64) - right_b  # [seed, image]
     seeds, images = differences.shape
-    mean = float(differences.mean())
+    means = differences.mean(axis=1)
+    by_seed = means if by_seed is None else by_seed
+    mean = float(by_seed.mean())
     if min(seeds, images) < 2:
         return Estimate(mean)
-    by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
-    rest = differences - by_seed[:, None] - by_image + mean
+    by_image = differences.mean(axis=0)
+    rest = differences - means[:, None] - by_image + means.mean()
     of_rest = float((rest**2).sum()) / ((seeds - 1) * (images - 1)) / (seeds * images)
     of_seeds = float(by_seed.var(ddof=1)) / seeds  # with one share of the rest in it
     of_images = max(float(by_image.var(ddof=1)) / images - of_rest, 0.0)

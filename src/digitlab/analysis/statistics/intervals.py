@@ -6,16 +6,41 @@ Seeds are few. A percentile bootstrap's "95 %" interval of the mean of 5 covers 
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import stdtr, stdtrit
+from scipy.special import expit, logit, stdtr, stdtrit
 
 from digitlab.analysis.findings import Estimate
 from digitlab.rng import stream
 
 CONFIDENCE = 0.95
 Values = Sequence[float] | Float64[np.ndarray, "n"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A scale on which an interval is made, so that its ends stay possible.
+
+    to:   from the values' own, for arrays
+    back: to the values' own, rising
+    """
+
+    to: Callable[[Float64[np.ndarray, "..."]], Float64[np.ndarray, "..."]]
+    back: Callable[[float], float]
+
+
+_LEAST_SHARE = 5e-5
+"""Half an image of 10,000: shares of 0 and 1 have no logit."""
+
+PLAIN = Scale(lambda values: values, lambda value: value)
+SHARE = Scale(
+    lambda shares: logit(np.clip(shares, _LEAST_SHARE, 1 - _LEAST_SHARE)), lambda x: float(expit(x))
+)
+"""Of shares such as accuracies and errors: the logit."""
+LOG = Scale(lambda values: np.log(np.maximum(values, 1e-12)), lambda x: float(np.exp(x)))
+"""Of what is more than 0, such as losses and rates."""
 
 
 def t_interval(value: float, standard_error: float, degrees_of_freedom: float) -> Estimate:

@@ -21,7 +21,7 @@ from digitlab.analysis.statistics.intervals import (
 )
 
 Sizes = Float64[np.ndarray, "size"]
-Errors = Float64[np.ndarray, "draw size"]
+LogErrors = Float64[np.ndarray, "draw size"]
 _PARAMETERS = 3
 _STEEPEST = 20.0
 
@@ -47,16 +47,16 @@ class PowerLaw:
         return self.alpha.value * sizes**-self.beta.value + self.gamma.value
 
 
-def fit_power_law(sizes: Sizes, errors: Errors) -> PowerLaw:
-    """Least squares in log error of the mean over draws.
+def fit_power_law(sizes: Sizes, log_errors: LogErrors) -> PowerLaw:
+    """Least squares in log error, of the mean over draws.
 
-    sizes:  numbers of training images, rising, [size]
-    errors: shares of test images, more than 0, [draw, size]; a draw with NaN is left out
+    sizes:      numbers of training images, rising, [size]
+    log_errors: natural logarithms of the share of test images, [draw, size]; a draw with NaN is left out
     """
-    errors = complete(errors)
-    if not _is_enough(sizes, errors):
+    logs = complete(log_errors)
+    if not _is_enough(sizes, logs):
         return PowerLaw(*[Estimate(math.nan)] * 3)
-    logs, x = _log_curves(errors), np.log(sizes)
+    x = np.log(sizes)
     found = _fit(x, logs.mean(axis=0))
     alpha, beta, gamma = fit_intervals(found, _slopes(found, x), logs)
     return PowerLaw(
@@ -66,43 +66,36 @@ def fit_power_law(sizes: Sizes, errors: Errors) -> PowerLaw:
     )
 
 
-def predict_left_out(sizes: Sizes, errors: Errors) -> tuple[Estimate, float]:
+def predict_left_out(sizes: Sizes, log_errors: LogErrors) -> tuple[Estimate, float]:
     """The mean error at the largest size as the smaller ones predict it, and as it was measured.
 
-    The interval is that of prediction less measurement, laid around the prediction: it holds the uncertainty
+    The interval is that of prediction minus measurement, laid around the prediction: it holds the uncertainty
     of both, and a measurement outside it contradicts the law. No prediction from fewer than 3 sizes.
 
-    sizes, errors: as for fit_power_law
+    sizes, log_errors: as for fit_power_law
     """
-    errors = complete(errors)
-    measured = float(errors[:, -1].mean()) if len(errors) else math.nan
-    if not _is_enough(sizes[:-1], errors):
+    logs = complete(log_errors)
+    measured = float(np.exp(logs[:, -1].mean())) if len(logs) else math.nan
+    if not _is_enough(sizes[:-1], logs):
         return Estimate(math.nan), measured
-    logs, x = _log_curves(errors), np.log(sizes)
+    x = np.log(sizes)
     found = _fit(x[:-1], logs.mean(axis=0)[:-1])
     moves = influences(_slopes(found, x[:-1]), logs[:, :-1]) @ _slopes(found, x[-1:])[0]  # [draw]
     gap = mean_interval(_log_errors(found, x[-1:])[0] + moves - (logs[:, -1] - logs[:, -1].mean()))
     return transformed(gap, np.exp), measured
 
 
-def local_slopes(sizes: Sizes, errors: Errors) -> tuple[Estimate, ...]:
+def local_slopes(sizes: Sizes, log_errors: LogErrors) -> tuple[Estimate, ...]:
     """-d log error / d log n between neighbouring sizes, [size - 1]: beta, where there is no floor.
 
-    sizes, errors: as for fit_power_law
+    sizes, log_errors: as for fit_power_law
     """
-    logs = np.log(np.where(errors > 0, errors, math.nan))
-    slopes = -np.diff(logs, axis=1) / np.diff(np.log(sizes))
+    slopes = -np.diff(log_errors, axis=1) / np.diff(np.log(sizes))
     return tuple(mean_interval(slope[np.isfinite(slope)]) for slope in slopes.T)
 
 
-def _is_enough(sizes: Sizes, errors: Errors) -> bool:
-    return len(sizes) >= _PARAMETERS and len(errors) > 0 and bool((errors.mean(axis=0) > 0).all())
-
-
-def _log_curves(errors: Errors) -> Errors:
-    """Each draw's log error, to first order about the mean's: so their mean is the log of the mean."""
-    mean = errors.mean(axis=0)
-    return np.asarray(np.log(mean) + (errors - mean) / mean)
+def _is_enough(sizes: Sizes, logs: LogErrors) -> bool:
+    return len(sizes) >= _PARAMETERS and len(logs) > 0
 
 
 def _log_errors(parameters: Float64[np.ndarray, "parameter"], x: Sizes) -> Sizes:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from digitlab.analysis.conditions import Condition
+from digitlab.analysis.conditions import Condition, seed_count, validation_losses
 from digitlab.analysis.findings import (
     Axis,
     Estimate,
@@ -21,8 +21,7 @@ from digitlab.analysis.findings import (
 from digitlab.analysis.statistics.optimum import Optimum
 from digitlab.analysis.statistics.scaling_laws import LawFit, local_exponents
 from digitlab.analysis.studies.best_rates import BestRates, edge_of
-from digitlab.analysis.summary import FIXED_RATE, accuracy, point
-from digitlab.result import RunResult
+from digitlab.analysis.summary import FIXED_RATE, accuracy, accuracy_of, point
 
 BATCH, RATE = Axis("batch size", "log"), Axis("learning rate", "log")
 
@@ -30,7 +29,7 @@ BATCH, RATE = Axis("batch size", "log"), Axis("learning rate", "log")
 def pictures(budgets: Sequence[BestRates]) -> list[Picture]:
     """A map of each budget, then what budgets are compared in, then accuracies of the first."""
     maps = [
-        _heat_map(budget) for budget in budgets if any(condition.rates for condition in budget.conditions)
+        _heat_map(budget) for budget in budgets if any(condition.is_tuned for condition in budget.conditions)
     ]
     return [*maps, _rates_picture(budgets), _exponent_picture(budgets), _accuracy_picture(budgets[0])]
 
@@ -56,13 +55,13 @@ def _heat_map(budget: BestRates) -> HeatMap:
         if math.isfinite(limit := edge_of(condition)[1])
     ]
     lines = [Line("best rate", tuple(best), "fitted"), Line("edge of stability", tuple(broke), "predicted")]
-    seeds = max(len(condition.tunings) for condition in budget.conditions)
+    seeds = seed_count(budget.conditions)
     return HeatMap(
         name=f"map-{budget.budget.replace(' ', '-')}",
         title=f"Validation loss by batch size and learning rate, {budget.budget}",
         caption=(
-            f"Mean validation cross-entropy of {seeds} seeds a cell, {budget.budget}. × collapsed, ∞ "
-            f"diverged, at one seed or more.{_explanation(lines)}"
+            f"Mean validation cross-entropy of {seeds} seeds near the best learning rate, of fewer "
+            f"elsewhere, {budget.budget}. × most networks collapsed, ∞ most diverged.{_explanation(lines)}"
         ),
         x=Axis("batch size", "category"),
         y=RATE,
@@ -81,13 +80,14 @@ def _explanation(lines: Sequence[Line]) -> str:
 
 
 def _cell(condition: Condition, at: int) -> tuple[float, State]:
-    outcomes = {runs[at].outcome for runs in condition.tunings}
-    if "diverged" in outcomes:
-        return math.nan, "diverged"
-    if "collapsed" in outcomes:
-        return math.nan, "collapsed"
+    runs = condition.trials[at]
+    intact = [run for run in runs if run.outcome == "completed"]
+    if 2 * len(intact) < len(runs):
+        diverged = sum(run.outcome == "diverged" for run in runs)
+        return math.nan, "diverged" if 2 * diverged >= len(runs) - len(intact) else "collapsed"
     is_best = condition.rates[at] == condition.chosen
-    return float(condition.losses[:, at].mean()), "best" if is_best else "fine"
+    losses = validation_losses([intact], best=condition.is_best)
+    return float(losses.mean()), "best" if is_best else "fine"
 
 
 def _rates_picture(budgets: Sequence[BestRates]) -> Lines:
@@ -105,7 +105,7 @@ def _rates_picture(budgets: Sequence[BestRates]) -> Lines:
         name="law",
         title="The best learning rate against the batch size",
         caption=(
-            f"Best rate at each batch size with its 95 % interval over the tuning seeds{fitted}. Both axes "
+            f"Best rate at each batch size with its 95 % interval over seeds{fitted}. Both axes "
             "are logarithmic: a straight line of slope 1 is the linear rule, of 1/2 the square-root rule."
         ),
         x=BATCH,
@@ -126,8 +126,8 @@ def _exponent_picture(budgets: Sequence[BestRates]) -> Lines:
         name="exponent",
         title="Local exponent of the best rate",
         caption=(
-            "d log rate / d log batch size between neighbouring batch sizes, with the 95 % interval over the "
-            "tuning seeds. 1 is the linear rule, 1/2 the square-root rule."
+            "d log rate / d log batch size between neighbouring batch sizes, with the 95 % interval over "
+            "seeds. 1 is the linear rule, 1/2 the square-root rule."
         ),
         x=BATCH,
         y=Axis("local exponent"),
@@ -146,19 +146,19 @@ def _exponent_line(budget: BestRates) -> Line:
 
 
 def _accuracy_picture(budget: BestRates) -> Lines:
-    def line(name: str, reports: Sequence[Sequence[RunResult]]) -> Line:
-        pairs = zip(map(float, budget.batch_sizes), reports, strict=True)
-        return Line(name, tuple(point(size, accuracy(runs)) for size, runs in pairs if runs))
-
-    seeds = max(len(condition.reports) for condition in budget.conditions)
-    lines = (
-        line("best rate", [condition.reports for condition in budget.conditions]),
-        line(f"rate {FIXED_RATE:g}", [condition.also.get(FIXED_RATE, ()) for condition in budget.conditions]),
-    )
+    sizes = list(zip(map(float, budget.batch_sizes), budget.conditions, strict=True))
+    best = [point(size, accuracy(condition)) for size, condition in sizes if condition.reports]
+    fixed = [
+        point(size, accuracy_of(condition.at(FIXED_RATE)))
+        for size, condition in sizes
+        if condition.at(FIXED_RATE)
+    ]
+    lines = (Line("best learning rate", tuple(best)), Line(f"learning rate {FIXED_RATE:g}", tuple(fixed)))
     return Lines(
         name="accuracy",
-        title=f"Test accuracy at the best rate and at {FIXED_RATE:g}",
-        caption=f"Mean test accuracy of {seeds} fresh seeds with its 95 % interval, {budget.budget}.",
+        title=f"Test accuracy at the best learning rate and at {FIXED_RATE:g}",
+        caption=f"Mean test accuracy of {seed_count(budget.conditions)} seeds with its 95 % interval, "
+        f"{budget.budget}.",
         x=BATCH,
         y=Axis("test accuracy", is_share=True),
         lines=tuple(line for line in lines if line.points),
@@ -171,7 +171,7 @@ def _accuracy_picture(budget: BestRates) -> Lines:
 def _table(budget: BestRates) -> Table:
     rows = []
     for size, condition, optimum in zip(budget.batch_sizes, budget.conditions, budget.optima, strict=True):
-        tested, fixed = accuracy(condition.reports), accuracy(condition.also.get(FIXED_RATE, ()))
+        tested = accuracy(condition)
         rows.append(
             (
                 int(size),
@@ -180,44 +180,41 @@ def _table(budget: BestRates) -> Table:
                 optimum.rate.high,
                 _where(condition, optimum),
                 *edge_of(condition),
-                condition.chosen,
                 tested.value,
                 tested.low,
                 tested.high,
                 sum(run.outcome != "completed" for run in condition.reports),
-                fixed.value,
+                accuracy_of(condition.at(FIXED_RATE)).value,
             )
         )
     return Table(
-        title=f"Best rates, {budget.budget}",
+        title=f"Best learning rates, {budget.budget}",
         columns=(
             "batch size",
-            "best rate",
+            "best learning rate",
             "from",
             "to",
-            "edge of grid",
+            "edge of range",
             "stable up to",
             "breaks from",
-            "rate reported",
             "test accuracy",
             "accuracy from",
             "accuracy to",
-            "fresh seeds that broke",
+            "failed runs",
             f"at rate {FIXED_RATE:g}",
         ),
         rows=tuple(rows),
-        note="From and to: 95 % interval. The best rate lies between those of the grid; accuracies are "
-        "those at the best of the grid. A best rate at the edge of the grid is no optimum; one whose "
-        "interval is open lies at the edge for some seed. Neither takes part in exponents and laws.",
+        note="From and to: 95 % interval. A best learning rate at the edge of the range is no optimum and "
+        "takes "
+        "no part in exponents and laws. Failed runs: at the rate next to the best one.",
     )
 
 
 def _where(condition: Condition, optimum: Optimum) -> str:
     """What is to be said of the best rate's place."""
-    if condition.rates and condition.chosen is None:
-        return "every rate broke"
-    ends = {"": "", "low": "at the low end", "high": "at the high end"}
-    return ends[optimum.edge]
+    if condition.is_tuned and condition.chosen is None:
+        return "every rate broke most networks"
+    return {"": "", "low": "at the low end", "high": "at the high end"}[optimum.edge]
 
 
 def _laws_table(budget: BestRates) -> Table:
@@ -227,7 +224,7 @@ def _laws_table(budget: BestRates) -> Table:
     ]
     return Table(
         title=f"Laws, {budget.budget}",
-        columns=("law", "formula", "parameters", "typical factor off", "the same, left out"),
+        columns=("law", "formula", "parameters", "typical error factor", "the same, held-out batch sizes"),
         rows=tuple(rows),
     )
 

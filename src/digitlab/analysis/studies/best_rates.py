@@ -32,12 +32,12 @@ class BestRates:
 
     @property
     def inside(self) -> list[int]:
-        """Places of the batch sizes whose best rate lies inside the grid for every seed."""
+        """Places of the batch sizes whose best rate lies inside the rates that were tried."""
         return _inside(self.optima)
 
     @property
     def log2_rates(self) -> Float64[np.ndarray, "seed inner"]:
-        """Best rates inside the grid."""
+        """Pseudo-values of the best rates, of the batch sizes that are `inside`."""
         return _log2_rates(self.optima)
 
     @property
@@ -58,29 +58,21 @@ def best_rates(budget: str, conditions: Sequence[Condition]) -> BestRates:
 
 def edge_of(condition: Condition) -> tuple[float, float]:
     """The largest rate below all that broke a network, and the least that did; NaN where none was tried."""
-    return (
-        stability_edge(np.array(condition.rates), condition.broken)
-        if condition.rates
-        else (math.nan, math.nan)
-    )
+    if not condition.is_tuned:
+        return math.nan, math.nan
+    broken = [any(run.outcome != "completed" for run in runs) for runs in condition.trials]
+    return stability_edge(np.array(condition.rates), np.array(broken))
 
 
 def _optimum(condition: Condition) -> Optimum:
-    return (
-        find_optimum(np.array(condition.rates), condition.losses)
-        if condition.rates
-        else Optimum(Estimate(math.nan), "", ())
-    )
+    if condition.is_tuned and condition.chosen is not None:
+        return find_optimum(np.array(condition.near), condition.losses)
+    return Optimum(Estimate(math.nan), "", np.empty(0))
 
 
 def _inside(optima: Sequence[Optimum]) -> list[int]:
-    return [i for i, optimum in enumerate(optima) if not optimum.edge and _is_seen(optimum.rate)]
-
-
-def _is_seen(rate: Estimate) -> bool:
-    """Whether no seed broke at every rate, and none has its best rate at an end of the grid."""
-    return math.isfinite(rate.value) and rate.low != 0 and rate.high != math.inf
+    return [i for i, optimum in enumerate(optima) if not optimum.edge and math.isfinite(optimum.rate.value)]
 
 
 def _log2_rates(optima: Sequence[Optimum]) -> Float64[np.ndarray, "seed inner"]:
-    return np.array([optima[i].seed_optima for i in _inside(optima)], dtype=np.float64).T
+    return np.array([optima[i].log2 for i in _inside(optima)], dtype=np.float64).T

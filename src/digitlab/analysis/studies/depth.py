@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Float64
 
-from digitlab.analysis.conditions import About, Condition, Evidence, Reference, spec_of, test_accuracies
+from digitlab.analysis.conditions import (
+    Condition,
+    Evidence,
+    Reference,
+    seed_count,
+    spec_of,
+    test_accuracies,
+    validation_accuracy,
+)
 from digitlab.analysis.findings import (
     Axis,
     Effect,
@@ -20,19 +28,18 @@ from digitlab.analysis.findings import (
     Point,
     StudyFindings,
     Table,
-    three_figures,
 )
-from digitlab.analysis.statistics.compare import Verdict, crossed_interval, holm
-from digitlab.analysis.statistics.intervals import mean_interval, paired_p_value
+from digitlab.analysis.reached import best_rate, bottom, loss_estimate, reached
+from digitlab.analysis.statistics.compare import Verdict, crossed_interval, judge
+from digitlab.analysis.statistics.simultaneous import CHAIN, simultaneous_intervals
 from digitlab.analysis.summary import (
     FIXED_RATE,
-    LEVEL,
     MARGIN,
     accuracy,
-    correction_in_words,
-    gain,
+    accuracy_of,
+    bound_in_words,
+    differences,
     in_points,
-    judge_corrected,
     point,
     points_in_words,
     study_findings,
@@ -66,28 +73,26 @@ class _Family:
 
     @property
     def reported(self) -> list[Condition]:
-        """Conditions with a rate that broke no network."""
+        """Conditions with a learning rate at which most networks learn."""
         return [condition for condition in self.conditions if condition.reports]
 
 
 @dataclass(frozen=True)
 class _Step:
-    """From one depth to the next, with the rate tuned; differences in points of test accuracy.
+    """From one depth to the next, each at its best learning rate; differences in points of test accuracy.
 
-    difference:  over seeds
+    difference:  over seeds, with an interval that holds together with those of the other steps of a family
     over_images: over seeds and images
-    p_value:     corrected
     """
 
     shallower: Condition
     deeper: Condition
     difference: Estimate
     over_images: Estimate
-    p_value: float
 
     @property
     def verdict(self) -> Verdict:
-        return judge_corrected(self.difference, self.p_value)
+        return judge(self.difference, MARGIN)
 
     @property
     def name(self) -> str:
@@ -99,29 +104,31 @@ def find(evidence: Evidence) -> StudyFindings:
     about, conditions = evidence.about, evidence.conditions
     families = _families(conditions)
     steps = [(family, _steps(family, evidence.predictions, evidence.labels)) for family in families]
-    spread = [finding for family in families for finding in _spread(about, family)]
-    compared = [_finding(about, family, step) for family, found in steps for step in found]
+    spread = [finding for family in families for finding in _spread(family)]
+    compared = [_finding(family, step) for family, found in steps for step in found]
     first = [family for family in families if family.group == families[0].group]
     return study_findings(
         about,
         conditions,
-        answer=[finding.verdict for finding in (*compared[:2], *spread)],
+        answer=[*(_step_in_words(step) for step in steps[0][1]), *(finding.verdict for finding in spread)],
         findings=[*spread, *compared],
         pictures=[
-            _differences(steps),
+            *_differences(steps),
             *_by_depth(first, evidence.references),
             *_against_rate(first),
             *_losses(first[-1]),
         ],
         tables=[_table(family) for family in families],
         methods=(
-            "Depths are compared within one group of networks and one initialisation, each with the rate of "
-            "the smallest validation loss on tuning seeds, because at a fixed rate depth measures the "
-            "initialisation too.",
-            "Neighbouring depths are compared by paired differences over fresh seeds (Student's t); better "
-            "and worse also need Holm's correction within a family. Practically equal means that the whole "
-            f"interval lies within ±{MARGIN} points. The interval over seeds and images says what holds on "
-            "new images.",
+            "Depths are compared within one group of networks and one initialisation, each at its own best "
+            "learning rate, because at a fixed rate depth measures the initialisation too. The best rate "
+            "lies at the bottom of a parabola through the mean validation loss; the accuracy is read off "
+            "there.",
+            "Neighbouring depths are compared by differences with the same seeds. The intervals hold the "
+            "choice of the learning rate (jackknife over seeds, the choice made anew without each) and hold "
+            "together for the steps of a family with 95 % (Šidák's factor, moderated variances after Smyth "
+            f"2004). Practically equal means that the whole interval lies within ±{MARGIN} points. The "
+            "interval over seeds and images says what holds on new images.",
         ),
     )
 
@@ -144,40 +151,36 @@ def _depth(condition: Condition) -> int:
 
 def _steps(family: _Family, predictions: Predictions, labels: bytes) -> list[_Step]:
     pairs = [(a, b) for a, b in pairwise(family.conditions) if a.reports and b.reports]
-    corrected = holm(
-        [paired_p_value(test_accuracies(b.reports), test_accuracies(a.reports)) for a, b in pairs]
-    )
+    if not pairs:
+        return []
+    points = np.stack([differences(b, a) for a, b in pairs], axis=1)  # [seed, step]
     return [
-        _Step(a, b, gain(b.reports, a.reports), _over_images(a, b, predictions, labels), p)
-        for (a, b), p in zip(pairs, corrected, strict=True)
+        _Step(a, b, interval, _over_images(a, b, predictions, labels))
+        for (a, b), interval in zip(pairs, simultaneous_intervals(points, CHAIN), strict=True)
     ]
 
 
 def _over_images(a: Condition, b: Condition, predictions: Predictions, labels: bytes) -> Estimate:
-    if any(run.key not in predictions for run in (*a.reports, *b.reports)):
+    if any(run.key not in predictions for c in (a, b) for runs in c.reported for run in runs):
         return Estimate(math.nan)
 
-    def right(condition: Condition) -> Bool[np.ndarray, "seed image"]:
-        given = [np.frombuffer(predictions[run.key], np.uint8) for run in condition.reports]
-        return np.asarray(np.stack(given) == np.frombuffer(labels, np.uint8))
+    def right(condition: Condition) -> Float64[np.ndarray, "seed image"]:
+        """At the best rate: interpolated between those that were trained at, as the accuracy is."""
+        total = np.zeros((len(condition.reports), len(labels)))
+        for weight, runs in zip(bottom(condition).weights, condition.reported, strict=True):
+            if weight:
+                given = np.stack([np.frombuffer(predictions[run.key], np.uint8) for run in runs])
+                total += weight * (given == np.frombuffer(labels, np.uint8))
+        return total
 
-    return in_points(crossed_interval(right(b), right(a)))
+    return in_points(crossed_interval(right(b), right(a), reached(b) - reached(a)))
 
 
-def _finding(about: About, family: _Family, step: _Step) -> Finding:
-    judgement = {
-        "better": "makes it better",
-        "worse": "makes it worse",
-        "practically equal": f"leaves it practically equal (within ±{MARGIN} points)",
-        "not resolved": "makes a difference that is not resolved",
-    }[step.verdict]
-    difference = points_in_words(step.difference) + correction_in_words(step.difference, step.p_value)
-    also = (
-        f" On new images too: {points_in_words(step.over_images)}." if step.over_images.has_interval else ""
-    )
-    method = "paired t on test accuracy, rate tuned"
+def _finding(family: _Family, step: _Step) -> Finding:
+    also = f" On new images: {points_in_words(step.over_images)}." if step.over_images.has_interval else ""
+    method = "difference in test accuracy, each at its best learning rate; jackknife over seeds"
     if step.difference.has_interval:
-        method += f"; Holm-corrected p = {step.p_value:.2g}"
+        method += ", interval together with those of the other steps"
     if also:
         method += "; on new images: crossed over seeds and images"
     return Finding(
@@ -185,102 +188,127 @@ def _finding(about: About, family: _Family, step: _Step) -> Finding:
         estimate=step.difference,
         unit="points",
         n=len(step.deeper.reports),
-        n_of="fresh seeds",
+        n_of="seeds",
         method=method,
-        verdict=about.say(
-            f"With the rate tuned, going from {step.name} ({family.name}) {judgement}: {difference}.{also}"
-        ),
+        verdict=f"{_step_in_words(step, family)}{also}",
     )
 
 
-def _spread(about: About, family: _Family) -> list[Finding]:
-    """How far depths from 1 on lie apart, at the fixed rate and with the rate tuned."""
-    deep = [
-        condition for condition in family.reported if _depth(condition) > 0 and FIXED_RATE in condition.also
-    ]
+def _step_in_words(step: _Step, family: _Family | None = None) -> str:
+    interval = points_in_words(step.difference)
+    where = f" ({family.name})" if family else ""
+    going = f"With the learning rate tuned, going from {step.name}{where}"
+    if step.verdict == "better":
+        return f"{going} increases the accuracy: {interval}."
+    if step.verdict == "worse":
+        return f"{going} reduces the accuracy: {interval}."
+    bound = bound_in_words(step.difference)
+    if step.verdict == "practically equal":
+        return f"{going} changes practically nothing: {bound} ({interval})."
+    return f"{going} makes no clear difference: {bound} ({interval})."
+
+
+def _spread(family: _Family) -> list[Finding]:
+    """How far depths from 1 on lie apart, at the fixed rate and at the best one."""
+    deep = [condition for condition in family.reported if _depth(condition) > 0 and condition.at(FIXED_RATE)]
     if len(deep) < 2:
         return []
-    tuned = [condition.reports for condition in deep]
-    fixed = [condition.also[FIXED_RATE] for condition in deep]
+    tuned = sorted(deep, key=lambda condition: accuracy(condition).value)
+    fixed = sorted(deep, key=lambda condition: accuracy_of(condition.at(FIXED_RATE)).value)
+    at_fixed = simultaneous_intervals(
+        100 * (test_accuracies(fixed[-1].at(FIXED_RATE)) - test_accuracies(fixed[0].at(FIXED_RATE)))[:, None]
+    )[0]
+    at_best = _largest_gap(deep)
     sentence = (
-        f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}) mean accuracies lie "
-        f"{_apart(fixed)} apart at rate {FIXED_RATE:g}, and {_apart(tuned)} with the rate tuned for each."
+        f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}), mean accuracies "
+        f"differ by up to {at_fixed.value:.1f} points at learning rate {FIXED_RATE:g}. With the learning "
+        f"rate tuned for each, they differ by {max(at_best.low, 0):.1f} to {at_best.high:.1f} points."
+        if at_best.has_interval
+        else f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}), accuracies "
+        f"differ by up to {at_fixed.value:.1f} points at learning rate {FIXED_RATE:g}, and by "
+        f"{at_best.value:.1f} with the learning rate tuned for each."
     )
     return [
         Finding(
-            title=f"Spread between depths, rate tuned: {family.name}",
-            estimate=gain(*_farthest(tuned)),
+            title=f"Largest difference between depths, learning rate tuned: {family.name}",
+            estimate=at_best,
             unit="points",
-            n=len(deep[0].reports),
-            n_of="fresh seeds",
-            method="largest less smallest mean test accuracy; Student's interval of the paired difference of "
-            "those two depths, which were picked by it, so it leans upwards; called resolved by "
-            "Bonferroni's correction over all pairs",
-            verdict=about.say(sentence),
+            n=len(tuned[0].reports),
+            n_of="seeds",
+            method="largest minus smallest mean test accuracy; its interval covers all pairs of depths "
+            "together",
+            verdict=sentence,
         )
     ]
 
 
-def _farthest(reports: Sequence[Sequence[RunResult]]) -> tuple[Sequence[RunResult], Sequence[RunResult]]:
-    """The runs of the largest and of the smallest mean accuracy."""
-    ordered = sorted(reports, key=lambda runs: accuracy(runs).value)
-    return ordered[-1], ordered[0]
+def _largest_gap(conditions: Sequence[Condition]) -> Estimate:
+    """Between the best and the worst of the conditions: from intervals that hold for all pairs together.
 
-
-def _apart(reports: Sequence[Sequence[RunResult]]) -> str:
-    """How far the farthest two lie apart; resolved where they are among all pairs (Bonferroni)."""
-    high, low = _farthest(reports)
-    p_value = paired_p_value(test_accuracies(high), test_accuracies(low)) * math.comb(len(reports), 2)
-    resolved = "" if p_value <= LEVEL else " (not resolved)"
-    return f"{three_figures(gain(high, low).value)} points{resolved}"
+    The true largest gap is at least the largest lower end, and at most the largest upper end, of any pair.
+    """
+    pairs = [(a, b) for i, a in enumerate(conditions) for b in conditions[i + 1 :]]
+    points = np.stack([differences(a, b) for a, b in pairs], axis=1)  # [seed, pair]
+    intervals = simultaneous_intervals(points, CHAIN)
+    values = [abs(interval.value) for interval in intervals]
+    if not all(interval.has_interval for interval in intervals):
+        return Estimate(max(values))
+    lows = [max(interval.low, -interval.high, 0.0) for interval in intervals]
+    highs = [max(-interval.low, interval.high) for interval in intervals]
+    return Estimate(max(values), max(lows), max(highs))
 
 
 # ---- Pictures and tables ----
 
 
 def _seeds(family: _Family) -> str:
-    return f"{max((len(condition.reports) for condition in family.conditions), default=0)} fresh seeds"
+    return f"{seed_count(family.conditions)} seeds"
 
 
-def _differences(steps: Sequence[tuple[_Family, Sequence[_Step]]]) -> Forest:
-    return Forest(
-        name="differences",
-        title="What one more hidden layer changes",
-        caption=(
-            "Differences in test accuracy between neighbouring depths, rate tuned, paired over "
-            f"{_seeds(steps[0][0])}, with 95 % intervals (not corrected). Within the grey band, ±{MARGIN} "
-            "points, networks count as practically equal."
-        ),
-        x=Axis("points of test accuracy"),
-        effects=tuple(
-            # Short, for it stands beside the picture.
-            Effect(step.name, family.name.replace(" initialisation", ""), step.difference)
-            for family, found in steps
-            for step in found
-        ),
-        margin=MARGIN,
+def _differences(steps: Sequence[tuple[_Family, Sequence[_Step]]]) -> list[Forest]:
+    effects = tuple(
+        # Short, for it stands beside the picture.
+        Effect(step.name, family.name.replace(" initialisation", ""), step.difference)
+        for family, found in steps
+        for step in found
     )
+    if not effects:
+        return []
+    return [
+        Forest(
+            name="differences",
+            title="What one more hidden layer changes",
+            caption=(
+                "Differences in test accuracy between neighbouring depths, each at its best learning rate, "
+                f"{_seeds(steps[0][0])}, with intervals that hold together in a family with 95 %. Within the "
+                f"grey band, ±{MARGIN} points, networks count as practically equal."
+            ),
+            x=Axis("points of test accuracy"),
+            effects=effects,
+            margin=MARGIN,
+        )
+    ]
 
 
 def _by_depth(families: Sequence[_Family], references: Sequence[Reference]) -> list[Lines]:
     lines = []
     for family in families:
         name = _NAMES[family.initialisation]
-        tuned = [(condition, condition.reports) for condition in family.reported]
+        tuned = [(condition, accuracy(condition)) for condition in family.reported]
         fixed = [
-            (condition, condition.also[FIXED_RATE])
+            (condition, accuracy_of(condition.at(FIXED_RATE)))
             for condition in family.conditions
-            if FIXED_RATE in condition.also
+            if condition.at(FIXED_RATE)
         ]
         for rate, shown in (("tuned", tuned), (f"{FIXED_RATE:g}", fixed)):
-            points = tuple(point(_depth(condition), accuracy(runs)) for condition, runs in shown)
+            points = tuple(point(_depth(condition), estimate) for condition, estimate in shown)
             lines.append(Line(f"{name}, {rate}", points))
     whole = [line for line in lines if line.points]
     beside = references if whole else ()
     return _drawn(
         Lines(
             name="accuracy",
-            title=f"Test accuracy by depth, at rate {FIXED_RATE:g} and with the rate tuned",
+            title=f"Test accuracy by depth, at learning rate {FIXED_RATE:g} and with the learning rate tuned",
             caption=f"Mean of {_seeds(families[0])} with its 95 % interval{_of_group(families[0])}."
             + "".join(f" {reference.name.capitalize()}: {reference.recipe}." for reference in beside),
             x=Axis("hidden layers"),
@@ -313,8 +341,8 @@ def _rates_of(family: _Family) -> Lines:
         name=f"rate-{family.initialisation}",
         title=f"Validation accuracy against the learning rate, {_NAMES[family.initialisation]}",
         caption=(
-            f"Mean over {len(family.conditions[0].tunings)} tuning seeds{_of_group(family)}; broken networks "
-            "as they ended."
+            f"Mean over {_seeds(family)} near the best learning rate, over fewer "
+            f"elsewhere{_of_group(family)}; networks that broke count as they ended."
         ),
         x=Axis("learning rate", "log"),
         y=Axis("validation accuracy", is_share=True),
@@ -327,32 +355,24 @@ def _rates_of(family: _Family) -> Lines:
 
 def _validation_points(condition: Condition) -> tuple[Point, ...]:
     return tuple(
-        Point(rate, float(np.mean([_validation_accuracy(runs[index]) for runs in condition.tunings])))
-        for index, rate in enumerate(condition.rates)
+        Point(rate, float(np.mean(list(map(validation_accuracy, runs)))))
+        for rate, runs in zip(condition.rates, condition.trials, strict=True)
     )
-
-
-def _validation_accuracy(run: RunResult) -> float:
-    if run.outcome == "diverged" or run.metrics.validation_accuracy is None:
-        return 1 / run.spec.data.classes
-    return run.metrics.validation_accuracy
 
 
 def _losses(family: _Family) -> list[Lines]:
     def line(name: str, loss: Callable[[RunResult], float]) -> Line:
         return Line(
             name,
-            tuple(
-                point(_depth(condition), mean_interval([loss(run) for run in condition.reports]))
-                for condition in family.reported
-            ),
+            tuple(point(_depth(condition), loss_estimate(condition, loss)) for condition in family.reported),
         )
 
     return _drawn(
         Lines(
             name="losses",
             title="Loss on training and on test images by depth",
-            caption=f"Mean cross-entropy of {_seeds(family)} with 95 % intervals, {family.name}, rate tuned.",
+            caption=f"Mean cross-entropy of {_seeds(family)} with 95 % intervals, {family.name}, "
+            "learning rate tuned.",
             x=Axis("hidden layers"),
             y=Axis("cross-entropy", "log"),
             lines=(
@@ -366,22 +386,29 @@ def _losses(family: _Family) -> list[Lines]:
 def _table(family: _Family) -> Table:
     rows = []
     for condition in family.conditions:
-        tuned, spec = accuracy(condition.reports), spec_of(condition)
-        fixed = accuracy(condition.also.get(FIXED_RATE, ()))
+        tested, spec = accuracy(condition), spec_of(condition)
         rows.append(
             (
                 spec.network_name,
                 spec.parameter_count,
-                condition.chosen,
-                tuned.value,
-                tuned.low,
-                tuned.high,
-                fixed.value,
+                best_rate(condition),
+                tested.value,
+                tested.low,
+                tested.high,
+                accuracy_of(condition.at(FIXED_RATE)).value,
             )
         )
     return Table(
         title=f"Accuracy by depth: {family.name}",
-        columns=("network", "parameters", "rate", "test accuracy", "from", "to", f"at rate {FIXED_RATE:g}"),
+        columns=(
+            "network",
+            "parameters",
+            "best learning rate",
+            "test accuracy",
+            "from",
+            "to",
+            f"at rate {FIXED_RATE:g}",
+        ),
         rows=tuple(rows),
-        note="From and to: 95 % interval of the mean over fresh seeds.",
+        note="From and to: 95 % interval of the mean over seeds, the choice of the learning rate included.",
     )

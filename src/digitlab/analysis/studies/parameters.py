@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitlab.analysis.conditions import About, Condition, Evidence, spec_of, test_accuracies
+from digitlab.analysis.conditions import Condition, Evidence, seed_count, spec_of, validation_losses
 from digitlab.analysis.findings import (
     Axis,
+    Cell,
     Effect,
     Estimate,
     Finding,
@@ -23,16 +24,17 @@ from digitlab.analysis.findings import (
     StudyFindings,
     Table,
 )
-from digitlab.analysis.statistics.compare import Verdict, holm
-from digitlab.analysis.statistics.intervals import paired_p_value
+from digitlab.analysis.reached import best_rate
+from digitlab.analysis.statistics.compare import Verdict, judge
+from digitlab.analysis.statistics.simultaneous import simultaneous_intervals
 from digitlab.analysis.summary import (
     MARGIN,
     accuracy,
-    correction_in_words,
-    gain,
-    judge_corrected,
-    points_in_words,
+    accuracy_of,
+    compared_in_words,
+    differences,
     study_findings,
+    tuning_gain,
 )
 
 _MOST_ANSWERS = 4
@@ -41,20 +43,22 @@ _MOST_LINES = 8
 
 @dataclass(frozen=True)
 class _Change:
-    """From the base to another setting, with the rate tuned for both.
+    """From the base to another setting, each at its best learning rate.
 
-    points:  of test accuracy
-    p_value: corrected for the number of settings
+    points: of test accuracy, with an interval that holds together with those of the other settings
     """
 
     base: Condition
     to: Condition
     points: Estimate
-    p_value: float
 
     @property
     def verdict(self) -> Verdict:
-        return judge_corrected(self.points, self.p_value)
+        return judge(self.points, MARGIN)
+
+    @property
+    def in_words(self) -> str:
+        return compared_in_words(_name(self.to), _name(self.base), self.points)
 
 
 def find(evidence: Evidence) -> StudyFindings:
@@ -63,21 +67,21 @@ def find(evidence: Evidence) -> StudyFindings:
     base = next(
         (condition for condition in conditions if about.baseline in condition.labels.values()), conditions[0]
     )
-    changes = _changes(
-        base, [condition for condition in conditions if condition is not base and condition.reports]
-    )
+    changes = _changes(base, [condition for condition in conditions if condition is not base])
     return study_findings(
         about,
         conditions,
-        answer=_answer(about, changes),
-        findings=[_finding(about, change) for change in changes],
+        answer=_answer(changes),
+        findings=list(map(_finding, changes)),
         pictures=_pictures(conditions, base, changes),
         tables=[_table(conditions)],
         methods=(
             f"Each setting is compared with {_name(base)} ({spec_of(base).network_name}). {_tuning(base)}"
-            "Differences are those of test accuracy between fresh seeds, paired by seed, with Student's "
-            f"intervals; better and worse also need Holm's correction over all {len(changes)} settings.",
-            "How settings act together is not measured, but where a setting names a pair.",
+            "Differences are those of test accuracy with the same seeds. The intervals hold the choice of "
+            "the learning rate (jackknife over seeds, the choice made anew without each) and hold together "
+            f"for all {len(changes)} settings with 95 % (Dunnett 1955, with moderated variances after Smyth "
+            "2004).",
+            "How settings act together is not measured, except where a setting names a pair.",
         ),
     )
 
@@ -91,11 +95,11 @@ def _group(condition: Condition) -> str:
 
 
 def _tuning(base: Condition) -> str:
-    if not base.rates:
+    if not base.is_tuned:
         return ""
     return (
-        "The learning rate is tuned anew for each on tuning seeds, over a range that fits it, by validation "
-        "cross-entropy. "
+        "The learning rate is tuned anew for each, over a range that fits it: the best one lies at the "
+        "bottom of a parabola through the mean validation loss, and the accuracy is read off there. "
     )
 
 
@@ -103,51 +107,58 @@ def _tuning(base: Condition) -> str:
 
 
 def _changes(base: Condition, others: Sequence[Condition]) -> list[_Change]:
-    if not base.reports:
+    compared = [condition for condition in others if condition.reports and base.reports]
+    if not compared:
         return []
-    reference = test_accuracies(base.reports)
-    corrected = holm([paired_p_value(test_accuracies(condition.reports), reference) for condition in others])
+    points = np.stack([differences(condition, base) for condition in compared], axis=1)  # [seed, setting]
+    intervals = simultaneous_intervals(points)
     return [
-        _Change(base, condition, gain(condition.reports, base.reports), p)
-        for condition, p in zip(others, corrected, strict=True)
+        _Change(base, condition, interval) for condition, interval in zip(compared, intervals, strict=True)
     ]
 
 
-def _answer(about: About, changes: Sequence[_Change]) -> list[str]:
-    """How many settings are better, worse, equal, unresolved; and the largest of the resolved differences."""
+def _answer(changes: Sequence[_Change]) -> list[str]:
+    """How many settings are better, worse, equal or not clearly either; then the largest clear
+    differences.
+    """
     if not changes:
         return []
-    counts = Counter(change.verdict for change in changes)
+    base, counts = _name(changes[0].base), Counter(change.verdict for change in changes)
     whole = (
-        f"Of {len(changes)} settings compared with {_name(changes[0].base)}, {counts['better']} are resolved "
-        f"to be better, {counts['worse']} worse, {counts['practically equal']} practically equal, and "
-        f"{counts['not resolved']} are not resolved."
+        f"Of {len(changes)} settings compared with {base}, {counts['better']} are better, {counts['worse']} "
+        f"worse, {counts['practically equal']} practically equal, and {counts['no clear difference']} show "
+        "no clear difference."
     )
-    resolved = [change for change in changes if change.verdict in ("better", "worse")]
-    largest = sorted(resolved, key=lambda change: -abs(change.points.value))[:_MOST_ANSWERS]
-    return [about.say(whole), *(_finding(about, change).verdict for change in largest)]
+    clear = [change for change in changes if change.verdict in ("better", "worse")]
+    largest = sorted(clear, key=lambda change: -abs(change.points.value))[:_MOST_ANSWERS]
+    return [whole, *(change.in_words for change in largest), *_largest_bound(base, changes)]
 
 
-def _finding(about: About, change: _Change) -> Finding:
-    judgement = {
-        "better": "is better than",
-        "worse": "is worse than",
-        "practically equal": f"is practically equal (within ±{MARGIN} points) to",
-        "not resolved": "is not resolved from",
-    }[change.verdict]
-    interval = points_in_words(change.points) + correction_in_words(change.points, change.p_value)
-    base, name = _name(change.base), _name(change.to)
-    method = f"paired t on test accuracy against {base}"
-    if change.points.has_interval:
-        method += f"; Holm-corrected p = {change.p_value:.2g}"
+def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
+    """How far the settings without a clear difference can be from the base at most."""
+    unclear = [
+        change
+        for change in changes
+        if change.verdict in ("practically equal", "no clear difference") and change.points.has_interval
+    ]
+    if not unclear:
+        return []
+    most = max(max(-change.points.low, change.points.high) for change in unclear)
+    names = ", ".join(_name(change.to) for change in unclear)
+    verb = "differs" if len(unclear) == 1 else "differ"
+    return [f"The other settings ({names}) {verb} from {base} by at most {most:.1f} points."]
+
+
+def _finding(change: _Change) -> Finding:
     return Finding(
-        title=name,
+        title=_name(change.to),
         estimate=change.points,
         unit="points",
         n=len(change.to.reports),
-        n_of="fresh seeds",
-        method=method,
-        verdict=about.say(f"{name} {judgement} {base} ({interval})."),
+        n_of="seeds",
+        method=f"difference in test accuracy from {_name(change.base)}, each at its best learning rate; "
+        "jackknife over seeds, interval together with those of the other settings",
+        verdict=change.in_words,
     )
 
 
@@ -160,7 +171,7 @@ def _pictures(conditions: Sequence[Condition], base: Condition, changes: Sequenc
         pictures.append(_effects(base, changes))
     if any(condition.reports and condition.also for condition in conditions):
         pictures.append(_tuned_and_not(conditions))
-    if any(condition.chosen for condition in conditions):
+    if any(condition.is_tuned and condition.reports for condition in conditions):
         pictures.append(_sensitivity(conditions))
     return pictures
 
@@ -171,8 +182,8 @@ def _effects(base: Condition, changes: Sequence[_Change]) -> Forest:
         name="effects",
         title=f"What each setting changes against {_name(base)}",
         caption=(
-            f"Differences in test accuracy from {_name(base)}, paired over {len(base.reports)} fresh seeds, "
-            f"with 95 % intervals (not corrected). Within the grey band, ±{MARGIN} points, settings count as "
+            f"Differences in test accuracy from {_name(base)}, {seed_count([base])} seeds, with intervals "
+            f"that hold together with 95 %. Within the grey band, ±{MARGIN} points, settings count as "
             "practically equal."
         ),
         x=Axis("points of test accuracy"),
@@ -188,7 +199,7 @@ def _tuned_and_not(conditions: Sequence[Condition]) -> Forest:
         Effect(
             f"{_name(condition)}, over {rate:g}" if len(rates) > 1 else _name(condition),
             _group(condition),
-            gain(condition.reports, condition.also[rate]),
+            tuning_gain(condition, condition.also[rate]),
         )
         for condition in conditions
         for rate in rates
@@ -198,7 +209,7 @@ def _tuned_and_not(conditions: Sequence[Condition]) -> Forest:
         name="tuning",
         title=f"What tuning the learning rate gains over {' and '.join(f'{rate:g}' for rate in rates)}",
         caption=(
-            "Test accuracy at the tuned rate less that at the fixed one, paired over fresh seeds, with 95 % "
+            "Test accuracy at the best learning rate minus that at the fixed one, same seeds, with 95 % "
             "intervals. Where gains differ, a comparison at the fixed rate compares how well it suits each."
         ),
         x=Axis("points of test accuracy"),
@@ -211,41 +222,50 @@ def _fixed_rates(conditions: Sequence[Condition]) -> list[float]:
 
 
 def _sensitivity(conditions: Sequence[Condition]) -> Lines:
-    lines = [_valley(condition, condition.chosen) for condition in conditions if condition.chosen]
-    left_out = f" The first {_MOST_LINES} of {len(lines)} settings." if len(lines) > _MOST_LINES else ""
+    tuned = [condition for condition in conditions if condition.is_tuned and condition.reports]
+    left_out = f" The first {_MOST_LINES} of {len(tuned)} settings." if len(tuned) > _MOST_LINES else ""
     return Lines(
         name="sensitivity",
         title="How much a wrong learning rate costs",
         caption=(
-            "Mean validation cross-entropy over tuning seeds against the rate, in multiples of each "
-            f"setting's own best; rates that broke a network are left out. A flat valley forgives.{left_out}"
+            "Mean validation cross-entropy against the learning rate, in multiples of each setting's own "
+            f"best; rates that broke a network are left out. A flat valley forgives.{left_out}"
         ),
-        x=Axis("learning rate over the best one", "log"),
+        x=Axis("learning rate / best learning rate", "log"),
         y=Axis("validation cross-entropy", "log"),
-        lines=tuple(lines[:_MOST_LINES]),
+        lines=tuple(map(_valley, tuned[:_MOST_LINES])),
     )
 
 
-def _valley(condition: Condition, best_rate: float) -> Line:
-    losses = condition.losses.mean(axis=0)  # [rate]
+def _valley(condition: Condition) -> Line:
+    best = best_rate(condition)
     points = [
-        Point(rate / best_rate, float(loss))
-        for rate, loss in zip(condition.rates, losses, strict=True)
-        if np.isfinite(loss)
+        Point(rate / best, float(validation_losses([runs], best=condition.is_best).mean()))
+        for rate, runs in zip(condition.rates, condition.trials, strict=True)
+        if all(run.outcome == "completed" for run in runs)
     ]
     return Line(_name(condition), tuple(points))
 
 
 def _table(conditions: Sequence[Condition]) -> Table:
     rates = _fixed_rates(conditions)
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for condition in conditions:
-        tuned = accuracy(condition.reports)
-        fixed = [accuracy(condition.also.get(rate, ())).value for rate in rates]
-        rows.append((_name(condition), condition.chosen, tuned.value, tuned.low, tuned.high, *fixed))
+        reached = accuracy(condition)
+        fixed = [accuracy_of(condition.at(rate)).value for rate in rates]
+        rows.append(
+            (_name(condition), best_rate(condition), reached.value, reached.low, reached.high, *fixed)
+        )
     return Table(
         title="Accuracy by setting",
-        columns=("setting", "rate", "test accuracy", "from", "to", *(f"at rate {rate:g}" for rate in rates)),
+        columns=(
+            "setting",
+            "best learning rate",
+            "test accuracy",
+            "from",
+            "to",
+            *(f"at rate {rate:g}" for rate in rates),
+        ),
         rows=tuple(rows),
-        note="From and to: 95 % interval of the mean over fresh seeds.",
+        note="From and to: 95 % interval of the mean over seeds, the choice of the learning rate included.",
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from digitlab.analysis.conditions import About, Condition, Evidence, by_label, spec_of, test_accuracies
+from digitlab.analysis.conditions import Condition, Evidence, by_label, spec_of, test_accuracy
 from digitlab.analysis.findings import (
     Axis,
     Estimate,
@@ -19,17 +19,19 @@ from digitlab.analysis.findings import (
     Table,
     three_figures,
 )
-from digitlab.analysis.statistics.intervals import mean_interval
+from digitlab.analysis.reached import best_rate, estimate, estimate_of, reached
+from digitlab.analysis.statistics.intervals import LOG
 from digitlab.analysis.statistics.power_law import PowerLaw, fit_power_law, local_slopes, predict_left_out
 from digitlab.analysis.summary import (
     FIXED_RATE,
     accuracy,
-    gain,
+    accuracy_of,
     in_points,
     is_resolved,
     percent,
     point,
     study_findings,
+    tuning_gain,
 )
 from digitlab.result import RunResult
 
@@ -42,20 +44,20 @@ _FEWEST_SIZES = 4
 class _Budget:
     """One budget's conditions in order of training-set size.
 
-    sizes:  those that were reported
-    errors: of their fresh seeds; each seed draws its own subsets
-    law:    None where there are too few sizes, or errors of 0
+    sizes:      those that were reported
+    log_errors: at the best learning rate of each size; each seed draws its own subsets
+    law:        None where there are too few sizes
     """
 
     name: str
     conditions: tuple[Condition, ...]
     sizes: Float64[np.ndarray, "size"]
-    errors: Float64[np.ndarray, "draw size"]
+    log_errors: Float64[np.ndarray, "draw size"]
     law: PowerLaw | None
 
     @property
     def reported(self) -> list[Condition]:
-        """Conditions that have reports, [size]."""
+        """Conditions with a learning rate at which most networks learn, [size]."""
         return [condition for condition in self.conditions if condition.reports]
 
 
@@ -65,9 +67,9 @@ def find(evidence: Evidence) -> StudyFindings:
     budgets = [_budget(name, same) for name, same in by_label(conditions, "budget").items()]
     primary, *others = budgets
     findings = [
-        *_law(about, primary),
-        *_held_out(about, primary),
-        *(finding for other in others for finding in _under_training(about, other, primary)),
+        *_law(primary),
+        *_held_out(primary),
+        *(finding for other in others for finding in _under_training(other, primary)),
     ]
     pictures: list[Picture] = [_error_picture(budgets), _slope_picture(budgets)]
     if primary.reported:
@@ -83,14 +85,20 @@ def find(evidence: Evidence) -> StudyFindings:
     )
 
 
+def _error(run: RunResult) -> float:
+    return 1 - test_accuracy(run)
+
+
 def _budget(name: str, conditions: Sequence[Condition]) -> _Budget:
     ordered = sorted(conditions, key=lambda condition: spec_of(condition).train_size)
     whole = [condition for condition in ordered if condition.reports]
     sizes = np.array([spec_of(condition).train_size for condition in whole], dtype=np.float64)
-    rows = [1 - test_accuracies(condition.reports) for condition in whole]
-    errors = np.stack(rows, axis=1) if rows else np.empty((0, 0))  # [draw, size]
-    law = fit_power_law(sizes, errors) if len(sizes) >= _FEWEST_SIZES else None
-    return _Budget(name, tuple(ordered), sizes, errors, law if law and np.isfinite(law.beta.value) else None)
+    rows = [reached(condition, _error, LOG) for condition in whole]
+    log_errors = np.stack(rows, axis=1) if rows else np.empty((0, 0))  # [draw, size]
+    law = fit_power_law(sizes, log_errors) if len(sizes) >= _FEWEST_SIZES else None
+    return _Budget(
+        name, tuple(ordered), sizes, log_errors, law if law and np.isfinite(law.beta.value) else None
+    )
 
 
 def _methods(primary: _Budget) -> list[str]:
@@ -105,105 +113,117 @@ def _methods(primary: _Budget) -> list[str]:
     if spec.budget.epochs is not None:
         drawn += f"With {primary.name}, a small set also makes few steps. "
     tuned = (
-        "The learning rate is tuned anew for each size on tuning seeds, by validation cross-entropy "
-        f"({spec.validation_size:,} images held out). "
-        if first.rates
+        "The learning rate is tuned anew for each size, by validation cross-entropy "
+        f"({spec.validation_size:,} images held out): the best one lies at the bottom of a parabola through "
+        "the mean loss, and the error is read off there. The intervals hold this choice (jackknife over "
+        "draws, the choice made anew without each). "
+        if first.is_tuned
         else ""
     )
-    return [drawn.strip(), f"{tuned}Errors are those of fresh seeds on the test set."]
+    return [drawn.strip(), f"{tuned}Errors are those on the test set."]
 
 
 # ---- Findings ----
 
 
-def _law(about: About, budget: _Budget) -> list[Finding]:
+def _law(budget: _Budget) -> list[Finding]:
     if budget.law is None:
         return []
     beta = budget.law.beta
     span = f"With {budget.name}, from {budget.sizes[0]:,.0f} to {budget.sizes[-1]:,.0f} images"
+    remains = (
+        f"{100 * 10**-beta.value:.0f} % of the {'reducible ' if budget.law.has_floor else ''}error remains"
+    )
     sentence = (
-        f"{span} the test error falls as a power of their number, with exponent {beta}; {_floor(budget.law)}."
-        f" Ten times the images leave {10**-beta.value:.2f} of the error that data can take away."
+        f"{span}, the test error falls as a power law in the number of images, with exponent {beta}: with 10 "
+        f"times the images, {remains}. {_floor(budget.law)}"
         if beta.low > 0
-        else f"{span} how the test error falls with their number is not resolved: its exponent is {beta}."
+        else f"{span}, these draws do not show how the test error falls with the number of images: its "
+        "exponent "
+        f"is {beta}."
     )
     return [
         Finding(
             title="Exponent of the error",
             estimate=beta,
             unit="",
-            n=len(budget.errors),
+            n=len(budget.log_errors),
             n_of="draws",
             method="error = alpha n^-beta + gamma, gamma >= 0 (Hestness et al. 2017, arXiv 1712.00409), "
-            "least squares in log error; interval over whole draws",
-            verdict=about.say(sentence),
+            "least squares in log error; interval over whole draws, the choice of learning rates included",
+            verdict=sentence,
         )
     ]
 
 
 def _floor(law: PowerLaw) -> str:
     if not law.has_floor:
-        return "no floor is resolved: gamma may be 0"
-    return f"above a floor of {in_points(law.gamma)} %"
+        return "No lower limit of the error is detected."
+    return f"The error has a lower limit of {in_points(law.gamma)} %."
 
 
-def _held_out(about: About, budget: _Budget) -> list[Finding]:
-    predicted, measured = predict_left_out(budget.sizes, budget.errors)
+def _held_out(budget: _Budget) -> list[Finding]:
+    predicted, measured = predict_left_out(budget.sizes, budget.log_errors)
     if not np.isfinite(predicted.value):
         return []
     size = f"{budget.sizes[-1]:,.0f}"
     sentence = (
-        f"With {budget.name}, at {size} images the error is {percent(measured, 2)}; the law of the smaller "
-        f"sizes predicts {in_points(predicted)} %: {_agreement(predicted, measured)}"
+        f"With {budget.name}, at {size} images the error is {percent(measured, 2)}; the power law of the "
+        f"smaller sizes predicts {in_points(predicted)} %: {_agreement(predicted, measured)}"
     )
     return [
         Finding(
             title=f"Error at {size} images, predicted from the smaller sizes",
             estimate=in_points(predicted),
             unit="%",
-            n=len(budget.errors),
+            n=len(budget.log_errors),
             n_of="draws",
-            method="the law fitted without the largest size; interval of prediction less measurement",
-            verdict=about.say(sentence),
+            method="the law fitted without the largest size; interval of prediction minus measurement",
+            verdict=sentence,
         )
     ]
 
 
 def _agreement(predicted: Estimate, measured: float) -> str:
     if not predicted.has_interval:
-        return "whether they differ is not resolved."
+        return "one draw does not show whether they agree."
     if predicted.low <= measured <= predicted.high:
-        return "the two agree as far as these draws can tell."
-    return "the law does not hold over the whole range."
+        return "they agree."
+    return "they disagree, so the law does not hold over the whole range."
 
 
-def _under_training(about: About, budget: _Budget, primary: _Budget) -> list[Finding]:
+def _under_training(budget: _Budget, primary: _Budget) -> list[Finding]:
     """At the smallest size: what another budget at the exercise's rate loses against the primary one."""
     small = budget.conditions[0]
-    size = spec_of(small).train_size
+    size, fixed = spec_of(small).train_size, small.at(FIXED_RATE)
     reference = next(
         (condition for condition in primary.reported if spec_of(condition).train_size == size), None
     )
-    if FIXED_RATE not in small.also or reference is None:
+    if not fixed or reference is None:
         return []
-    fixed = small.also[FIXED_RATE]
-    lost = gain(reference.reports, fixed)
-    conclusion = "the difference is not resolved"
+    lost = tuning_gain(reference, fixed)
+    conclusion = "these draws show no clear difference"
     if is_resolved(lost):
-        conclusion = "such a curve measures under-training too" if lost.value > 0 else "nothing is lost"
+        conclusion = (
+            "a curve at a fixed number of epochs shows too little training as well as too little data"
+            if lost.value > 0
+            else "nothing is lost"
+        )
     sentence = (
-        f"With {budget.name} at rate {FIXED_RATE:g}, {size:,} images give {percent(accuracy(fixed).value)}; "
-        f"with {primary.name} and the rate tuned, {percent(accuracy(reference.reports).value)}: {conclusion}."
+        f"With {budget.name} at learning rate {FIXED_RATE:g}, {size:,} images give "
+        f"{percent(accuracy_of(fixed).value)} accuracy; with {primary.name} and the learning rate tuned, "
+        f"{percent(accuracy(reference).value)}: {conclusion}."
     )
     return [
         Finding(
-            title=f"Accuracy lost by {budget.name} at rate {FIXED_RATE:g}, {size:,} images",
+            title=f"Accuracy lost by {budget.name} at learning rate {FIXED_RATE:g}, {size:,} images",
             estimate=lost,
             unit="points",
             n=len(fixed),
             n_of="draws",
-            method="paired differences by draw, Student's interval",
-            verdict=about.say(sentence),
+            method="differences within each draw; Student's interval, the choice of the learning rate "
+            "included",
+            verdict=sentence,
         )
     ]
 
@@ -211,28 +231,19 @@ def _under_training(about: About, budget: _Budget, primary: _Budget) -> list[Fin
 # ---- Pictures and tables ----
 
 
-def _above_zero(x: float, estimate: Estimate) -> Point:
-    """A point whose interval can be drawn on an axis that has no 0."""
-    return point(x, estimate) if estimate.low > 0 else Point(x, estimate.value)
-
-
-def _mean_error(runs: Sequence[RunResult]) -> Estimate:
-    return mean_interval(1 - test_accuracies(runs))
-
-
 def _error_picture(budgets: Sequence[_Budget]) -> Lines:
     primary = budgets[0]
     lines = [line for budget in budgets for line in _error_lines(budget)]
     if primary.law:
-        lines += [_fitted(f"{primary.name}, rate tuned, power law", primary.law, primary.sizes)]
-        predicted, _ = predict_left_out(primary.sizes, primary.errors)
+        lines += [_fitted(f"{primary.name}, power law", primary.law, primary.sizes)]
+        predicted, _ = predict_left_out(primary.sizes, primary.log_errors)
         lines += [Line("predicted from smaller sizes", (point(primary.sizes[-1], predicted),), "predicted")]
     fitted = f" The curve is fitted to {primary.name}." if primary.law else ""
     return Lines(
         name="error",
         title="Test error against the number of training images",
         caption=(
-            f"Mean test error of {len(primary.errors)} draws with its 95 % interval. Both axes are "
+            f"Mean test error of {len(primary.log_errors)} draws with its 95 % interval. Both axes are "
             f"logarithmic, so a power law is a straight line until it meets its floor.{fitted}"
         ),
         x=SIZE,
@@ -242,16 +253,18 @@ def _error_picture(budgets: Sequence[_Budget]) -> Lines:
 
 
 def _error_lines(budget: _Budget) -> list[Line]:
-    tuned = [(size, condition.reports) for size, condition in zip(budget.sizes, budget.reported, strict=True)]
+    tuned = [
+        (size, estimate(condition, _error))
+        for size, condition in zip(map(float, budget.sizes), budget.reported, strict=True)
+        if condition.is_tuned
+    ]
     fixed = [
-        (float(spec_of(condition).train_size), condition.also[FIXED_RATE])
+        (float(spec_of(condition).train_size), estimate_of(condition.at(FIXED_RATE), _error))
         for condition in budget.conditions
-        if FIXED_RATE in condition.also
+        if condition.at(FIXED_RATE)
     ]
-    return [
-        Line(f"{budget.name}, {name}", tuple(_above_zero(float(x), _mean_error(runs)) for x, runs in shown))
-        for name, shown in (("rate tuned", tuned), (f"rate {FIXED_RATE:g}", fixed))
-    ]
+    shown = (("learning rate tuned", tuned), (f"learning rate {FIXED_RATE:g}", fixed))
+    return [Line(f"{budget.name}, {name}", tuple(point(*pair) for pair in pairs)) for name, pairs in shown]
 
 
 def _fitted(name: str, law: PowerLaw, sizes: Float64[np.ndarray, "size"]) -> Line:
@@ -268,7 +281,7 @@ def _slope_picture(budgets: Sequence[_Budget]) -> Lines:
                 point(float(x), slope)
                 for x, slope in zip(
                     np.sqrt(budget.sizes[1:] * budget.sizes[:-1]),
-                    local_slopes(budget.sizes, budget.errors),
+                    local_slopes(budget.sizes, budget.log_errors),
                     strict=True,
                 )
             ),
@@ -279,8 +292,8 @@ def _slope_picture(budgets: Sequence[_Budget]) -> Lines:
         name="slope",
         title="Local slope of the error",
         caption=(
-            "-d log error / d log n between neighbouring sizes, rate tuned, with the 95 % interval over "
-            "draws. A power law without a floor is a level line."
+            "-d log error / d log n between neighbouring sizes, with the 95 % interval over draws. A power "
+            "law without a floor is a level line."
         ),
         x=SIZE,
         y=Axis("local slope"),
@@ -289,20 +302,20 @@ def _slope_picture(budgets: Sequence[_Budget]) -> Lines:
 
 
 def _on_training_images(condition: Condition) -> Estimate:
-    return mean_interval([run.metrics.training_set_accuracy for run in condition.reports])
+    return estimate(condition, lambda run: run.metrics.training_set_accuracy)
 
 
 def _gap_picture(budget: _Budget) -> Lines:
     whole = budget.reported
     training = [_on_training_images(condition) for condition in whole]
-    test = [accuracy(condition.reports) for condition in whole]
+    test = [accuracy(condition) for condition in whole]
     gaps = [100 * (seen.value - new.value) for seen, new in zip(training, test, strict=True)]
     return Lines(
         name="gap",
         title="Accuracy on training and on test images",
         caption=(
-            f"Mean of {len(budget.errors)} draws with its 95 % interval, {budget.name}, rate tuned. The two "
-            f"lie {three_figures(gaps[0])} points apart at {budget.sizes[0]:,.0f} images, "
+            f"Mean of {len(budget.log_errors)} draws with its 95 % interval, {budget.name}, learning rate "
+            f"tuned. The two lie {three_figures(gaps[0])} points apart at {budget.sizes[0]:,.0f} images, "
             f"{three_figures(gaps[-1])} at {budget.sizes[-1]:,.0f}."
         ),
         x=SIZE,
@@ -317,24 +330,23 @@ def _gap_picture(budget: _Budget) -> Lines:
 def _table(budget: _Budget) -> Table:
     rows = []
     for condition in budget.conditions:
-        tuned, training = accuracy(condition.reports), _on_training_images(condition)
-        fixed = accuracy(condition.also.get(FIXED_RATE, ()))
+        tested = accuracy(condition)
         rows.append(
             (
                 spec_of(condition).train_size,
-                condition.chosen,
-                tuned.value,
-                tuned.low,
-                tuned.high,
-                training.value,
-                fixed.value,
+                best_rate(condition),
+                tested.value,
+                tested.low,
+                tested.high,
+                _on_training_images(condition).value,
+                accuracy_of(condition.at(FIXED_RATE)).value,
             )
         )
     return Table(
         title=f"Accuracy by training-set size, {budget.name}",
         columns=(
             "images",
-            "rate",
+            "best learning rate" if budget.conditions[0].is_tuned else "learning rate",
             "test accuracy",
             "from",
             "to",
@@ -342,5 +354,5 @@ def _table(budget: _Budget) -> Table:
             f"test, rate {FIXED_RATE:g}",
         ),
         rows=tuple(rows),
-        note="From and to: 95 % interval of the mean over draws.",
+        note="From and to: 95 % interval of the mean over draws, the choice of the learning rate included.",
     )

@@ -1,0 +1,368 @@
+"""How often each answer comes out when a study is done again: on real networks, drawn anew each time.
+
+    python benchmarks/stability.py quick [STUDY ...] [--repeats 400]
+
+`benchmarks/pool.py` has trained every setting with many seeds; its figures are kept with the project. Each
+repeat draws as many of those seeds as the study has, lets the study's own strategy and analysis do their
+work on them, and notes what they say. What all seeds of the pool say together counts as the truth. Nothing is
+trained.
+
+A repeat uses a share f of the pool, so its estimate lies closer to the pool's than it would to the truth of
+infinitely many seeds: by the factor √(1 - f) for draws without replacement (Cochran 1977, "Sampling
+Techniques", section 2.6). Intervals are shortened by that factor before it is counted how often they hold the
+pool's value.
+"""
+
+import argparse
+import json
+import math
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pool import RESULTS, Row, label_of, path_of, read
+from tables import table
+
+from digitlab.analysis.conditions import About, Evidence
+from digitlab.analysis.findings import Estimate, StudyFindings
+from digitlab.analysis.registry import ANALYSES
+from digitlab.analysis.statistics.compare import judge
+from digitlab.analysis.summary import MARGIN
+from digitlab.result import Curve, Metrics, RunResult
+from digitlab.rng import stream
+from digitlab.spec import RunSpec
+from digitlab.studies import built_in_names, read_study
+from digitlab.studies.definition import Study
+from digitlab.studies.expansion import checked, spec_of, varied
+from digitlab.studies.stages import Stage
+from digitlab.studies.strategies import STRATEGIES
+from digitlab.studies.strategies.around_optimum import early_stopped
+
+_SCOUTS = 3
+"""Far from the optimum the pool has so many seeds."""
+_POWER_AT = (0.1, 0.2, 0.5, 1.0)
+"""Points of accuracy."""
+
+
+def _made(kind: Any, **fields: Any) -> Any:
+    """A value with the fields that analyses read, unchecked: a great many are made."""
+    return kind.model_construct(**fields)
+
+
+class PooledStudy:
+    """A study whose runs are taken from the pool.
+
+    seeds: how many of the pool's seeds have every rate near the optimum
+    """
+
+    def __init__(self, study: Study, rows: Iterable[Row]) -> None:
+        self.study = study
+        self._rows: dict[tuple[str, float, int, int], Row] = {}
+        for row in rows:
+            if row.study == study.name:
+                self._rows[row.condition, float(f"{row.rate:.6g}"), row.seed, row.is_stopped] = row
+        self.seeds = len({row.seed for row in self._rows.values()})
+        self._bases = {
+            label_of(combination.labels): spec_of(
+                study, combination, combination.range.values[0] if combination.range else None, 0
+            )
+            for combination in checked(study)
+        }
+        self._tuned = {
+            label_of(combination.labels): bool(combination.range) for combination in checked(study)
+        }
+        self.specs: dict[str, tuple[str, float, int, RunSpec]] = {}
+        for condition, rate in sorted({(condition, rate) for condition, rate, _, _ in self._rows}):
+            for index in range(self.seeds):
+                spec = varied(self._bases[condition], self._exact(condition, rate), index)
+                self.specs[spec.key] = (condition, rate, index, spec)
+
+    def _exact(self, condition: str, rate: float) -> float | None:
+        """A rate as the study has it, before it was rounded for the file."""
+        if not self._tuned[condition]:
+            return None
+        if self.study.tuned and rate in self.study.tuned.also:
+            return rate
+        return 2.0 ** round(math.log2(rate))
+
+    def ask(self, seeds: list[int]) -> "tuple[StudyFindings, bool]":
+        """What the study finds on these seeds of the pool, and whether it left the rates that the pool
+        has.
+        """
+        study = replace_seeds(self.study, len(seeds))
+        strategy, known = STRATEGIES["around-optimum"](study), _Drawn(self, seeds)
+        stage = strategy.next(known)
+        if stage.missing:
+            raise SystemExit(
+                f"{study.name}: the pool lacks {len(stage.missing)} runs, such as {stage.missing[0]}"
+            )
+        return ANALYSES[study.analysis].find(_evidence(study, stage)), known.is_outside
+
+    def row(self, condition: str, rate: float, seed: int, is_stopped: int = 0) -> Row | None:
+        """A run of the pool."""
+        return self._rows.get((condition, rate, seed, is_stopped))
+
+
+class _Drawn:
+    """What is known of a study whose seeds 0, 1, … are these of the pool."""
+
+    def __init__(self, pooled: PooledStudy, seeds: list[int]) -> None:
+        self.pooled, self.seeds, self.is_outside = pooled, seeds, False
+        self._stopped: dict[str, RunResult] = {}
+
+    def get(self, keys: Iterable[str], /) -> Mapping[str, RunResult]:
+        """Results by key."""
+        found = {key: self._result(key) for key in keys}
+        return {key: result for key, result in found.items() if result is not None}
+
+    def measurements(self, _keys: Iterable[str], _name: str, /) -> Mapping[str, Mapping[str, float]]:
+        """None was made."""
+        return {}
+
+    def _result(self, key: str) -> RunResult | None:
+        if key in self._stopped:
+            return self._stopped[key]
+        if key not in self.pooled.specs:
+            return None
+        condition, rate, index, spec = self.pooled.specs[key]
+        seed = self.seeds[index]
+        row = self.pooled.row(condition, rate, seed)
+        if row is None:  # far from the optimum
+            self.is_outside |= index >= _SCOUTS
+            seed = index % _SCOUTS
+            row = self.pooled.row(condition, rate, seed)
+        if row is None:
+            return None
+        result = result_of(row, spec)
+        stopped = self.pooled.row(condition, rate, seed, 1)
+        if stopped is not None:
+            stopped_spec = early_stopped(result)
+            if stopped_spec.key != key:
+                self._stopped[stopped_spec.key] = result_of(stopped, stopped_spec)
+        return result
+
+
+def result_of(row: Row, spec: RunSpec) -> RunResult:
+    """A RunResult with all that analyses read."""
+    points = {spec.step_count: (row.validation_loss, row.validation_accuracy)}
+    if row.best_step:
+        points[row.best_step] = (row.best_validation_loss, points.get(row.best_step, (0.0, 0.0))[1])
+    goal = row.steps_to_goal
+    if math.isfinite(goal):
+        points[round(goal)] = (points.get(round(goal), (row.validation_loss, 0.0))[0], 1.0)
+    steps = sorted(points)
+    curve = _made(
+        Curve,
+        step=tuple(steps),
+        training_loss=(math.nan,) * len(steps),
+        validation_loss=tuple(points[step][0] for step in steps),
+        validation_accuracy=tuple(float(step >= goal) if math.isfinite(goal) else 0.0 for step in steps),
+    )
+    metrics = _made(
+        Metrics,
+        training_set_loss=row.training_set_loss,
+        training_set_accuracy=row.training_set_accuracy,
+        validation_loss=row.validation_loss,
+        validation_accuracy=row.validation_accuracy,
+        test_loss=row.test_loss,
+        test_accuracy=row.test_accuracy,
+        steps=spec.step_count,
+    )
+    result: RunResult = _made(
+        RunResult,
+        spec=spec,
+        key=spec.key,
+        outcome=row.outcome,
+        curve=curve,
+        metrics=metrics,
+        predictions=None,
+    )
+    return result
+
+
+def replace_seeds(study: Study, count: int) -> Study:
+    """The study with so many seeds."""
+    return study.model_copy(update={"seeds": study.seeds.model_copy(update={"report": count, "first": 0})})
+
+
+def _evidence(study: Study, stage: Stage) -> Evidence:
+    about = About(study.name, study.title, study.question, "", study.baseline, study.target, stage.notes)
+    return Evidence(about=about, conditions=stage.conditions)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """One finding, over all repeats.
+
+    truth:     of all seeds of the pool
+    estimates: that have an interval, of each repeat
+    factor:    by which intervals are shortened before they are held against the truth
+    """
+
+    title: str
+    unit: str
+    truth: float
+    estimates: tuple[Estimate, ...]
+    factor: float
+
+    @property
+    def coverage(self) -> float:
+        """Share of the intervals that hold the truth."""
+        inside = [
+            e.value - self.factor * (e.value - e.low)
+            <= self.truth
+            <= e.value + self.factor * (e.high - e.value)
+            for e in self.estimates
+        ]
+        return float(np.mean(inside)) if inside else math.nan
+
+    @property
+    def width(self) -> float:
+        """Median width."""
+        return float(np.median([e.high - e.low for e in self.estimates])) if self.estimates else math.nan
+
+    def verdicts(self) -> Counter[str]:
+        """Of differences in points."""
+        return Counter(judge(estimate, MARGIN) for estimate in self.estimates)
+
+    @property
+    def wrong_sign(self) -> float:
+        """Share of repeats in which the interval lies wholly on the wrong side of 0."""
+        wrong = [e.low > 0 > self.truth or e.high < 0 < self.truth for e in self.estimates]
+        return float(np.mean(wrong)) if wrong else math.nan
+
+    def power(self, points: float) -> float:
+        """Share of repeats in which a true difference of so many points would be told from 0."""
+        moved = [(e.low - self.truth + points, e.high - self.truth + points) for e in self.estimates]
+        return float(np.mean([low > 0 or high < 0 for low, high in moved])) if moved else math.nan
+
+
+def repeat(pooled: PooledStudy, repeats: int) -> tuple[list[Repeated], int]:
+    """The study's findings over so many repeats, and how many repeats left the pool's rates."""
+    count = pooled.study.seeds.report
+    if count >= pooled.seeds:
+        raise SystemExit(f"{pooled.study.name}: the pool has {pooled.seeds} seeds, the study {count}")
+    truths, _ = pooled.ask(list(range(pooled.seeds)))
+    draws = stream(0, f"stability/{pooled.study.name}")
+    found: dict[str, list[Estimate]] = {}
+    outside = 0
+    for _ in range(repeats):
+        findings, is_outside = pooled.ask(draws.permutation(pooled.seeds)[:count].tolist())
+        outside += is_outside
+        for finding in findings.findings:
+            if finding.estimate.has_interval:
+                found.setdefault(_stable(finding.title), []).append(finding.estimate)
+    factor = math.sqrt(1 - count / pooled.seeds)
+    return [
+        Repeated(
+            _stable(finding.title),
+            finding.unit,
+            finding.estimate.value,
+            tuple(found.get(_stable(finding.title), ())),
+            factor,
+        )
+        for finding in truths.findings
+    ], outside
+
+
+def _stable(title: str) -> str:
+    """A title without what differs between repeats: which law came out best."""
+    return title.split(": ")[0] if title.startswith("The law") else title
+
+
+def document(study: Study, repeated: Iterable[Repeated], outside: int, repeats: int) -> dict[str, object]:
+    """All of it, for JSON."""
+    return {
+        "study": study.name,
+        "seeds": study.seeds.report,
+        "repeats": repeats,
+        "repeats outside the pool's rates": outside,
+        "findings": [
+            {
+                "title": one.title,
+                "unit": one.unit,
+                "truth": one.truth,
+                "with interval": len(one.estimates),
+                "median width": one.width,
+                "coverage": one.coverage,
+                "verdicts": dict(one.verdicts()) if one.unit == "points" else None,
+                "wrong sign": one.wrong_sign,
+                "power": {str(at): one.power(at) for at in _POWER_AT} if one.unit == "points" else None,
+            }
+            for one in repeated
+        ],
+    }
+
+
+def lines_of(study: Study, repeated: Iterable[Repeated], outside: int, repeats: int) -> Iterator[str]:
+    """A section of the page."""
+    yield f"## {study.title}"
+    yield ""
+    left = f"; in {outside} of them the rates left the pool's" if outside else ""
+    yield f"{repeats} repeats of {study.seeds.report} seeds{left}."
+    yield ""
+    rows = []
+    for one in repeated:
+        verdicts, count = one.verdicts(), max(len(one.estimates), 1)
+        said = (
+            ", ".join(f"{name} {100 * number / count:.0f} %" for name, number in verdicts.most_common())
+            if one.unit == "points"
+            else ""
+        )
+        power = " / ".join(f"{100 * one.power(at):.0f}" for at in _POWER_AT) if one.unit == "points" else ""
+        rows.append(
+            [
+                one.title,
+                f"{one.truth:.3g}",
+                f"{one.width:.2g}",
+                f"{100 * one.coverage:.1f}",
+                said,
+                f"{100 * one.wrong_sign:.1f}",
+                power,
+            ]
+        )
+    heads = [
+        "finding",
+        "truth",
+        "width",
+        "coverage, %",
+        "verdicts",
+        "wrong sign, %",
+        "power at 0.1 / 0.2 / 0.5 / 1",
+    ]
+    yield from table(heads, rows)
+    yield ""
+
+
+def main() -> None:
+    """Repeat, and write the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("scale", choices=("quick", "full"))
+    parser.add_argument("studies", nargs="*", default=list(built_in_names()))
+    parser.add_argument("--repeats", type=int, default=400)
+    options = parser.parse_args()
+    rows = read(path_of(options.scale))
+    lines = [f"# How stable the answers are, {options.scale} scale", ""]
+    documents = []
+    for name in options.studies:
+        study = read_study(name).at(options.scale)
+        pooled = PooledStudy(study, rows)
+        repeated, outside = repeat(pooled, options.repeats)
+        part = list(lines_of(study, repeated, outside, options.repeats))
+        print("\n".join(part), flush=True)
+        lines += part
+        documents.append(document(study, repeated, outside, options.repeats))
+    if set(options.studies) == {row.study for row in rows}:
+        path = RESULTS / f"stability-{options.scale}"
+        path.with_suffix(".md").write_text("\n".join(lines))
+        whole = {"machine": platform.processor() or platform.machine(), "studies": documents}
+        path.with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

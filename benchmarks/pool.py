@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class Row:
     errors_staff: int
 
 
-_TYPES = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Row)}
+_TYPES: dict[str, type] = get_type_hints(Row)
 
 
 def path_of(scale: str) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from digitlab.analysis.conditions import About, Condition, run_count, seeds_in_words
-from digitlab.analysis.findings import Estimate, Finding, Picture, Point, StudyFindings, Table
+from digitlab.analysis.findings import Estimate, Finding, Headline, Picture, Point, StudyFindings, Table
 from digitlab.analysis.reached import estimate, estimate_of, reached, values
 from digitlab.analysis.statistics.compare import Verdict, judge
 from digitlab.analysis.statistics.intervals import mean_interval
@@ -97,6 +97,7 @@ def study_findings(
     pictures: Sequence[Picture],
     tables: Sequence[Table],
     methods: Sequence[str],
+    headline: Headline | None = None,
 ) -> StudyFindings:
     """All that a study says, with the study's own words, notes and counts."""
     return StudyFindings(
@@ -111,4 +112,5 @@ def study_findings(
         methods=(*methods, *about.notes),
         run_count=run_count(conditions),
         seeds=seeds_in_words(conditions),
+        headline=headline,
     )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from digitlab.analysis.conditions import Condition, Evidence, by_label, spec_of
-from digitlab.analysis.findings import Estimate, Finding, StudyFindings, Table, three_figures
+from digitlab.analysis.findings import Estimate, Finding, Headline, StudyFindings, Table, three_figures
 from digitlab.analysis.statistics.intervals import geometric_interval
 from digitlab.analysis.statistics.scaling_laws import best_law, exponent
 from digitlab.analysis.studies.batch_pictures import pictures, tables
@@ -47,6 +47,7 @@ def find(evidence: Evidence) -> StudyFindings:
         about,
         conditions,
         answer=[finding.verdict for finding in by_budget[0]],
+        headline=_headline(budgets[0]),
         findings=[*found, *steps.findings, *_noise_finding(noise)],
         pictures=[*pictures(budgets), *steps.pictures],
         tables=[*tables(budgets), *steps.tables, *_noise_table(noise)],
@@ -106,6 +107,30 @@ def _exponent(budget: BestRates, which: str, part: slice) -> Finding:
         n_of="seeds",
         method="slope of log best learning rate over log batch size; jackknife over seeds",
         verdict=f"With {budget.budget}, {span}, {_in_words(slope)}",
+    )
+
+
+def _headline(budget: BestRates) -> Headline | None:
+    """How the best rate changes from the smallest batch on, and among the largest."""
+    if not budget.laws:
+        return None
+    small, large = (finding.estimate for finding in _exponents(budget))
+    sizes, rates = budget.inner_sizes, [budget.optima[i].rate.value for i in budget.inside]
+    grows = (
+        f"The larger the batch, the larger the best learning rate: {rates[0]:.2g} at batch {sizes[0]:,.0f}"
+    )
+    sentence = (
+        f"{grows}, {max(rates):.2g} at batch {sizes[rates.index(max(rates))]:,.0f}."
+        if small.low > 0
+        else "These seeds do not show that the best learning rate grows with the batch size."
+    )
+    if small.low > 0 and not large.low > 0:
+        sentence = f"{sentence.removesuffix('.')}; beyond, it does not clearly grow."
+    return Headline(
+        sentence,
+        f"at small batches it grows as the batch size to the power {small.value:.2f}, 95 % interval "
+        f"{small.low:.2f} to {small.high:.2f}; {len(budget.log2_rates)} seeds, {budget.budget}",
+        "law",
     )
 
 

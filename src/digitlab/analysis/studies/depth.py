@@ -23,6 +23,7 @@ from digitlab.analysis.findings import (
     Estimate,
     Finding,
     Forest,
+    Headline,
     Line,
     Lines,
     Point,
@@ -111,6 +112,7 @@ def find(evidence: Evidence) -> StudyFindings:
         about,
         conditions,
         answer=[*(_step_in_words(step) for step in steps[0][1]), *(finding.verdict for finding in spread)],
+        headline=_headline(*steps[0]),
         findings=[*spread, *compared],
         pictures=[
             *_differences(steps),
@@ -206,6 +208,25 @@ def _step_in_words(step: _Step, family: _Family | None = None) -> str:
     if step.verdict == "practically equal":
         return f"{going} changes practically nothing: {bound} ({interval})."
     return f"{going} makes no clear difference: {bound} ({interval})."
+
+
+def _headline(family: _Family, steps: Sequence[_Step]) -> Headline | None:
+    """What the first hidden layer changes, and all the others together."""
+    if not steps or not steps[0].difference.has_interval:
+        return None
+    first, *others = steps
+    gained = first.difference
+    sentence = f"The first hidden layer changes the accuracy by {gained.value:+.1f} points"
+    sure = f"95 % interval {gained.low:+.1f} to {gained.high:+.1f} points"
+    if others:
+        most = max(max(-step.difference.low, step.difference.high) for step in others)
+        sentence += f"; each further layer by at most {most:.1f}"
+        sure += f"; the bound holds with 95 % for all {len(others)} further layers together"
+    return Headline(
+        f"{sentence}, when the learning rate is tuned for each depth.",
+        f"{sure}; {_seeds(family)}",
+        "accuracy",
+    )
 
 
 def _spread(family: _Family) -> list[Finding]:

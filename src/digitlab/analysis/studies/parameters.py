@@ -17,6 +17,7 @@ from digitlab.analysis.findings import (
     Estimate,
     Finding,
     Forest,
+    Headline,
     Line,
     Lines,
     Picture,
@@ -72,6 +73,7 @@ def find(evidence: Evidence) -> StudyFindings:
         about,
         conditions,
         answer=_answer(changes),
+        headline=_headline(changes),
         findings=list(map(_finding, changes)),
         pictures=_pictures(conditions, base, changes),
         tables=[_table(conditions)],
@@ -132,6 +134,34 @@ def _answer(changes: Sequence[_Change]) -> list[str]:
     clear = [change for change in changes if change.verdict in ("better", "worse")]
     largest = sorted(clear, key=lambda change: -abs(change.points.value))[:_MOST_ANSWERS]
     return [whole, *(change.in_words for change in largest), *_largest_bound(base, changes)]
+
+
+def _headline(changes: Sequence[_Change]) -> Headline | None:
+    """The most that helps, and the most that hurts."""
+    if not changes:
+        return None
+    base = _name(changes[0].base)
+    ordered = sorted(changes, key=lambda change: -change.points.value)
+    parts = [
+        f"{_name(change.to)} ({change.points.value:+.1f} points)"
+        for change, verdict in ((ordered[0], "better"), (ordered[-1], "worse"))
+        if change.verdict == verdict
+    ]
+    better, worse = (
+        [change for change in ordered if change.verdict == verdict] for verdict in ("better", "worse")
+    )
+    if better and worse:
+        sentence = f"Compared with {base}, {parts[0]} helps most and {parts[1]} hurts most."
+    elif parts:
+        sentence = f"Compared with {base}, {parts[0]} {'helps' if better else 'hurts'} most."
+    else:
+        sentence = f"None of the {len(changes)} settings is clearly better or worse than {base}."
+    count = seed_count([changes[0].base])
+    sure = (
+        f"{len(better)} of {len(changes)} settings are clearly better, {len(worse)} clearly worse; intervals "
+        f"that hold together with 95 %, {count} seed{'' if count == 1 else 's'}"
+    )
+    return Headline(sentence, sure, "effects")
 
 
 def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:

@@ -179,7 +179,7 @@ class Provenance(_Record):
 class RunResult(Document):
     """What came of one RunSpec.
 
-    predictions: class given to each test image, one byte an image, in the order of the test set (read them
+    predictions: predicted class of each test image, one byte an image, in the order of the test set (read them
                  by `np.frombuffer(result.predictions, np.uint8)`); not part of the JSON; None when the run
                  diverged or when the result was read from JSON
     """

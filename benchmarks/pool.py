@@ -175,7 +175,8 @@ class Pool:
         curve, metrics = result.curve, result.metrics
         finite = [loss if math.isfinite(loss) else math.inf for loss in curve.validation_loss]
         best = int(np.argmin(finite)) if finite else 0
-        wrong = np.frombuffer(result.predictions or b"", np.uint8) != self._labels
+        given = np.frombuffer(result.predictions or b"", np.uint8)
+        wrong = given != self._labels if len(given) else np.ones(len(self._labels), np.bool_)  # it diverged
         return Row(
             key=result.key[:12],
             study=study.name,

@@ -42,6 +42,19 @@ def choose(losses: Float64[np.ndarray, "seed rate"]) -> int:
     return int(np.argmin(mean_loss(losses)))
 
 
+def choices(losses: Float64[np.ndarray, "seed rate"]) -> set[int]:
+    """Indices of the rates that are chosen by all seeds, or by all but one: the jackknife needs the
+    neighbours of each.
+
+    losses: as of `choose`
+    """
+    if len(losses) < 2:
+        return {choose(losses)}
+    logs = np.log(losses)
+    without = logs.sum(axis=0) - logs  # [seed, rate]
+    return {choose(losses), *np.argmin(without, axis=1).tolist()}
+
+
 def find_bottom(log2_rates: Float64[np.ndarray, "rate"], means: Float64[np.ndarray, "rate"]) -> Bottom:
     """The lowest point of the parabola through the least of the means and its two neighbours.
 

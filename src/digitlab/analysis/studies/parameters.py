@@ -141,21 +141,18 @@ def _headline(changes: Sequence[_Change]) -> Headline | None:
     if not changes:
         return None
     base = _name(changes[0].base)
-    ordered = sorted(changes, key=lambda change: -change.points.value)
-    parts = [
-        f"{_name(change.to)} ({change.points.value:+.1f} points)"
-        for change, verdict in ((ordered[0], "better"), (ordered[-1], "worse"))
-        if change.verdict == verdict
+    better = [change for change in changes if change.verdict == "better"]
+    worse = [change for change in changes if change.verdict == "worse"]
+    ends = [
+        (max(better, key=lambda change: change.points.value, default=None), "helps"),
+        (min(worse, key=lambda change: change.points.value, default=None), "hurts"),
     ]
-    better, worse = (
-        [change for change in ordered if change.verdict == verdict] for verdict in ("better", "worse")
+    parts = [f"{_name(end.to)} {verb} most ({end.points.value:+.1f} points)" for end, verb in ends if end]
+    sentence = (
+        f"Compared with {base}, {' and '.join(parts)}."
+        if parts
+        else f"None of the {len(changes)} settings is clearly better or worse than {base}."
     )
-    if better and worse:
-        sentence = f"Compared with {base}, {parts[0]} helps most and {parts[1]} hurts most."
-    elif parts:
-        sentence = f"Compared with {base}, {parts[0]} {'helps' if better else 'hurts'} most."
-    else:
-        sentence = f"None of the {len(changes)} settings is clearly better or worse than {base}."
     count = seed_count([changes[0].base])
     sure = (
         f"{len(better)} of {len(changes)} settings are clearly better, {len(worse)} clearly worse; intervals "

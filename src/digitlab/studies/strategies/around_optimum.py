@@ -113,6 +113,9 @@ class AroundOptimum:
         if stage := self._due(known, "early-stopped networks", needed, self._stopped()):
             return stage
         conditions = tuple(map(self._condition, self._searches))
+        for search, condition in zip(self._searches, conditions, strict=True):
+            if condition.chosen is None:
+                self._note(f"{search.name}: most networks broke at every learning rate")
         return Stage("done", (), len(needed), tuple(self._notes), conditions)
 
     def _due(
@@ -195,6 +198,7 @@ class AroundOptimum:
             at_top = best > 0
             end = search.rates[-1] if at_top else search.rates[0]
             if search.near[best] == end and not self._widen(search, at_top=at_top):
+                self._note(f"{search.name}: the best learning rate lies at the end of its range")
                 continue
             place = search.rates.index(search.near[best])
             if at_top:
@@ -209,7 +213,6 @@ class AroundOptimum:
         span, name = search.combination.range, search.name
         may_grow = self.study.tuned is not None and self.study.tuned.extend
         if span is None or not may_grow or search.grown >= MOST_EXTENSIONS:
-            self._note(f"{name}: the best learning rate lies at the end of its range")
             return False
         rate = search.rates[-1] * span.factor if at_top else search.rates[0] / span.factor
         search.rates.insert(len(search.rates) if at_top else 0, rate)

@@ -69,12 +69,16 @@ def points_in_words(points: Estimate) -> str:
     return f"{points.value:+.2f} points, 95 % interval {points.low:+.2f} to {points.high:+.2f}"
 
 
+def most_in_words(points: Estimate) -> str:
+    """How much a difference with an interval can be at most, rounded up."""
+    return f"{math.ceil(10 * max(-points.low, points.high) - 1e-9) / 10:.1f} points"
+
+
 def bound_in_words(points: Estimate) -> str:
-    """How much a difference can be at most, rounded up: the answer where no direction is clear."""
-    most = max(-points.low, points.high)
-    if not math.isfinite(most):
+    """How much a difference can be at most: the answer where no direction is clear."""
+    if not points.has_interval:
         return "how much they differ is not known from one seed"
-    return f"they differ by at most {math.ceil(10 * most - 1e-9) / 10:.1f} points"
+    return f"they differ by at most {most_in_words(points)}"
 
 
 def compared_in_words(name: str, base: str, points: Estimate) -> str:

@@ -58,9 +58,10 @@ def choices(losses: Float64[np.ndarray, "seed rate"]) -> set[int]:
 def find_bottom(log2_rates: Float64[np.ndarray, "rate"], means: Float64[np.ndarray, "rate"]) -> Bottom:
     """The lowest point of the parabola through the least of the means and its two neighbours.
 
-    It moves without a jump when the means do, also where another rate becomes the least (for rates that rise
-    by a constant factor): the jackknife needs that. The accuracy at that point is interpolated linearly,
-    which stays between what was measured even where the next rate breaks every network; a parabola would not.
+    It moves without a jump when the means do, also where another rate becomes the least (half-way between the
+    two, whichever parabola is taken), except at an end of the rates: the jackknife needs that. The accuracy
+    at that point is interpolated linearly, which stays between what was measured even where the next rate
+    breaks every network; a parabola would not.
 
     log2_rates: rising, [rate]
     means:      mean loss at each, [rate]

@@ -181,7 +181,7 @@ def _fixed_rate(budget: BestRates) -> list[Finding]:
     """What a student sees who changes only the batch size."""
     last = budget.conditions[-1]
     fixed = last.at(FIXED_RATE)
-    if not fixed or not last.reports:
+    if not fixed or not last.reports or not last.is_tuned:
         return []
     size = f"{budget.batch_sizes[-1]:,.0f}"
     lost = tuning_gain(last, fixed)

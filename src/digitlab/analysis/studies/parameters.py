@@ -34,6 +34,7 @@ from digitlab.analysis.summary import (
     accuracy_of,
     compared_in_words,
     differences,
+    most_in_words,
     study_findings,
     tuning_gain,
 )
@@ -170,10 +171,10 @@ def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
     ]
     if not unclear:
         return []
-    most = max(max(-change.points.low, change.points.high) for change in unclear)
+    most = max((change.points for change in unclear), key=lambda points: max(-points.low, points.high))
     names = ", ".join(_name(change.to) for change in unclear)
     verb = "differs" if len(unclear) == 1 else "differ"
-    return [f"The other settings ({names}) {verb} from {base} by at most {most:.1f} points."]
+    return [f"The other settings ({names}) {verb} from {base} by at most {most_in_words(most)}."]
 
 
 def _finding(change: _Change) -> Finding:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from digitlab.analysis.conditions import Condition, Evidence, by_label, spec_of, test_accuracy
+from digitlab.analysis.conditions import (
+    Condition,
+    Evidence,
+    by_label,
+    spec_of,
+    test_accuracy,
+    training_set_accuracy,
+)
 from digitlab.analysis.findings import (
     Axis,
     Estimate,
@@ -318,7 +325,7 @@ def _slope_picture(budgets: Sequence[_Budget]) -> Lines:
 
 
 def _on_training_images(condition: Condition) -> Estimate:
-    return estimate(condition, lambda run: run.metrics.training_set_accuracy)
+    return estimate(condition, training_set_accuracy)
 
 
 def _gap_picture(budget: _Budget) -> Lines:

@@ -113,6 +113,11 @@ class AroundOptimum:
         if stage := self._due(known, "early-stopped networks", needed, self._stopped()):
             return stage
         conditions = tuple(map(self._condition, self._searches))
+        for search, condition in zip(self._searches, conditions, strict=True):
+            if condition.chosen is None:
+                self._note(f"{search.name}: most networks broke at every learning rate")
+            elif search.near and condition.chosen in (search.near[0], search.near[-1]):
+                self._note(f"{search.name}: the best learning rate lies at the end of its range")
         return Stage("done", (), len(needed), tuple(self._notes), conditions)
 
     def _due(
@@ -213,7 +218,6 @@ class AroundOptimum:
         span, name = search.combination.range, search.name
         may_grow = self.study.tuned is not None and self.study.tuned.extend
         if span is None or not may_grow or search.grown >= MOST_EXTENSIONS:
-            self._note(f"{name}: the best learning rate lies at the end of its range")
             return False
         rate = search.rates[-1] * span.factor if at_top else search.rates[0] / span.factor
         search.rates.insert(len(search.rates) if at_top else 0, rate)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from digitlab.analysis.statistics.choice import choose
+from digitlab.data.writers import Writers
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 
@@ -178,6 +179,7 @@ class Evidence:
     predictions:  classes given to the test images, one byte each, by the key of a reported run
     labels:       classes of the test images, one byte each
     references:   networks of others on the same data set
+    writers:      who wrote the images; None where no analysis asks for it
     """
 
     about: About
@@ -186,6 +188,7 @@ class Evidence:
     predictions: Mapping[str, bytes] = field(default_factory=dict)
     labels: bytes = b""
     references: Sequence[Reference] = ()
+    writers: Writers | None = None
 
 
 def by_label(conditions: Sequence[Condition], axis: str) -> dict[str, list[Condition]]:

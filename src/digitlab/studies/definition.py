@@ -17,7 +17,7 @@ from digitlab.options import Options
 from digitlab.spec import Count, Name
 from digitlab.validation import Document, Part, PlainInt, Positive, in_form, nearest, refuse, refuse_inside
 
-Analysis = Literal["batch-lr", "train-size", "depth", "parameters", "comparison"]
+Analysis = Literal["batch-lr", "train-size", "depth", "parameters", "writers", "comparison"]
 Select = Literal["last", "best"]
 Label = Annotated[str, Field(min_length=1, max_length=60)]
 Level = dict[str, Any]

@@ -11,7 +11,7 @@ from digitlab.files import TEXT_LIMIT_BYTES
 from digitlab.spec import RunSpec
 from digitlab.studies import built_in_names, built_in_text, read_study
 from digitlab.studies.definition import LEVEL_FIELDS, MOST_RUNS, MOST_VALUES, OPTIONS, Axis, Study
-from digitlab.studies.expansion import MOST_EXTENSIONS, checked, spec_of
+from digitlab.studies.expansion import checked, spec_of
 from digitlab.studies.files import line_of, parse_study
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "studies.md"

@@ -1,6 +1,8 @@
 """Clusters: intervals for new writers by hand, on new writers drawn anew, and against independent images."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from scipy import stats
 
 from digitlab.analysis.findings import Estimate
 from digitlab.analysis.statistics.clusters import (
+    ACCURACY_FACTORS,
+    DIFFERENCE_FACTORS,
     design_factor,
     new_images_note,
     series_interval,
@@ -17,6 +21,7 @@ from digitlab.analysis.statistics.clusters import (
 )
 from digitlab.analysis.statistics.compare import crossed_interval
 
+PROJECT = Path(__file__).parents[3]
 REPETITIONS = 300
 UNEQUAL = np.repeat(np.arange(5), [1, 2, 3, 4, 10])
 
@@ -183,4 +188,16 @@ def test_the_design_factor_is_1_where_writers_are_alike() -> None:
 def test_the_note_says_how_much_too_narrow() -> None:
     note = new_images_note((2.25, 4.0))
     assert "images by one writer are alike" in note
-    assert "too narrow by a factor of about 1.5 to 2.0" in note
+    assert "too narrow by a factor of 1.5 to 2.0, as measured" in note
+    assert "by a factor of 1.0 to 1.6" in new_images_note()
+
+
+def test_the_factors_are_those_that_were_measured() -> None:
+    measured = json.loads((PROJECT / "benchmarks" / "results" / "writers.json").read_text())
+    for kind, stated in (("networks", ACCURACY_FACTORS), ("differences", DIFFERENCE_FACTORS)):
+        factors = [
+            factor
+            for found in measured[kind].values()
+            for factor in (*found["factors"], found["factor_of_mean"])
+        ]
+        assert (round(min(factors), 1), round(max(factors), 1)) == stated

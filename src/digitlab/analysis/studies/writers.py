@@ -1,6 +1,5 @@
 """Whose handwriting: what networks make of pupils' digits and of the Census staff's, and writer by writer."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -189,8 +188,8 @@ def _slopes(about: About, network: _Network, test: _Test) -> Finding:
     if np.isfinite(difference.value):
         left = [10 ** -float(exponents.mean()) for exponents in (pupils, staff)]
         sentence += (
-            f"ten times as many leave {left[0]:.2f} of the errors on pupils' digits and {left[1]:.2f} of those "
-            "on staff's; "
+            f"ten times as many leave {left[0]:.2f} of the errors on pupils' digits and {left[1]:.2f} of "
+            "those on staff's; "
         )
     if is_resolved(difference):
         sentence += f"in proportion, more images help {_whose(difference)} digits more"
@@ -225,7 +224,7 @@ def _alike(about: About, network: _Network, test: _Test) -> Finding:
     factor = mean_interval(factors)
     images = size.wrong.shape[1]
     sentence = "Nothing varies between writers."
-    if math.isfinite(factor.value):
+    if factor.value > 0:
         sentence = (
             f"Images by one writer are alike: the accuracy of {network.name} has "
             f"{three_figures(factor.value)} times the variance that it would have if every image were by "

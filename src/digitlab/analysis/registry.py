@@ -51,6 +51,6 @@ _ANALYSES = (
     Analysis("train-size", f"{_STUDIES}.train_size"),
     Analysis("depth", f"{_STUDIES}.depth", reads_predictions=True),
     Analysis("parameters", f"{_STUDIES}.parameters"),
-    Analysis("comparison", f"{_STUDIES}.parameters"),
+    Analysis("comparison", f"{_STUDIES}.comparison"),
 )
 ANALYSES = {analysis.name: analysis for analysis in _ANALYSES}

@@ -6,6 +6,6 @@ counts and makes its runs, `service` runs it and says what it found. The built-i
 """
 
 from digitlab.studies.definition import Study
-from digitlab.studies.files import built_in_names, built_in_text, read_study, read_study_at
+from digitlab.studies.files import built_in_names, built_in_text, read_study, read_study_at, run_command
 
-__all__ = ["Study", "built_in_names", "built_in_text", "read_study", "read_study_at"]
+__all__ = ["Study", "built_in_names", "built_in_text", "read_study", "read_study_at", "run_command"]

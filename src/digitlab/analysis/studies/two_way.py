@@ -102,7 +102,10 @@ def find(evidence: Evidence, grid: Grid) -> StudyFindings:
     mains = [_main_effects(grid, points, number) for number in (0, 1)]
     between = _interactions(grid, points)
     effects = [*mains[0], *mains[1], *between]
-    answer = [*(effect.verdict for main in mains for effect in main), *_on_interactions(grid, between)]
+    averaged, together = [e.verdict for main in mains for e in main], _on_interactions(grid, between)
+    # Where the axes act together, an average over one of them is not the whole answer.
+    is_clear = any(effect.is_clear for effect in between)
+    answer = [*together, *averaged] if is_clear else [*averaged, *together]
     return study_findings(
         evidence.about,
         conditions,

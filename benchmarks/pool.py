@@ -36,8 +36,6 @@ from digitlab.studies.expansion import Combination, checked, spec_of, varied
 RESULTS = Path(__file__).parent / "results"
 _SCOUTS = 3
 """Seeds on which the whole range of learning rates is tried."""
-_MARGIN = 2
-"""Rates on each side of the optimum that every seed is trained at."""
 _MOST_SEEDS = 64
 _PUPILS = 5_000
 """Test images before this one were written by pupils, the others by staff of the Census (Yadav & Bottou
@@ -177,7 +175,8 @@ class Pool:
         curve, metrics = result.curve, result.metrics
         finite = [loss if math.isfinite(loss) else math.inf for loss in curve.validation_loss]
         best = int(np.argmin(finite)) if finite else 0
-        wrong = np.frombuffer(result.predictions or b"", np.uint8) != self._labels
+        given = np.frombuffer(result.predictions or b"", np.uint8)
+        wrong = given != self._labels if len(given) else np.ones(len(self._labels), np.bool_)  # it diverged
         return Row(
             key=result.key[:12],
             study=study.name,
@@ -229,14 +228,18 @@ class _Runs:
         return list(self._all(self.rates, seeds))
 
     def _near(self, rows: Mapping[str, Row]) -> list[float]:
-        """Rates around the optimum of those that are known, the range widened where it must be."""
+        """The best of those that are known and its neighbours, two on the side where the parabola's bottom
+        lies: a study of fewer seeds may put the best there. The range is widened where it must be.
+        """
         while True:
             losses = [self._loss(rows, rate) for rate in self.rates]
             known = [loss for loss in losses if math.isfinite(loss)]
             if not known:
                 return []
             best = losses.index(min(known))
-            low, high = best - _MARGIN, best + _MARGIN
+            inner = [losses[at] if 0 <= at < len(losses) else math.nan for at in (best - 1, best + 1)]
+            leans_up = not inner[0] <= inner[1]  # where the bottom of the parabola lies
+            low, high = best - (1 if leans_up else 2), best + (2 if leans_up else 1)
             if low < 0:
                 self.rates.insert(0, self.rates[0] / self.factor)
             elif high >= len(self.rates):

@@ -240,32 +240,80 @@ class Repeated:
         return float(np.mean([low > 0 or high < 0 for low, high in moved])) if moved else math.nan
 
 
-def repeat(pooled: PooledStudy, repeats: int) -> tuple[list[Repeated], int]:
-    """The study's findings over so many repeats, and how many repeats left the pool's rates."""
+def answers(found: StudyFindings) -> dict[str, bool]:
+    """Whether each of the exercise's questions is answered; of a study that is not built in, none."""
+    by_title = {finding.title: finding for finding in found.findings}
+    whole: dict[str, bool] = {}
+    for title, finding in by_title.items():
+        estimate = finding.estimate
+        width = estimate.high - estimate.low
+        if title == "Exponent at the smaller batch sizes, equal epochs":
+            whole["the best learning rate grows with small batches"] = estimate.low > 0
+            whole["its exponent is known to 0.8"] = width <= 0.8
+        elif title.startswith("Accuracy lost by leaving") and title.endswith("equal epochs"):
+            whole["the fixed learning rate loses accuracy at the largest batch"] = estimate.low > 0
+        elif title == "Exponent of the error":
+            whole["the exponent of the error is known to 0.15"] = width <= 0.15
+        elif title.startswith("Error at"):
+            whole["the held-out size lies inside its prediction"] = "they agree" in finding.verdict
+        elif title.startswith("From 0 to 1"):
+            whole.setdefault("one hidden layer is better than none", True)
+            whole["one hidden layer is better than none"] &= estimate.low > 0
+        elif title.startswith("From "):
+            whole.setdefault("each further layer: a direction, or a bound of 0.6 points at most", True)
+            bound = max(-estimate.low, estimate.high)
+            whole["each further layer: a direction, or a bound of 0.6 points at most"] &= (
+                bound <= 0.6 or estimate.low > 0 or estimate.high < 0
+            )
+        elif title in {"width 30", "learning rate 0.03"} and found.name == "parameters":
+            whole[f"{title} is worse"] = estimate.high < 0
+        elif title in {"width 300", "20 epochs", "standardised"} and found.name == "parameters":
+            whole[f"{title} is better"] = estimate.low > 0
+    if found.name == "parameters":
+        bounds = [
+            max(-f.estimate.low, f.estimate.high)
+            for f in found.findings
+            if f.estimate.low <= 0 <= f.estimate.high
+        ]
+        whole["every other setting has a bound of 0.5 points at most"] = max(bounds, default=0.0) <= 0.5
+    return whole
+
+
+def repeat(pooled: PooledStudy, repeats: int) -> tuple[list[Repeated], dict[str, float], int]:
+    """The study's findings over so many repeats, how often each question is answered, and how many repeats
+    left the pool's rates.
+    """
     count = pooled.study.seeds.report
     if count >= pooled.seeds:
         raise SystemExit(f"{pooled.study.name}: the pool has {pooled.seeds} seeds, the study {count}")
     truths, _ = pooled.ask(list(range(pooled.seeds)))
     draws = stream(0, f"stability/{pooled.study.name}")
     found: dict[str, list[Estimate]] = {}
+    answered: Counter[str] = Counter()
     outside = 0
     for _ in range(repeats):
         findings, is_outside = pooled.ask(draws.permutation(pooled.seeds)[:count].tolist())
         outside += is_outside
+        for question, is_answered in answers(findings).items():
+            answered[question] += is_answered
         for finding in findings.findings:
             if finding.estimate.has_interval:
                 found.setdefault(_stable(finding.title), []).append(finding.estimate)
     factor = math.sqrt(1 - count / pooled.seeds)
-    return [
-        Repeated(
-            _stable(finding.title),
-            finding.unit,
-            finding.estimate.value,
-            tuple(found.get(_stable(finding.title), ())),
-            factor,
-        )
-        for finding in truths.findings
-    ], outside
+    return (
+        [
+            Repeated(
+                _stable(finding.title),
+                finding.unit,
+                finding.estimate.value,
+                tuple(found.get(_stable(finding.title), ())),
+                factor,
+            )
+            for finding in truths.findings
+        ],
+        {question: count / repeats for question, count in answered.items()},
+        outside,
+    )
 
 
 def _stable(title: str) -> str:
@@ -273,13 +321,16 @@ def _stable(title: str) -> str:
     return title.split(": ")[0] if title.startswith("The law") else title
 
 
-def document(study: Study, repeated: Iterable[Repeated], outside: int, repeats: int) -> dict[str, object]:
+def document(
+    study: Study, repeated: Iterable[Repeated], answered: Mapping[str, float], outside: int, repeats: int
+) -> dict[str, object]:
     """All of it, for JSON."""
     return {
         "study": study.name,
         "seeds": study.seeds.report,
         "repeats": repeats,
         "repeats outside the pool's rates": outside,
+        "answered": dict(answered),
         "findings": [
             {
                 "title": one.title,
@@ -297,7 +348,9 @@ def document(study: Study, repeated: Iterable[Repeated], outside: int, repeats: 
     }
 
 
-def lines_of(study: Study, repeated: Iterable[Repeated], outside: int, repeats: int) -> Iterator[str]:
+def lines_of(
+    study: Study, repeated: Iterable[Repeated], answered: Mapping[str, float], outside: int, repeats: int
+) -> Iterator[str]:
     """A section of the page."""
     yield f"## {study.title}"
     yield ""
@@ -335,6 +388,11 @@ def lines_of(study: Study, repeated: Iterable[Repeated], outside: int, repeats: 
     ]
     yield from table(heads, rows)
     yield ""
+    if answered:
+        yield from table(
+            ["answered", "repeats, %"], [[q, f"{100 * share:.1f}"] for q, share in answered.items()]
+        )
+        yield ""
 
 
 def main() -> None:
@@ -352,11 +410,11 @@ def main() -> None:
     for name in options.studies:
         study = read_study(name).at(options.scale)
         pooled = PooledStudy(study, rows)
-        repeated, outside = repeat(pooled, options.repeats)
-        part = list(lines_of(study, repeated, outside, options.repeats))
+        repeated, answered, outside = repeat(pooled, options.repeats)
+        part = list(lines_of(study, repeated, answered, outside, options.repeats))
         print("\n".join(part), flush=True)
         lines += part
-        documents.append(document(study, repeated, outside, options.repeats))
+        documents.append(document(study, repeated, answered, outside, options.repeats))
     if set(options.studies) == {row.study for row in rows}:
         path = RESULTS / f"stability-{options.scale}"
         path.with_suffix(".md").write_text("\n".join(lines))

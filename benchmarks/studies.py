@@ -21,7 +21,7 @@ from digitlab.report import build
 from digitlab.report.charts import svg
 from digitlab.report.numbers import column
 from digitlab.store import open_store
-from digitlab.studies import built_in_names, read_study
+from digitlab.studies import OBSERVATIONS, read_study
 
 ROOT = Path(__file__).parent.parent
 PICTURES = {
@@ -79,7 +79,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     documents: dict[str, Any] = {}
     completed = []
-    for name in built_in_names():
+    for name in OBSERVATIONS:
         done = build.completed_study(read_study(name).at("full"), "full", store)
         if done is None:
             raise SystemExit(f"{name} is not done in this store; run `digitlab study run {name}` first")

@@ -11,6 +11,7 @@ import torch
 from hypothesis import settings
 
 from digitlab.data import Dataset, load
+from digitlab.data.importing_writers import import_writers
 from digitlab.spec import DataSpec, RunSpec
 
 # No deadlines: on a busy machine any example may take long.
@@ -45,6 +46,23 @@ def empty_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def mnist(data_directory: Path) -> Dataset:
     """The real data set."""
     return load("mnist")
+
+
+@pytest.fixture(scope="session")
+def qmnist_files() -> Path:
+    """The folder of QMNIST's label files, which are no part of the project; skipped where there is none."""
+    project = Path(__file__).parent.parent
+    for above in project.parents:
+        if (folder := above / "shared" / "data" / "qmnist").is_dir():
+            return folder
+    pytest.skip("needs QMNIST's label files, in shared/data/qmnist beside the project")
+
+
+@pytest.fixture
+def with_writers(qmnist_files: Path, empty_data_directory: Path) -> Path:
+    """A data directory of one test's own, in which it is known who wrote MNIST."""
+    import_writers("mnist", qmnist_files)
+    return empty_data_directory
 
 
 @pytest.fixture(scope="session")

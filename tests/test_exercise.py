@@ -15,7 +15,7 @@ from digitlab.handout import compare, handout_runs
 from digitlab.lab import Advance, Failure
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store
-from digitlab.studies import built_in_names, read_study
+from digitlab.studies import OBSERVATIONS, read_study
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_a_run_that_failed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_observations_are_the_built_in_studies_at_quick_scale() -> None:
-    assert observations() == tuple(read_study(name).at("quick") for name in built_in_names())
+    assert observations() == tuple(read_study(name).at("quick") for name in OBSERVATIONS)
 
 
 def test_the_report_is_one_page(comparison: Comparison, tmp_path: Path) -> None:

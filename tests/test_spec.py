@@ -78,13 +78,25 @@ def test_the_keys_are_pinned() -> None:
 
 def test_a_field_added_later_leaves_old_keys_alone() -> None:
     class Extended(RunSpec):
-        LEFT_OUT_AT_DEFAULT = frozenset({"dropout"})
+        LEFT_OUT_AT_DEFAULT = RunSpec.LEFT_OUT_AT_DEFAULT | {"dropout"}
         dropout: Annotated[float, Field(ge=0)] = 0.0
 
     assert Extended.model_validate({"data": DATA}).key == spec().key
     extended = Extended.model_validate({"data": DATA, "dropout": 0.5})
     assert extended.key != spec().key
     assert json.loads(extended.canonical_json)["dropout"] == 0.5
+
+
+def test_how_validation_is_held_out_is_written_where_it_is_not_as_ever() -> None:
+    held_out = {"validation_size": 10_000}
+    assert spec(validation="images", **held_out).canonical_json == spec(**held_out).canonical_json
+    whole = spec(validation="writers", **held_out)
+    assert whole.canonical_json == spec(**held_out).canonical_json.replace(
+        '"validation_size"', '"validation":"writers","validation_size"'
+    )
+    assert whole.key != spec(**held_out).key
+    assert RunSpec.from_json(whole.canonical_json) == whole
+    assert whole.train_size == 50_000
 
 
 def test_a_field_added_later_to_a_part_leaves_old_keys_alone() -> None:
@@ -248,6 +260,15 @@ def test_a_number_too_large_for_a_float_is_refused() -> None:
         (
             {"budget": {"epoch": 3}},
             "budget.epoch: 3 is for a field that does not exist here; did you mean epochs?",
+        ),
+        (
+            {"validation": "writers"},
+            "validation: 'writers' has no effect without a validation_size; give one such as 10000, or leave "
+            "validation out",
+        ),
+        (
+            {"validation": "people", "validation_size": 100},
+            "validation: 'people' is not known; use 'images' or 'writers'",
         ),
         ({"seed": 2**63}, f"seed: {2**63} is too large; it must be less than {2**63}"),
         ({"data": "mnist"}, "data: 'mnist' is not a table of fields"),

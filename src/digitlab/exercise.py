@@ -14,7 +14,7 @@ from digitlab.errors import RunError
 from digitlab.handout import EPOCHS, Figure, HandoutRun, Spread, compare, handout_runs
 from digitlab.lab import Engine, Failure, OnAdvance
 from digitlab.result import RunResult
-from digitlab.studies import Study, built_in_names, read_study
+from digitlab.studies import OBSERVATIONS, Study, read_study
 
 if TYPE_CHECKING:
     from digitlab.store import Store
@@ -128,7 +128,7 @@ def keep(comparison: Comparison, store: "Store") -> bool:
 
 def observations() -> tuple[Study, ...]:
     """The studies that make the exercise's observations, at its scale."""
-    return tuple(read_study(name).at(SCALE) for name in built_in_names())
+    return tuple(read_study(name).at(SCALE) for name in OBSERVATIONS)
 
 
 def write_exercise_report(
@@ -142,5 +142,5 @@ def write_exercise_report(
     from digitlab.report.build import completed_studies
     from digitlab.report.writing import write_report
 
-    studies = completed_studies((), SCALE, store) if has_observations and store is not None else []
+    studies = completed_studies(OBSERVATIONS, SCALE, store) if has_observations and store is not None else []
     write_report(studies, store, output, exercise=[network.results[0] for network in comparison.networks])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, Unpack
 
-from digitlab.data import Dataset, registry
+from digitlab.data import Dataset, load_writers, registry
 from digitlab.engine.device import find_device, free_memory, usable_cores
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
@@ -199,7 +199,12 @@ def _worker_bytes(specs: Sequence[RunSpec]) -> int:
 
 
 def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
-    """The data sets of runs, each loaded once: it is verified at every load."""
+    """The data sets of runs, each loaded once: it is verified at every load.
+
+    Raises what `load_writers` raises for those of which whole writers are held out.
+    """
+    for name in dict.fromkeys(spec.data.name for spec in specs if spec.validation == "writers"):
+        load_writers(name)
     return {data: registry.load(data.name) for data in dict.fromkeys(spec.data for spec in specs)}
 
 

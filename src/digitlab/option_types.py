@@ -29,6 +29,7 @@ class Options(TypedDict, total=False):
     data: "str | DataSpec"
     scaling: Literal["unit", "standard", "symmetric"]
     validation_size: int
+    validation: Literal["images", "writers"]
     train_size: int
     hidden: Sequence[int]
     initialisation: Literal["torch", "he", "glorot"]
@@ -56,6 +57,7 @@ HELP = {
     "data": Help("Data", "mnist", "Name of a data set."),
     "scaling": Help("Data", "unit", "How pixels become inputs: unit x/255; symmetric (x - 127.5)/127.5; standard (x - mean)/sd, of all training pixels of the data set.", words=("unit", "standard", "symmetric",)),
     "validation_size": Help("Data", "0", "Training images held out for validation, stratified, the same ones in every run."),
+    "validation": Help("Data", "images", "What is held out: images, whoever wrote them, or whole writers, who make validation_size images or as many below it as can be (needs QMNIST's label files).", words=("images", "writers",)),
     "train_size": Help("Data", "", "Images trained on, a stratified subset drawn by the seed; by default all that are not held out."),
     "hidden": Help("Network", "none", "Units of each hidden layer; without any it is multinomial logistic regression.", is_list=True),
     "initialisation": Help("Network", "torch", "What the parameters start from: torch, the default of nn.Linear; he, normal (He et al. 2015); glorot, uniform (Glorot & Bengio 2010).", words=("torch", "he", "glorot",)),

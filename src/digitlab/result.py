@@ -179,9 +179,9 @@ class Provenance(_Record):
 class RunResult(Document):
     """What came of one RunSpec.
 
-    predictions: class given to each test image, one byte an image, in the order of the test set (read them
-                 by `np.frombuffer(result.predictions, np.uint8)`); not part of the JSON; None when the run
-                 diverged or when the result was read from JSON
+    predictions: predicted class of each test image, one byte an image, in the order of the test set (read
+                 them by `np.frombuffer(result.predictions, np.uint8)`); not part of the JSON; None when the
+                 run diverged or when the result was read from JSON
     """
 
     model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")

@@ -44,6 +44,7 @@ EVALUATION_LIMIT = 100_000
 PARAMETER_LIMIT = 200_000_000
 
 Scaling = Literal["unit", "standard", "symmetric"]
+Validation = Literal["images", "writers"]
 Initialisation = Literal["torch", "he", "glorot"]
 LastBatch = Literal["keep", "drop"]
 Precision = Literal["float32", "float64"]
@@ -189,6 +190,8 @@ class RunSpec(Document):
     Raises SpecError with all faults, each with its field, value and remedy.
     """
 
+    LEFT_OUT_AT_DEFAULT = frozenset({"validation"})
+
     data: Annotated[DataSpec, _option("Data", "Name of a data set.")]
     scaling: Annotated[
         Scaling,
@@ -203,6 +206,14 @@ class RunSpec(Document):
         Field(ge=0),
         _option("Data", "Training images held out for validation, stratified, the same ones in every run."),
     ] = 0
+    validation: Annotated[
+        Validation,
+        _option(
+            "Data",
+            "What is held out: images, whoever wrote them, or whole writers, who make validation_size images "
+            "or as many below it as can be (needs QMNIST's label files).",
+        ),
+    ] = "images"
     train_size: Annotated[
         Count,
         Field(validate_default=True),
@@ -257,6 +268,13 @@ class RunSpec(Document):
                 f"{data.classes} to {data.train_images - data.classes}, such as 10000"
             )
         return size
+
+    @field_validator("validation")
+    @classmethod
+    def _writers_need_a_size(cls, validation: Validation, info: ValidationInfo) -> Validation:
+        if validation == "writers" and info.data.get("validation_size") == 0:
+            refuse("has no effect without a validation_size; give one such as 10000, or leave validation out")
+        return validation
 
     @field_validator("train_size", mode="before")
     @classmethod

@@ -10,13 +10,20 @@ from pathlib import Path
 import pytest
 
 from digitlab.data import cache
-from digitlab.data.catalog import FILE_NAMES, DatasetEntry
-from digitlab.data.download import fetch
+from digitlab.data.catalog import CATALOG, FILE_NAMES, WRITER_FILES, DatasetEntry
+from digitlab.data.download import fetch, fetch_writers
 from digitlab.errors import DataError
-from tests.data.files import entry_of, payloads
+from tests.data.files import entry_of, entry_with_writers, extended_bytes, payloads, writer_payloads
 
 PAYLOADS = payloads()
 PACKED = {f"{FILE_NAMES[role]}.gz": gzip.compress(payload) for role, payload in PAYLOADS.items()}
+WRITERS = writer_payloads()
+# As QMNIST publishes it: the file of test labels goes on after the images that are known.
+LONGER = WRITERS["test"][:4] + (22).to_bytes(4, "big") + WRITERS["test"][8:] + extended_bytes(2)[12:]
+PACKED_WRITERS = {
+    f"{WRITER_FILES['train']}.gz": gzip.compress(WRITERS["train"]),
+    f"{WRITER_FILES['test']}.gz": gzip.compress(LONGER),
+}
 HTML = b"<!DOCTYPE html><html><title>Sign in</title></html>"
 
 
@@ -28,7 +35,7 @@ class _Mirrors(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         _, behaviour, name = self.path.split("/")
         self.requests.append(self.path)
-        content = PACKED[name]
+        content = (PACKED | PACKED_WRITERS)[name]
         if behaviour == "missing":
             return self.send_error(404)
         if behaviour == "html":
@@ -174,3 +181,44 @@ def test_two_at_once_end_with_one_intact_copy(
     kept = {path.name: path.read_bytes() for path in cache.folder("small").iterdir()}
     assert kept == {FILE_NAMES[role]: payload for role, payload in PAYLOADS.items()}
     assert [path.name for path in cache.folder("small").parent.iterdir()] == ["small"]
+
+
+# --- who wrote the images ---
+
+
+def writers_entry(monkeypatch: pytest.MonkeyPatch, address: str, *mirrors: str) -> DatasetEntry:
+    found = entry_with_writers(WRITERS, tuple(f"{address}/{mirror}/" for mirror in mirrors))
+    monkeypatch.setitem(CATALOG, "small", found)
+    return found
+
+
+@pytest.mark.parametrize("bad", [(), ("missing",), ("html",), ("truncated",), ("other",), ("endless",)])
+def test_label_files_are_fetched_verified_and_cut_to_the_images(
+    server: tuple[str, list[str]],
+    empty_data_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: tuple[str, ...],
+) -> None:
+    address, requests = server
+    fetch_writers(writers_entry(monkeypatch, address, *bad, "good"))
+    kept = {path.name: path.read_bytes() for path in cache.folder("small.writers").iterdir()}
+    assert kept == {WRITER_FILES["train"]: WRITERS["train"], WRITER_FILES["test"]: WRITERS["test"]}
+    assert requests == [f"/{mirror}/{name}" for name in PACKED_WRITERS for mirror in (*bad, "good")]
+    assert not cache.is_there("small")  # the images are another matter
+
+
+def test_label_files_that_no_mirror_has_leave_nothing(
+    server: tuple[str, list[str]], empty_data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, _ = server
+    with pytest.raises(DataError) as caught:
+        fetch_writers(writers_entry(monkeypatch, address, "missing", "other"))
+    lines = str(caught.value).splitlines()
+    name = f"{WRITER_FILES['train']}.gz"
+    assert lines[0] == f"{name} of the writers of small: found no mirror that has it; they answered"
+    assert lines[1] == f"  {address}/missing/{name}: HTTP status 404 Not Found"
+    assert lines[2].startswith(
+        f"  {address}/other/{name}: found magic number 0x00000803, expected 0x00000c02"
+    )
+    assert "`digitlab data import small PATH --writers`" in lines[3]
+    assert list(cache.folder("small").parent.iterdir()) == []

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from digitlab.data import registry
 from digitlab.data.idx import ITEM_LIMIT, IdxFile, Kind
 from digitlab.errors import DataError
-from tests.data.files import image_bytes, label_bytes
+from tests.data.files import extended_bytes, image_bytes, label_bytes
 
 
 def idx(path: Path, kind: Kind = "images", count: int | None = None) -> IdxFile:
@@ -38,6 +38,24 @@ def test_images_and_labels_are_read_gzip_or_raw(tmp_path: Path, pack: type[bytes
     assert not array.flags.writeable
     labels = idx(write(tmp_path, pack(label_bytes(12))), "labels")
     assert labels.parse(labels.read()).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_extended_labels_are_read_as_integers_of_four_bytes(tmp_path: Path, pack: type[bytes]) -> None:
+    by_hand = [1, 4, 0x01020304, -2, 49, 5, 0, 0]
+    payload = bytes.fromhex("00000c02 00000001 00000008") + struct.pack(">8i", *by_hand)
+    file = idx(write(tmp_path, pack(payload)), "extended labels", count=1)
+    assert file.parse_extended(file.read()).tolist() == [by_hand]
+    assert file.payload_bytes(1) == len(payload)
+
+
+def test_the_first_items_of_a_file_are_a_file_of_their_own(tmp_path: Path) -> None:
+    for kind, make in (("images", image_bytes), ("labels", label_bytes), ("extended labels", extended_bytes)):
+        file = idx(write(tmp_path, make(6)), kind)  # type: ignore[arg-type]
+        first = file.first(file.read(), 4)
+        assert first[:8] == make(4)[:8]
+        assert first == make(6)[:4] + (4).to_bytes(4, "big") + make(6)[8 : file.payload_bytes(4)]
+        assert idx(write(tmp_path, first, "first"), kind, count=4).read() == first  # type: ignore[arg-type]
 
 
 def test_real_mnist_by_another_reader() -> None:
@@ -78,6 +96,28 @@ BAD_FILES: dict[str, tuple[bytes, Kind, str]] = {
     ),
     "labels for images": (LABELS + bytes(99), "images", "found magic number 0x00000801, expected 0x00000803"),
     "images for labels": (IMAGES, "labels", "found magic number 0x00000803, expected 0x00000801 for labels"),
+    "labels for extended labels": (LABELS + bytes(9), "extended labels", "expected 0x00000c02 for extended"),
+    "no columns": (
+        extended_bytes(0, columns=0) + bytes(9),
+        "extended labels",
+        "found extended labels of 0 columns, expected 8",
+    ),
+    "seven columns": (extended_bytes(3, columns=7), "extended labels", "found extended labels of 7 columns"),
+    "too short, extended labels": (
+        extended_bytes(3)[:-1],
+        "extended labels",
+        "found 107 bytes, expected 108 as its header promises",
+    ),
+    "trailing bytes, extended labels": (
+        extended_bytes(3) + bytes(4),
+        "extended labels",
+        "found more bytes than its header promises, expected 108",
+    ),
+    "2^32 - 1 extended labels": (
+        struct.pack(">III", 0xC02, 2**32 - 1, 8),
+        "extended labels",
+        "found 4,294,967,295 extended labels, expected 1 to 1,000,000",
+    ),
     "little-endian": (
         struct.pack("<IIII", 0x803, 5, 28, 28) + IMAGES[16:],
         "images",
@@ -209,15 +249,20 @@ def test_a_header_that_promises_much_takes_no_memory(tmp_path: Path) -> None:
         ),
         st.builds(
             lambda dimensions, rest: struct.pack(">IIII", *dimensions) + rest,
-            st.tuples(st.sampled_from([0x801, 0x803]), *[st.integers(0, 2**32 - 1)] * 3),
+            st.tuples(
+                st.sampled_from([0x801, 0x803, 0xC02]),
+                st.one_of(st.integers(0, 3), st.integers(0, 2**32 - 1)),
+                *[st.one_of(st.just(8), st.integers(0, 2**32 - 1))] * 2,
+            ),
             st.binary(max_size=50),
         ),
     ),
     packed=st.booleans(),
     cut=st.integers(0, 30),
-    kind=st.sampled_from(["images", "labels"]),
+    kind=st.sampled_from(["images", "labels", "extended labels"]),
 )
 @example(content=IMAGES, packed=True, cut=0, kind="images")
+@example(content=extended_bytes(2), packed=True, cut=0, kind="extended labels")
 def test_fuzz_nothing_but_data_errors(
     tmp_path: Path, content: bytes, packed: bool, cut: int, kind: Kind
 ) -> None:
@@ -228,7 +273,8 @@ def test_fuzz_nothing_but_data_errors(
         payload = file.read()
     except DataError:
         return
-    assert len(file.parse(payload)) >= 1
+    parsed = file.parse_extended(payload) if kind == "extended labels" else file.parse(payload)
+    assert len(parsed) >= 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)

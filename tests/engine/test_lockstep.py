@@ -451,6 +451,10 @@ OTHER_VALUES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "initialisation": ({}, {"initialisation": "he"}),
     "scaling": ({}, {"scaling": "standard"}),
     "validation_size": ({"train_size": 1_000}, {"train_size": 1_000, "validation_size": 100}),
+    "validation": (
+        {"train_size": 1_000, "validation_size": 500},
+        {"train_size": 1_000, "validation_size": 500, "validation": "writers"},
+    ),
     "train_size": ({"budget": {"steps": 9}}, {"budget": {"steps": 9}, "train_size": 59_950}),
     "hidden": ({}, {"hidden": (5,)}),
     "batch_size": ({"budget": {"steps": 9}}, {"budget": {"steps": 9}, "batch_size": 50}),

@@ -29,7 +29,7 @@ from digitlab.store import Filter, open_store
 from digitlab.studies import Study, built_in_names, built_in_text, read_study
 from digitlab.studies.expansion import run_count
 from digitlab.validation import parse_toml
-from tests.data.files import image_bytes, label_bytes
+from tests.data.files import extended_bytes, image_bytes, label_bytes
 from tests.fuzz.harness import Parser, Tally, fuzz
 from tests.fuzz.mutations import (
     IDX_TOKENS,
@@ -66,7 +66,7 @@ def parsers(folder: Path) -> list[Parser]:
     full = {**SPEC, "data": CATALOG["mnist"].data_spec.model_dump()}
     studies = [parse_toml(built_in_text(name)) for name in built_in_names()]
     entry = json.loads(CATALOG["mnist"].model_dump_json())
-    images, labels = image_bytes(3), label_bytes(5)
+    images, labels, extended = image_bytes(3), label_bytes(5), extended_bytes(3)
     return [
         Parser("RunSpec, TOML", _documents([SPEC], to_toml), _from_file(folder / "spec.toml", _read_spec)),
         Parser("RunSpec, JSON", _documents([full], to_json), _read_spec_json),
@@ -74,8 +74,8 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("study, TOML", _documents(studies, to_toml), _from_file(folder / "study.toml", _read_study)),
         Parser("study, values", lambda rng: changed_document(rng, rng.choice(studies), _NAMES), _make_study),
         Parser("dataset.json", _documents([entry], to_json), _read_entry),
-        Parser("IDX", _bytes([images, labels], IDX_TOKENS, 24), _from_file(folder / "idx", _read_idx)),
-        Parser("IDX, gzip", _packed([images, labels]), _from_file(folder / "idx.gz", _read_idx)),
+        Parser("IDX", _bytes([images, labels, extended], IDX_TOKENS, 24), _from_file(folder / "idx", _read_idx)),
+        Parser("IDX, gzip", _packed([images, labels, extended]), _from_file(folder / "idx.gz", _read_idx)),
         Parser("weights", _bytes([weights], WEIGHT_TOKENS, 1_500), _from_file(folder / "weights", _read_weights)),
         Parser("store", _stores(folder, result), _from_file(folder / "store.db", _read_store)),
         Parser("options", _options, lambda options: make_spec(None, **options).key),
@@ -179,8 +179,14 @@ def _read_entry(content: bytes) -> object:
 
 
 def _read_idx(path: Path) -> object:
-    kind: Kind = "labels" if path.stat().st_size < 100 else "images"
+    content = path.read_bytes()
+    kind: Kind = "labels" if len(content) < 100 else "images"
+    if b"\x0c\x02" in content[:4] or zlib.crc32(content) % 8 == 0:
+        kind = "extended labels"
     file = IdxFile(path, kind, "get it again")
+    if kind == "extended labels":
+        payload = file.read()
+        return file.parse_extended(payload), file.parse_extended(file.first(payload, 1))
     array = file.parse(file.read())
     if kind == "labels":
         file.check_labels(array, 10)

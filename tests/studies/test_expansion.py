@@ -126,6 +126,7 @@ def test_a_run_has_the_points_that_the_study_asks_for() -> None:
         ("train-size", 18 * (6 * 3 + 2 * 10), 10 * (4 * 3 + 2 * 3)),
         ("depth", 22 * (7 * 3 + 2 * 10), 8 * (5 * 3 + 2 * 3)),
         # 14 of 18 variants at 6 rates, two with momentum and two with Adam at 7; 8 of 10 at 5, two at 5
+        ("writers", 4 * 6 * 10, 4 * 3 * 3),
         ("parameters", (14 * 6 + 4 * 7) * 3 + 18 * 2 * 10, 10 * 5 * 3 + 10 * 2 * 3),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from digitlab.errors import SpecError
 from digitlab.files import TEXT_LIMIT_BYTES
 from digitlab.spec import RunSpec
-from digitlab.studies import built_in_names, built_in_text, read_study
+from digitlab.studies import OBSERVATIONS, built_in_names, built_in_text, read_study
 from digitlab.studies.definition import LEVEL_FIELDS, MOST_RUNS, MOST_VALUES, OPTIONS, Axis, Study
 from digitlab.studies.expansion import FIRST_REPORT_SEED, checked, spec_of
 from digitlab.studies.files import line_of, parse_study
@@ -298,7 +298,7 @@ def test_a_name_that_is_not_built_in() -> None:
 
 
 def test_the_built_in_studies() -> None:
-    assert built_in_names() == ("batch-lr", "train-size", "depth", "parameters")
+    assert built_in_names() == (*OBSERVATIONS, "writers")
 
 
 @pytest.mark.parametrize("name", built_in_names())
@@ -323,7 +323,7 @@ def test_every_combination_of_a_built_in_study_can_be_run(name: str, scale: str)
             spec = spec_of(study, combination, rate, seed=3)
             assert isinstance(spec, RunSpec)
             assert spec.validation_size == 10_000
-            assert spec.optimiser.learning_rate == rate
+            assert spec.optimiser.learning_rate == (rate or combination.options["learning_rate"])
             assert len(spec.evaluation_steps) <= 50
     labels = {label for combination in checked(study) for label in combination.labels.values()}
     assert study.baseline is None or study.baseline in labels

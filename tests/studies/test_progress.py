@@ -18,7 +18,7 @@ from digitlab.errors import StoreError
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, Store, open_store
-from digitlab.studies import Study, built_in_names, read_study
+from digitlab.studies import OBSERVATIONS, Study, read_study
 from digitlab.studies.expansion import MOST_EXTENSIONS, checked, spec_of
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import StudyProgress
@@ -464,7 +464,7 @@ def test_the_noise_scale_is_measured_where_that_was_left_undone(store: Store, mn
     assert store.measured() == {(spec.key, NOISE_SCALE) for spec in left.missing}
 
 
-@pytest.mark.parametrize("name", built_in_names())
+@pytest.mark.parametrize("name", OBSERVATIONS)
 def test_the_built_in_studies_ask_for_what_they_say(name: str) -> None:
     definition = read_study(name).at("quick")
     stage = StudyProgress(definition, NothingKnown()).stage()

@@ -9,8 +9,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from digitlab.analysis.statistics.choice import choose
+from digitlab.data.writers import Writers
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
+
+_LEAST_LOSS = 1e-12
+"""A loss of 0 has no logarithm; a few validation images that are all but certain have it."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ class Condition:
 
 
 def validation_losses(runs: Sequence[Sequence[RunResult]], *, best: bool) -> Float64[np.ndarray, "seed rate"]:
-    """The validation loss that each run is judged by; that of a guess where it diverged or collapsed.
+    """The validation loss that each run is judged by, more than 0; that of a guess where it diverged or
+    collapsed.
 
     runs: [rate][seed]
     best: the best of its curve, instead of the last
@@ -87,15 +92,30 @@ def validation_losses(runs: Sequence[Sequence[RunResult]], *, best: bool) -> Flo
 
     def loss(run: RunResult) -> float:
         if run.outcome != "completed" or not run.curve.validation_loss:
-            return math.log(run.spec.data.classes)
-        return min(run.curve.validation_loss) if best else run.curve.validation_loss[-1]
+            return _guessed_loss(run)
+        return max(min(run.curve.validation_loss) if best else run.curve.validation_loss[-1], _LEAST_LOSS)
 
     return np.array([[loss(run) for run in same] for same in runs], np.float64).T
 
 
 def test_accuracy(run: RunResult) -> float:
     """Share of the test images that are classified rightly; a diverged network guesses."""
-    return run.metrics.test_accuracy if run.outcome != "diverged" else 1 / run.spec.data.classes
+    return run.metrics.test_accuracy if run.outcome != "diverged" else _guessed_accuracy(run)
+
+
+def test_loss(run: RunResult) -> float:
+    """Mean cross-entropy on the test images; a diverged network guesses."""
+    return run.metrics.test_loss if run.outcome != "diverged" else _guessed_loss(run)
+
+
+def training_set_accuracy(run: RunResult) -> float:
+    """Share of the images trained on that are classified rightly; a diverged network guesses."""
+    return run.metrics.training_set_accuracy if run.outcome != "diverged" else _guessed_accuracy(run)
+
+
+def training_set_loss(run: RunResult) -> float:
+    """Mean cross-entropy on the images trained on; a diverged network guesses."""
+    return run.metrics.training_set_loss if run.outcome != "diverged" else _guessed_loss(run)
 
 
 def test_accuracies(runs: Sequence[RunResult]) -> Float64[np.ndarray, "seed"]:
@@ -106,8 +126,16 @@ def test_accuracies(runs: Sequence[RunResult]) -> Float64[np.ndarray, "seed"]:
 def validation_accuracy(run: RunResult) -> float:
     """Share of the validation images that are classified rightly; a diverged network guesses."""
     if run.outcome == "diverged" or run.metrics.validation_accuracy is None:
-        return 1 / run.spec.data.classes
+        return _guessed_accuracy(run)
     return run.metrics.validation_accuracy
+
+
+def _guessed_accuracy(run: RunResult) -> float:
+    return 1 / run.spec.data.classes
+
+
+def _guessed_loss(run: RunResult) -> float:
+    return math.log(run.spec.data.classes)
 
 
 @dataclass(frozen=True)
@@ -151,6 +179,7 @@ class Evidence:
     predictions:  classes given to the test images, one byte each, by the key of a reported run
     labels:       classes of the test images, one byte each
     references:   networks of others on the same data set
+    writers:      who wrote the images; None where no analysis asks for it
     """
 
     about: About
@@ -159,6 +188,7 @@ class Evidence:
     predictions: Mapping[str, bytes] = field(default_factory=dict)
     labels: bytes = b""
     references: Sequence[Reference] = ()
+    writers: Writers | None = None
 
 
 def in_words(axis: str) -> str:

@@ -175,6 +175,20 @@ Picture = Lines | HeatMap | Forest
 
 
 @dataclass(frozen=True)
+class Headline:
+    """The answer of a study for those who read nothing else.
+
+    sentence: the answer
+    how_sure: on what it rests: `95 % interval 0.36 to 0.41, 10 seeds`
+    picture:  the name of the one of the study's pictures that shows it
+    """
+
+    sentence: str
+    how_sure: str
+    picture: str
+
+
+@dataclass(frozen=True)
 class StudyFindings:
     """All that a study says.
 
@@ -183,6 +197,7 @@ class StudyFindings:
     findings: with estimate, interval, n and method
     methods:  what was done, a paragraph each
     run_count, seeds: what it rests on
+    headline: the answer in one sentence; without one, the first sentence of the answer stands for it
     """
 
     name: str
@@ -196,3 +211,4 @@ class StudyFindings:
     methods: tuple[str, ...]
     run_count: int
     seeds: str
+    headline: Headline | None = None

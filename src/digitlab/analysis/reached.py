@@ -15,7 +15,7 @@ from digitlab.analysis.conditions import Condition, test_accuracy
 from digitlab.analysis.findings import Estimate
 from digitlab.analysis.statistics.choice import Bottom, find_bottom, mean_loss
 from digitlab.analysis.statistics.intervals import LOG, PLAIN, SHARE, Scale, mean_interval, transformed
-from digitlab.analysis.statistics.jackknife import at_bottom, of_bottom, of_mean
+from digitlab.analysis.statistics.jackknife import at_bottom, of_mean
 from digitlab.result import RunResult
 
 Metric = Callable[[RunResult], float]
@@ -40,13 +40,6 @@ def reached(
         return values(condition.reports, metric, scale)
     measured = np.array([[metric(run) for run in runs] for runs in condition.reported], np.float64).T
     return at_bottom(_log2_near(condition), condition.losses, measured, scale.to)
-
-
-def best_log2_rates(condition: Condition) -> Float64[np.ndarray, "seed"]:
-    """The best log2 learning rate of a tuned condition; empty where most networks broke at every rate."""
-    if condition.chosen is None:
-        return np.empty(0)
-    return of_bottom(_log2_near(condition), condition.losses)
 
 
 def bottom(condition: Condition) -> Bottom:

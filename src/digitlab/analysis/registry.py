@@ -24,12 +24,14 @@ class Analysis:
     measurement:       what is measured on networks besides the results, by the name under which a store keeps
                        it; "" for nothing
     reads_predictions: whether it compares networks image by image
+    reads_writers:     whether it asks who wrote the images
     """
 
     name: str
     module: str
     measurement: str = ""
     reads_predictions: bool = False
+    reads_writers: bool = False
 
     def find(self, evidence: Evidence) -> StudyFindings:
         """What a study says that is done."""
@@ -51,6 +53,7 @@ _ANALYSES = (
     Analysis("train-size", f"{_STUDIES}.train_size"),
     Analysis("depth", f"{_STUDIES}.depth", reads_predictions=True),
     Analysis("parameters", f"{_STUDIES}.parameters"),
+    Analysis("writers", f"{_STUDIES}.writers", reads_predictions=True, reads_writers=True),
     Analysis("comparison", f"{_STUDIES}.comparison"),
 )
 ANALYSES = {analysis.name: analysis for analysis in _ANALYSES}

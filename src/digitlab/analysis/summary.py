@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from digitlab.analysis.conditions import About, Condition, name_of, run_count, seeds_in_words
-from digitlab.analysis.findings import Estimate, Finding, Picture, Point, StudyFindings, Table
+from digitlab.analysis.findings import Estimate, Finding, Headline, Picture, Point, StudyFindings, Table
 from digitlab.analysis.reached import estimate, estimate_of, reached, values
 from digitlab.analysis.statistics.compare import Verdict, judge
 from digitlab.analysis.statistics.intervals import mean_interval
@@ -69,12 +69,16 @@ def points_in_words(points: Estimate) -> str:
     return f"{points.value:+.2f} points, 95 % interval {points.low:+.2f} to {points.high:+.2f}"
 
 
+def most_in_words(points: Estimate) -> str:
+    """How much a difference with an interval can be at most, rounded up."""
+    return f"{math.ceil(10 * max(-points.low, points.high) - 1e-9) / 10:.1f} points"
+
+
 def bound_in_words(points: Estimate) -> str:
-    """How much a difference can be at most, rounded up: the answer where no direction is clear."""
-    most = max(-points.low, points.high)
-    if not math.isfinite(most):
+    """How much a difference can be at most: the answer where no direction is clear."""
+    if not points.has_interval:
         return "how much they differ is not known from one seed"
-    return f"they differ by at most {math.ceil(10 * most - 1e-9) / 10:.1f} points"
+    return f"they differ by at most {most_in_words(points)}"
 
 
 def broken_in_words(conditions: Sequence[Condition]) -> str:
@@ -105,6 +109,7 @@ def study_findings(
     pictures: Sequence[Picture],
     tables: Sequence[Table],
     methods: Sequence[str],
+    headline: Headline | None = None,
 ) -> StudyFindings:
     """All that a study says, with the study's own words, notes and counts."""
     return StudyFindings(
@@ -119,4 +124,5 @@ def study_findings(
         methods=(*methods, *about.notes),
         run_count=run_count(conditions),
         seeds=seeds_in_words(conditions),
+        headline=headline,
     )

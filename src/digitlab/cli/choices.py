@@ -12,7 +12,7 @@ DEVICES = ("cpu", "cuda", "mps")
 OUTCOMES = ("completed", "diverged", "collapsed")
 FORMATS = ("json", "csv", "parquet")
 SCALES = ("quick", "full")
-STUDIES = ("batch-lr", "train-size", "depth", "parameters")
+STUDIES = ("batch-lr", "train-size", "depth", "parameters", "writers")
 DATA_SETS = ("mnist", "fashion-mnist")
 """Those of the catalogue."""
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from digitlab.data.idx import Kind
 from digitlab.spec import Count, DataSpec, Digest, Name
-from digitlab.validation import Document, in_form, refuse
+from digitlab.validation import Document, Part, in_form, refuse
 
 FileRole = Literal["train_images", "train_labels", "test_images", "test_labels"]
 FILE_NAMES: dict[FileRole, str] = {
@@ -24,8 +24,37 @@ def file_kind(role: FileRole) -> Kind:
     return "images" if role.endswith("images") else "labels"
 
 
+ImagePart = Literal["train", "test"]
+WRITER_FILES: dict[ImagePart, str] = {
+    "train": "qmnist-train-labels-idx2-int",
+    "test": "qmnist-test-labels-idx2-int",
+}
+"""The two files that say who wrote the images, as QMNIST's makers named them."""
+
+
 Text = Annotated[str, in_form(r"[^\x00-\x1f\x7f-\x9f]*", "one line without control characters")]
 """A line without control characters: it is shown in terminals."""
+
+
+class WriterLabels(Part):
+    """What is known of the files that say who wrote the images: no part of the data set, nor of its digest.
+
+    payload_sha256: SHA-256 of each of the two IDX files, uncompressed, of as many rows as there are images
+    mirrors:        addresses to which WRITER_FILES + ".gz" is appended, tried in this order
+    """
+
+    title: Text
+    payload_sha256: dict[ImagePart, Digest]
+    licence: Text
+    citation: Text
+    mirrors: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+
+    @field_validator("payload_sha256")
+    @classmethod
+    def _has_two_digests(cls, digests: dict[ImagePart, str]) -> dict[ImagePart, str]:
+        if set(digests) != set(WRITER_FILES):
+            refuse(f"must hold a digest for each of {', '.join(WRITER_FILES)}")
+        return digests
 
 
 class DatasetEntry(Document):
@@ -35,7 +64,10 @@ class DatasetEntry(Document):
     train_images, test_images: number of images
     payload_sha256: SHA-256 of each of the four IDX files, uncompressed (packers differ, payloads do not)
     mirrors:        addresses to which FILE_NAMES + ".gz" is appended, tried in this order
+    writers:        where it can be had who wrote the images; None: that is not known
     """
+
+    LEFT_OUT_AT_DEFAULT = frozenset({"writers"})
 
     name: Name
     title: Text
@@ -47,6 +79,7 @@ class DatasetEntry(Document):
     citation: Text
     homepage: Text = ""
     mirrors: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+    writers: WriterLabels | None = None
 
     @field_validator("payload_sha256")
     @classmethod
@@ -68,8 +101,8 @@ class DatasetEntry(Document):
             name=self.name, sha256=self.sha256, train_images=self.train_images, classes=len(self.class_names)
         )
 
-    def item_count(self, role: FileRole) -> int:
-        """How many images or labels the file of this role holds."""
+    def item_count(self, role: FileRole | ImagePart) -> int:
+        """How many images or labels the file of this role, or of this part, holds."""
         return self.train_images if role.startswith("train") else self.test_images
 
 
@@ -93,6 +126,17 @@ _ENTRIES = (
         mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        writers=WriterLabels(
+            title="QMNIST's extended labels of MNIST's images",
+            payload_sha256={
+                "train": "bb1b6e1ec7b04fd5696f1ed50b5f58f8ef195118edd5c93c81783df9740b8ac5",
+                "test": "4e7739c547840d45060872eccb7e1dd8f7c1744f992ae62e8e2ce7af1ba6ef9f",
+            },
+            licence="BSD 3-clause, Facebook, Inc.",
+            citation="C. Yadav and L. Bottou, Cold Case: The Lost MNIST Digits, NeurIPS 2019, "
+            "arXiv 1905.10498",
+            mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
         ),
     ),
     DatasetEntry(

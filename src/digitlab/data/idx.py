@@ -1,11 +1,11 @@
 """The IDX reader: images and labels as MNIST's makers wrote them, gzip or raw, verified before they are used.
 
-An IDX file is a big-endian header (magic number, then each dimension, 4 bytes each) and the bytes
-themselves. The magic number is 0x00000803 for images [n, rows, columns] and 0x00000801 for labels [n].
+An IDX file is a big-endian header (magic number, then each dimension, 4 bytes each) and the numbers
+themselves. The magic number is 0x00000803 for images [n, rows, columns] and 0x00000801 for labels [n], which
+are bytes, and 0x00000c02 for QMNIST's extended labels [n, columns], big-endian integers of 4 bytes.
 """
 
 import gzip
-import math
 import stat
 import zlib
 from dataclasses import dataclass
@@ -13,18 +13,21 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int32, UInt8
 
 from digitlab.errors import DataError
 
-Kind = Literal["images", "labels"]
+Kind = Literal["images", "labels", "extended labels"]
 
 ITEM_LIMIT = 1_000_000
 """The most images a file may claim to hold: beyond it a header is taken to be damaged or hostile."""
 
-_MAGIC: dict[Kind, int] = {"images": 0x803, "labels": 0x801}
-_HEADER_BYTES: dict[Kind, int] = {"images": 16, "labels": 8}
+_MAGIC: dict[Kind, int] = {"images": 0x803, "labels": 0x801, "extended labels": 0xC02}
+_HEADER_BYTES: dict[Kind, int] = {"images": 16, "labels": 8, "extended labels": 12}
+_ITEM_BYTES: dict[Kind, int] = {"images": 28 * 28, "labels": 1, "extended labels": 8 * 4}
 _IMAGE_SIDES = (28, 28)
+_COLUMNS = 8
+"""Of extended labels: class, series, writer, digit, NIST's code, index in NIST's file, duplicate, 0."""
 _CHUNK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -34,7 +37,7 @@ class IdxFile:
     """One IDX file and what it must be.
 
     path:   where it lies
-    kind:   images or labels
+    kind:   images, labels or extended labels
     count:  number of items it must hold; None: as many as it says, up to ITEM_LIMIT
     remedy: what the user should do when it is not that
     """
@@ -98,6 +101,8 @@ class IdxFile:
             raise self.fault(f"magic number 0x{magic:08x}", f"0x{_MAGIC[self.kind]:08x} for {self.kind}")
         if self.kind == "images" and tuple(sides) != _IMAGE_SIDES:
             raise self.fault(f"images of {sides[0]} x {sides[1]} pixels", "28 x 28")
+        if self.kind == "extended labels" and sides[0] != _COLUMNS:
+            raise self.fault(f"extended labels of {sides[0]} columns", f"{_COLUMNS}")
         if self.count is not None and count != self.count:
             raise self.fault(f"{count:,} {self.kind}", f"{self.count:,}")
         if not 1 <= count <= ITEM_LIMIT:
@@ -106,7 +111,12 @@ class IdxFile:
 
     def payload_bytes(self, count: int) -> int:
         """Length of a payload of so many items, its header included."""
-        return _HEADER_BYTES[self.kind] + count * (math.prod(_IMAGE_SIDES) if self.kind == "images" else 1)
+        return _HEADER_BYTES[self.kind] + count * _ITEM_BYTES[self.kind]
+
+    def first(self, payload: bytes, count: int) -> bytes:
+        """The payload of a file that holds the first so many of these items, header included."""
+        header = payload[:4] + count.to_bytes(4, "big") + payload[8 : _HEADER_BYTES[self.kind]]
+        return header + payload[len(header) : self.payload_bytes(count)]
 
     def _check_length(self, payload: bytes | bytearray | memoryview, expected_bytes: int) -> None:
         if len(payload) > expected_bytes:
@@ -123,6 +133,18 @@ class IdxFile:
         items = np.frombuffer(payload, np.uint8, offset=_HEADER_BYTES[self.kind])  # [n * 784] or [n]
         items.flags.writeable = False
         return items.reshape(-1, *_IMAGE_SIDES) if self.kind == "images" else items
+
+    def parse_extended(self, payload: bytes | memoryview) -> Int32[np.ndarray, "n 8"]:
+        """The payload of extended labels as integers in this machine's order of bytes, [n, 8].
+
+        Raises DataError when header or length are wrong.
+        """
+        self._check_length(payload, self._promised_bytes(payload))
+        return (
+            np.frombuffer(payload, ">i4", offset=_HEADER_BYTES[self.kind])
+            .reshape(-1, _COLUMNS)
+            .astype(np.int32)
+        )
 
     def check_labels(self, labels: UInt8[np.ndarray, "n"], class_count: int) -> None:
         """Raise DataError when a label is none of 0 … class_count − 1."""

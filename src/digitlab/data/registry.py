@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from digitlab.data import cache
+from digitlab.data import cache, writers
 from digitlab.data.arrays import Dataset, LabelledImages
 from digitlab.data.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRole, file_kind
 from digitlab.data.idx import IdxFile
@@ -200,6 +200,28 @@ def is_intact(name: str) -> bool:
     return is_cached(name) and not any(check.fault for check in verify(name))
 
 
+def verify_writers(name: str) -> list[FileCheck]:
+    """Verify the files that say who wrote a data set's images; empty: they are not on this machine."""
+    known = CATALOG.get(name)
+    if known is None or known.writers is None or not writers.is_there(name):
+        return []
+    checks = []
+    for part, file in writers.cached_files(known).items():
+        try:
+            writers.verified_payload(known, part, file)
+        except DataError as fault:
+            checks.append(FileCheck(file.path, fault))
+        else:
+            checks.append(FileCheck(file.path, None))
+    return checks
+
+
+def are_writers_intact(name: str) -> bool:
+    """Whether the files that say who wrote a data set's images are here, and what they should be."""
+    checks = verify_writers(name)
+    return bool(checks) and not any(check.fault for check in checks)
+
+
 def verify_all(name: str | None = None) -> Iterator[tuple[str, list[FileCheck] | DataError]]:
     """Verify all data sets of this machine, or one; of each its files, or what is wrong with its description.
 
@@ -207,7 +229,7 @@ def verify_all(name: str | None = None) -> Iterator[tuple[str, list[FileCheck] |
     """
     for each in [name] if name else names():
         try:
-            checks = verify(each)
+            checks = [*verify(each), *verify_writers(each)]
         except DataError as error:  # the other data sets are still to be verified
             yield each, error
             continue

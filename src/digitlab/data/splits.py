@@ -1,9 +1,12 @@
-"""Which training images a run sees: a fixed validation split, and nested stratified training subsets."""
+"""Which training images a run sees: a fixed validation split, and nested stratified training subsets.
+
+The validation split is of images, stratified by class, or of whole writers: then nobody wrote for both sides.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, Int64, UInt8
+from jaxtyping import Bool, Int, Int64, UInt8
 
 from digitlab.errors import Fault, SpecError
 from digitlab.rng import stream
@@ -20,18 +23,61 @@ class Split:
     validation: Int64[np.ndarray, "validation"]
 
 
-def split(labels: UInt8[np.ndarray, "n"], *, train_size: int, validation_size: int, seed: int) -> Split:
+def split(
+    labels: UInt8[np.ndarray, "n"],
+    *,
+    train_size: int,
+    validation_size: int,
+    seed: int,
+    writers: Int[np.ndarray, "n"] | None = None,
+) -> Split:
     """The validation images, the same in every run, and the run's subset of the others.
 
-    labels: class of each training image, [n]
+    labels:  class of each training image, [n]
+    writers: number of each image's writer, [n]: all that a writer wrote is held out, or nothing; None: images
+             are held out whoever wrote them
     Raises SpecError when the sizes do not fit n.
     """
     held_out = np.zeros(len(labels), dtype=bool)
-    if validation_size:
+    if validation_size and writers is not None:
+        held_out = whole_writers(writers, validation_size, stream(_FIXED_SEED, "validation/writers"))
+    elif validation_size:
         held_out[nested_subset(labels, validation_size, stream(_FIXED_SEED, "validation"))] = True
     rest = np.flatnonzero(~held_out)
     subset = rest[nested_subset(labels[rest], train_size, stream(seed, "subset"))]
     return Split(subset, np.flatnonzero(held_out))
+
+
+def whole_writers(
+    writers: Int[np.ndarray, "n"], size: int, random: np.random.Generator
+) -> Bool[np.ndarray, "n"]:
+    """Which images are held out when whole writers are: `size` of them, or as many below it as can be.
+
+    Writers are put into random order and taken from its beginning; one is passed over when the writers behind
+    it could then not fill up what is missing. As writers wrote different numbers of images, that is rare: of
+    MNIST's 539 writers, every number from 75 up to some below all is met exactly.
+
+    writers: number of each image's writer, [n]
+    size:    number of images wanted
+    random:  a fresh stream
+    Raises SpecError, naming `validation_size`, when every writer wrote more.
+    """
+    _, writer, counts = np.unique(writers, return_inverse=True, return_counts=True)
+    if size < counts.min():
+        problem = f"is less than any writer wrote; hold out at least {counts.min()} images"
+        raise SpecError([Fault("validation_size", size, problem)])
+    order = random.permutation(len(counts))
+    # Of each place in the order, how many images the writers from there on can make: bit k stands for k.
+    possible = [1]
+    for count in counts[order[::-1]].tolist():
+        possible.append(possible[-1] | (possible[-1] << count) & ((1 << size + 1) - 1))
+    missing = possible.pop().bit_length() - 1
+    taken = np.zeros(len(counts), dtype=bool)
+    for i, count in zip(order.tolist(), counts[order].tolist(), strict=True):
+        rest = possible.pop()
+        if count <= missing and rest >> (missing - count) & 1:
+            taken[i], missing = True, missing - count
+    return np.asarray(taken[writer])
 
 
 def nested_subset(

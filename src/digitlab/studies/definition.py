@@ -1,7 +1,7 @@
 """Study: a question as data: what varies, what is held fixed, how often it repeats. Pure values.
 
 A study's axes span conditions, every combination of their levels. One axis may be tuned: at every condition
-the best of its values is found by the validation loss on some seeds, and reported on others.
+the best of its values is found by the validation loss.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from digitlab.options import Options
 from digitlab.spec import Count, Name
 from digitlab.validation import Document, Part, PlainInt, Positive, in_form, nearest, refuse, refuse_inside
 
-Analysis = Literal["batch-lr", "train-size", "depth", "parameters", "comparison"]
+Analysis = Literal["batch-lr", "train-size", "depth", "parameters", "writers", "comparison"]
 Select = Literal["last", "best"]
 Label = Annotated[str, Field(min_length=1, max_length=60)]
 Level = dict[str, Any]
@@ -134,6 +134,8 @@ def _faults_of_level(level: Level) -> Iterator[tuple[tuple[str, ...], object, st
         yield ("group",), level["group"], "is not a text; give one in quotation marks"
     if "tune" in level and not _is_range(level["tune"]):
         yield ("tune",), level["tune"], "is not a range; give one such as { from = 0.01, to = 1 }"
+    elif "tune" in level and "learning_rate" in level:
+        yield ("tune",), level["tune"], "tunes the learning rate that the level sets; leave out one of them"
     if level.get("select", "last") not in get_args(Select):
         yield ("select",), level["select"], "is not known; use 'last' or 'best'"
 

@@ -43,8 +43,9 @@ def combinations(study: Study) -> Iterator[Combination]:
         for level in levels:
             options |= {name: value for name, value in level.items() if name not in LEVEL_FIELDS}
             span = Range.model_validate(level["tune"]) if "tune" in level else span
-            span = None if tuned and tuned.name in level else span  # this level sets it itself
             select = level.get("select", select)
+        if tuned and tuned.name in options:
+            span = None  # a level sets it itself
         labels, groups = (_by_axis(study.varied, levels, what) for what in ("label", "group"))
         yield Combination(labels, groups, options, span, select)
 
@@ -87,7 +88,8 @@ def _by_axis(axes: Iterable[Axis], levels: Iterable[Level], what: str) -> dict[s
 def run_count(study: Study) -> int:
     """How many runs the study has, as far as that is known beforehand. Counted, not built.
 
-    No range grows, three rates are enough for all seeds, and the early-stopped networks are left out.
+    No range grows, three rates are enough for all seeds, what is reported besides lies outside the range, and
+    the early-stopped networks are left out.
     Raises SpecError when the conditions alone are too many.
     """
     conditions, tuned = math.prod(len(axis.all_levels) for axis in study.varied), study.tuned

@@ -23,11 +23,14 @@ _LIST_OF_TABLES = re.compile(r"\s*\[\[\s*([a-zA-Z\"'][\w.\"'-]*)\s*\]\]\s*(#.*)?
 _KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
 
+OBSERVATIONS = ("batch-lr", "train-size", "depth", "parameters")
+"""Names of the built-in studies that make the exercise's observations, in its order."""
+
+
 def built_in_names() -> tuple[str, ...]:
-    """Names of the studies that digitlab brings along, in the order of the exercise's questions."""
-    order = ("batch-lr", "train-size", "depth", "parameters")
+    """Names of the studies that digitlab brings along, those of the exercise's observations first."""
     names = {Path(entry.name).stem for entry in _BUILT_IN.iterdir() if entry.name.endswith(".toml")}
-    return (*(name for name in order if name in names), *sorted(names - set(order)))
+    return (*OBSERVATIONS, *sorted(names - set(OBSERVATIONS)))
 
 
 def built_in_text(name: str) -> str:

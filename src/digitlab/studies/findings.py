@@ -1,10 +1,13 @@
 """A study that is done -> its findings: hands its analysis all that it reads."""
 
+from collections.abc import Sequence
+
 from digitlab.analysis.conditions import About, Evidence, Reference
 from digitlab.analysis.findings import StudyFindings
 from digitlab.analysis.registry import ANALYSES
-from digitlab.data import registry
+from digitlab.data import Writers, load_writers, registry
 from digitlab.handout import EPOCHS, handout_runs
+from digitlab.result import RunResult
 from digitlab.store import Store
 from digitlab.studies.definition import Study
 from digitlab.studies.stages import Stage
@@ -38,7 +41,15 @@ def _evidence(study: Study, scale: str, stage: Stage, store: Store) -> Evidence:
         predictions=predictions,
         labels=labels,
         references=(_handout(),) if names == {"mnist"} else (),
+        writers=_writers(study, reports),
     )
+
+
+def _writers(study: Study, runs: Sequence[RunResult]) -> Writers | None:
+    """Who wrote the images, where the analysis asks for it. Raises what `load_writers` raises."""
+    if not (ANALYSES[study.analysis].reads_writers and runs):
+        return None
+    return load_writers(runs[0].spec.data.name)
 
 
 def _handout() -> Reference:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from digitlab import lab
 from digitlab.analysis.findings import StudyFindings
+from digitlab.analysis.registry import ANALYSES
+from digitlab.data import load_writers
 from digitlab.engine.device import usable_cores
+from digitlab.errors import DataError
 from digitlab.lab import OnAdvance
 from digitlab.result import RunResult
 from digitlab.store import Store
@@ -67,9 +70,10 @@ def run_to_findings(
 
     scale:     the name under which the study was taken
     on_status: told how far the study is, before anything is trained
-    The others, and what is raised, are as of `run_study`.
+    The others, and what is raised, are as of `run_study`; before that, what `check_writers` raises.
     """
     end, before = time.monotonic() + seconds_limit, status(study, store)
+    check_writers(study)
     on_status(before)
     stage = before.stage
     if not stage.is_done:
@@ -84,6 +88,22 @@ def run_to_findings(
             on_advance=on_advance,
         )
     return StudyRun(stage, findings(study, scale, stage, store) if stage.is_done else None)
+
+
+def check_writers(study: Study) -> None:
+    """Raise DataError, with the remedy, where the study asks who wrote the images and nobody here knows."""
+    if ANALYSES[study.analysis].reads_writers:
+        for name in {spec.data.name for spec in status(study, None).stage.missing}:
+            load_writers(name)
+
+
+def cannot_run(study: Study) -> DataError | None:
+    """What a study lacks here before it can be run; None: nothing."""
+    try:
+        check_writers(study)
+    except DataError as missing:
+        return missing
+    return None
 
 
 class Tally:

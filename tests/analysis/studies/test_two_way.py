@@ -157,6 +157,22 @@ def test_a_clear_interaction_tells_both_effects() -> None:
     )
 
 
+def test_the_headline_is_what_is_clear_and_names_its_picture() -> None:
+    both = findings(drawn(7, np.array([[0.0, 0.0, 0.0], [0.01, 0.01, 0.03]]))).headline
+    one = findings(drawn(5, np.array([[0.0, 0.0, 0.0], [0.01, 0.01, 0.01]]))).headline
+    none = findings(drawn(14, sd=1e-4)).headline
+    assert both is not None
+    assert one is not None
+    assert none is not None
+    assert both.sentence == "The effect of momentum depends on batch size."
+    assert both.how_sure.startswith(
+        "effect of momentum 0.9 at batch size 200, minus that at batch size 20: +"
+    )
+    assert one.sentence == "momentum 0.9 against momentum 0, averaged over batch size: +1.0 points."
+    assert none.sentence == "Neither momentum nor batch size clearly changes the accuracy."
+    assert {each.picture for each in (both, one, none)} == {"effects"}
+
+
 def test_the_baseline_is_the_reference_of_its_axis() -> None:
     found = findings(drawn(8), baseline="100")
     titles = [finding.title for finding in found.findings]

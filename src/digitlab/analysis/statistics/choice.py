@@ -42,12 +42,26 @@ def choose(losses: Float64[np.ndarray, "seed rate"]) -> int:
     return int(np.argmin(mean_loss(losses)))
 
 
+def choices(losses: Float64[np.ndarray, "seed rate"]) -> set[int]:
+    """Indices of the rates that are chosen by all seeds, or by all but one: the jackknife needs the
+    neighbours of each.
+
+    losses: as of `choose`
+    """
+    if len(losses) < 2:
+        return {choose(losses)}
+    logs = np.log(losses)
+    without = logs.sum(axis=0) - logs  # [seed, rate]
+    return {choose(losses), *np.argmin(without, axis=1).tolist()}
+
+
 def find_bottom(log2_rates: Float64[np.ndarray, "rate"], means: Float64[np.ndarray, "rate"]) -> Bottom:
     """The lowest point of the parabola through the least of the means and its two neighbours.
 
-    It moves without a jump when the means do, also where another rate becomes the least (for rates that rise
-    by a constant factor): the jackknife needs that. The accuracy at that point is interpolated linearly,
-    which stays between what was measured even where the next rate breaks every network; a parabola would not.
+    It moves without a jump when the means do, also where another rate becomes the least (half-way between the
+    two, whichever parabola is taken), except at an end of the rates: the jackknife needs that. The accuracy
+    at that point is interpolated linearly, which stays between what was measured even where the next rate
+    breaks every network; a parabola would not.
 
     log2_rates: rising, [rate]
     means:      mean loss at each, [rate]

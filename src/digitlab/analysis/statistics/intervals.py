@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import expit, logit, stdtr, stdtrit
+from scipy.special import expit, logit, stdtrit
 
 from digitlab.analysis.findings import Estimate
 from digitlab.rng import stream
@@ -83,22 +83,8 @@ def paired_interval(a: Values, b: Values) -> Estimate:
 
     a, b: [n] each, in the same order of seeds
     """
-    return mean_interval(_differences(a, b))
-
-
-def paired_p_value(a: Values, b: Values) -> float:
-    """Two-sided p-value of Student's paired test; 1 when all differences are 0, NaN for fewer than 2.
-
-    a, b: [n] each, in the same order of seeds
-    """
-    differences = _differences(a, b)
-    n = len(differences)
-    if n < 2 or not np.isfinite(differences).all():
-        return math.nan
-    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-    if spread == 0:
-        return 1.0 if mean == 0 else 0.0
-    return float(2 * stdtr(n - 1, -abs(mean) / spread * math.sqrt(n)))
+    with np.errstate(invalid="ignore"):  # inf - inf, where both broke
+        return mean_interval(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64))
 
 
 def fit_intervals(
@@ -136,8 +122,3 @@ def complete(rows: Float64[np.ndarray, "seed point"]) -> Float64[np.ndarray, "wh
 def bootstrap_stream(name: str) -> np.random.Generator:
     """The random stream of one bootstrap, by what it is for: the same numbers at every time."""
     return stream(0, f"bootstrap/{name}")
-
-
-def _differences(a: Values, b: Values) -> Float64[np.ndarray, "n"]:
-    with np.errstate(invalid="ignore"):  # inf - inf, where both broke
-        return np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)

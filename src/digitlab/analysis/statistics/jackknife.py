@@ -1,10 +1,11 @@
 """One value a seed for what all seeds decide together: pseudo-values of the jackknife.
 
 An accuracy at the best learning rate depends on all seeds twice: through its own mean, and through the
-choice of the rate. Leaving out one seed after the other, with the choice made anew each time, shows how much
-each seed moves the whole (Tukey 1958, Ann. Math. Statist. 29, 614; Efron & Tibshirani 1993, "An Introduction
-to the Bootstrap", chapter 11). The values that follow are treated like measurements, one a seed: their mean is
-the estimate, their spread holds the choice too, and values of two settings with the same seeds can be paired.
+choice of the rate. Leaving out one seed after the other, with the choice made anew each time, shows how
+much each seed moves the whole (Tukey 1958, Ann. Math. Statist. 29, 614; Efron & Tibshirani 1993, "An
+Introduction to the Bootstrap", chapter 11). The values that follow are treated like measurements, one a
+seed: their mean is the estimate, their spread holds the choice too, and values of two settings with the
+same seeds can be paired.
 """
 
 from collections.abc import Callable

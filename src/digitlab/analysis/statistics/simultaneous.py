@@ -22,6 +22,8 @@ from digitlab.analysis.statistics.intervals import CONFIDENCE
 
 _NODES = 80
 _FEWEST_TO_MODERATE = 3
+_LEAST_EXCESS = 1e-6
+"""A spread of true log variances below this is none."""
 SHARED_BASE = 0.5
 """Correlation of the differences of two settings from one base, all of one variance."""
 CHAIN = 0.0
@@ -53,7 +55,8 @@ def moderated(
 ) -> tuple[Float64[np.ndarray, "setting"], float]:
     """Variances drawn toward their common value, and their degrees of freedom (Smyth 2004, section 6.2).
 
-    Unchanged for fewer than 3 of them, or where one is 0.
+    Unchanged for fewer than 3 of them, or where one is 0. Their plain mean, where they scatter no more than
+    equal ones do.
 
     variances: with `freedom` degrees of freedom each, [setting]
     """
@@ -62,9 +65,8 @@ def moderated(
     half = freedom / 2
     logs = np.log(variances) - digamma(half) + math.log(half)
     excess = float(logs.var(ddof=1) - polygamma(1, half))  # spread of the true log variances
-    if excess <= 0:
-        common = math.exp(logs.mean())
-        return np.full_like(variances, common), len(variances) * freedom
+    if excess <= _LEAST_EXCESS:
+        return np.full_like(variances, variances.mean()), len(variances) * freedom
     prior = 2 * float(brentq(lambda x: float(polygamma(1, x)) - excess, 1e-6, 1e9))
     common = math.exp(float(logs.mean() + digamma(prior / 2) - math.log(prior / 2)))
     drawn = (prior * common + freedom * variances) / (prior + freedom)
@@ -89,4 +91,4 @@ def critical_value(count: int, freedom: float, correlation: float) -> float:
         inside = ndtr((c * roots - shared) / own) - ndtr((-c * roots - shared) / own)  # [z, s]
         return float(weights @ (inside @ weights) ** count) - CONFIDENCE
 
-    return float(brentq(missing, 0.5, 1e3))
+    return float(brentq(missing, 0.5, 1e7))

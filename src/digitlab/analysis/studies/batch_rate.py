@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from digitlab.analysis.conditions import Condition, Evidence, by_label, spec_of
-from digitlab.analysis.findings import Estimate, Finding, StudyFindings, Table, three_figures
+from digitlab.analysis.findings import Estimate, Finding, Headline, StudyFindings, Table, three_figures
 from digitlab.analysis.statistics.intervals import geometric_interval
 from digitlab.analysis.statistics.scaling_laws import best_law, exponent
 from digitlab.analysis.studies.batch_pictures import pictures, tables
@@ -47,6 +47,7 @@ def find(evidence: Evidence) -> StudyFindings:
         about,
         conditions,
         answer=[finding.verdict for finding in by_budget[0]],
+        headline=_headline(budgets[0]),
         findings=[*found, *steps.findings, *_noise_finding(noise)],
         pictures=[*pictures(budgets), *steps.pictures],
         tables=[*tables(budgets), *steps.tables, *_noise_table(noise)],
@@ -109,6 +110,30 @@ def _exponent(budget: BestRates, which: str, part: slice) -> Finding:
     )
 
 
+def _headline(budget: BestRates) -> Headline | None:
+    """How the best rate changes from the smallest batch on, and among the largest."""
+    if not budget.laws:
+        return None
+    small, large = (finding.estimate for finding in _exponents(budget))
+    sizes, rates = budget.inner_sizes, [budget.optima[i].rate.value for i in budget.inside]
+    grows = (
+        f"The larger the batch, the larger the best learning rate: {rates[0]:.2g} at batch {sizes[0]:,.0f}"
+    )
+    sentence = (
+        f"{grows}, {max(rates):.2g} at batch {sizes[rates.index(max(rates))]:,.0f}."
+        if small.low > 0
+        else "These seeds do not show that the best learning rate grows with the batch size."
+    )
+    if small.low > 0 and not large.low > 0:
+        sentence = f"{sentence.removesuffix('.')}; beyond, it does not clearly grow."
+    return Headline(
+        sentence,
+        f"at small batches it grows as the batch size to the power {small.value:.2f}, 95 % interval "
+        f"{small.low:.2f} to {small.high:.2f}; {len(budget.log2_rates)} seeds, {budget.budget}",
+        "law",
+    )
+
+
 def _in_words(slope: Estimate) -> str:
     grows = f"the best learning rate grows as the batch size to the power {slope}"
     if not slope.has_interval:
@@ -156,7 +181,7 @@ def _fixed_rate(budget: BestRates) -> list[Finding]:
     """What a student sees who changes only the batch size."""
     last = budget.conditions[-1]
     fixed = last.at(FIXED_RATE)
-    if not fixed or not last.reports:
+    if not fixed or not last.reports or not last.is_tuned:
         return []
     size = f"{budget.batch_sizes[-1]:,.0f}"
     lost = tuning_gain(last, fixed)

@@ -15,6 +15,8 @@ from digitlab.analysis.conditions import (
     seed_count,
     spec_of,
     test_accuracies,
+    test_loss,
+    training_set_loss,
     validation_accuracy,
 )
 from digitlab.analysis.findings import (
@@ -23,6 +25,7 @@ from digitlab.analysis.findings import (
     Estimate,
     Finding,
     Forest,
+    Headline,
     Line,
     Lines,
     Point,
@@ -111,6 +114,7 @@ def find(evidence: Evidence) -> StudyFindings:
         about,
         conditions,
         answer=[*(_step_in_words(step) for step in steps[0][1]), *(finding.verdict for finding in spread)],
+        headline=_headline(*steps[0]),
         findings=[*spread, *compared],
         pictures=[
             *_differences(steps),
@@ -161,19 +165,27 @@ def _steps(family: _Family, predictions: Predictions, labels: bytes) -> list[_St
 
 
 def _over_images(a: Condition, b: Condition, predictions: Predictions, labels: bytes) -> Estimate:
-    if any(run.key not in predictions for c in (a, b) for runs in c.reported for run in runs):
+    right_a, right_b = (_right(condition, predictions, labels) for condition in (a, b))
+    if right_a is None or right_b is None:
         return Estimate(math.nan)
+    return in_points(crossed_interval(right_b, right_a, reached(b) - reached(a)))
 
-    def right(condition: Condition) -> Float64[np.ndarray, "seed image"]:
-        """At the best rate: interpolated between those that were trained at, as the accuracy is."""
-        total = np.zeros((len(condition.reports), len(labels)))
-        for weight, runs in zip(bottom(condition).weights, condition.reported, strict=True):
-            if weight:
-                given = np.stack([np.frombuffer(predictions[run.key], np.uint8) for run in runs])
-                total += weight * (given == np.frombuffer(labels, np.uint8))
-        return total
 
-    return in_points(crossed_interval(right(b), right(a), reached(b) - reached(a)))
+def _right(
+    condition: Condition, predictions: Predictions, labels: bytes
+) -> Float64[np.ndarray, "seed image"] | None:
+    """Share of right answers at the best rate, interpolated between those that were trained at, as the
+    accuracy is; None where the predictions of a network that counts are not known.
+    """
+    total = np.zeros((len(condition.reports), len(labels)))
+    for weight, runs in zip(bottom(condition).weights, condition.reported, strict=True):
+        if not weight:
+            continue
+        if any(run.key not in predictions for run in runs):
+            return None
+        given = np.stack([np.frombuffer(predictions[run.key], np.uint8) for run in runs])
+        total += weight * (given == np.frombuffer(labels, np.uint8))
+    return total
 
 
 def _finding(family: _Family, step: _Step) -> Finding:
@@ -208,24 +220,46 @@ def _step_in_words(step: _Step, family: _Family | None = None) -> str:
     return f"{going} makes no clear difference: {bound} ({interval})."
 
 
+def _headline(family: _Family, steps: Sequence[_Step]) -> Headline | None:
+    """What the first hidden layer changes, and all the others together."""
+    if not steps or not steps[0].difference.has_interval:
+        return None
+    first, *others = steps
+    gained = first.difference
+    sentence = f"The first hidden layer changes the accuracy by {gained.value:+.1f} points"
+    sure = f"95 % interval {gained.low:+.1f} to {gained.high:+.1f} points"
+    if others:
+        most = max(max(-step.difference.low, step.difference.high) for step in others)
+        sentence += f"; each further layer by at most {most:.1f}"
+        sure += f"; the bound holds with 95 % for all {len(others)} further layers together"
+    return Headline(
+        f"{sentence}, when the learning rate is tuned for each depth.",
+        f"{sure}; {_seeds(family)}",
+        "accuracy",
+    )
+
+
 def _spread(family: _Family) -> list[Finding]:
     """How far depths from 1 on lie apart, at the fixed rate and at the best one."""
-    deep = [condition for condition in family.reported if _depth(condition) > 0 and condition.at(FIXED_RATE)]
+    deep = [
+        condition
+        for condition in family.reported
+        if condition.is_tuned and _depth(condition) > 0 and condition.at(FIXED_RATE)
+    ]
     if len(deep) < 2:
         return []
     tuned = sorted(deep, key=lambda condition: accuracy(condition).value)
     fixed = sorted(deep, key=lambda condition: accuracy_of(condition.at(FIXED_RATE)).value)
-    at_fixed = simultaneous_intervals(
-        100 * (test_accuracies(fixed[-1].at(FIXED_RATE)) - test_accuracies(fixed[0].at(FIXED_RATE)))[:, None]
-    )[0]
+    worst, best = (test_accuracies(condition.at(FIXED_RATE)).mean() for condition in (fixed[0], fixed[-1]))
+    at_fixed = 100 * (best - worst)
     at_best = _largest_gap(deep)
     sentence = (
         f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}), mean accuracies "
-        f"differ by up to {at_fixed.value:.1f} points at learning rate {FIXED_RATE:g}. With the learning "
+        f"differ by up to {at_fixed:.1f} points at learning rate {FIXED_RATE:g}. With the learning "
         f"rate tuned for each, they differ by {max(at_best.low, 0):.1f} to {at_best.high:.1f} points."
         if at_best.has_interval
         else f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}), accuracies "
-        f"differ by up to {at_fixed.value:.1f} points at learning rate {FIXED_RATE:g}, and by "
+        f"differ by up to {at_fixed:.1f} points at learning rate {FIXED_RATE:g}, and by "
         f"{at_best.value:.1f} with the learning rate tuned for each."
     )
     return [
@@ -376,8 +410,8 @@ def _losses(family: _Family) -> list[Lines]:
             x=Axis("hidden layers"),
             y=Axis("cross-entropy", "log"),
             lines=(
-                line("training images", lambda run: run.metrics.training_set_loss),
-                line("test images", lambda run: run.metrics.test_loss),
+                line("training images", training_set_loss),
+                line("test images", test_loss),
             ),
         )
     )

@@ -24,6 +24,7 @@ from digitlab.analysis.findings import (
     Estimate,
     Finding,
     Forest,
+    Headline,
     Line,
     Lines,
     Picture,
@@ -41,6 +42,7 @@ from digitlab.analysis.summary import (
     broken_in_words,
     compared_in_words,
     differences,
+    most_in_words,
     study_findings,
     tuning_gain,
 )
@@ -80,6 +82,7 @@ def find(evidence: Evidence) -> StudyFindings:
         about,
         conditions,
         answer=[*_answer(changes), *filter(None, [broken_in_words(conditions)])],
+        headline=_headline(changes),
         findings=list(map(_finding, changes)),
         pictures=_pictures(conditions, base, changes),
         tables=[accuracy_table(conditions)],
@@ -151,6 +154,31 @@ def _answer(changes: Sequence[_Change]) -> list[str]:
     return [whole, *(change.in_words for change in largest), *_largest_bound(base, changes)]
 
 
+def _headline(changes: Sequence[_Change]) -> Headline | None:
+    """The most that helps, and the most that hurts."""
+    if not changes:
+        return None
+    base = name_of(changes[0].base)
+    better = [change for change in changes if change.verdict == "better"]
+    worse = [change for change in changes if change.verdict == "worse"]
+    ends = [
+        (max(better, key=lambda change: change.points.value, default=None), "helps"),
+        (min(worse, key=lambda change: change.points.value, default=None), "hurts"),
+    ]
+    parts = [f"{name_of(end.to)} {verb} most ({end.points.value:+.1f} points)" for end, verb in ends if end]
+    sentence = (
+        f"Compared with {base}, {' and '.join(parts)}."
+        if parts
+        else f"None of the {len(changes)} settings is clearly better or worse than {base}."
+    )
+    count = seed_count([changes[0].base])
+    sure = (
+        f"{len(better)} of {len(changes)} settings are clearly better, {len(worse)} clearly worse; intervals "
+        f"that hold together with 95 %, {count} seed{'' if count == 1 else 's'}"
+    )
+    return Headline(sentence, sure, "effects")
+
+
 def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
     """How far the settings without a clear difference can be from the base at most."""
     unclear = [
@@ -160,10 +188,10 @@ def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
     ]
     if not unclear:
         return []
-    most = max(max(-change.points.low, change.points.high) for change in unclear)
+    most = max((change.points for change in unclear), key=lambda points: max(-points.low, points.high))
     names = ", ".join(name_of(change.to) for change in unclear)
     verb = "differs" if len(unclear) == 1 else "differ"
-    return [f"The other settings ({names}) {verb} from {base} by at most {most:.1f} points."]
+    return [f"The other settings ({names}) {verb} from {base} by at most {most_in_words(most)}."]
 
 
 def _finding(change: _Change) -> Finding:

@@ -47,7 +47,8 @@ def steps_of(run: RunResult, target: float) -> float:
 def fewest_steps(conditions: Sequence[Condition], target: float) -> dict[int, Float64[np.ndarray, "seed"]]:
     """By batch size, pseudo-values of the log2 steps at the learning rate that takes the fewest.
 
-    The fewest on the geometric mean over seeds, chosen anew without each. A rate at which some seed misses
+    The fewest on the geometric mean over seeds, chosen anew without each, of the rates that all seeds were
+    trained at: those around the best. A rate at which some seed misses
     the target is left out, and so is a batch size of which no other is left. Every budget counts, for the
     way to a target does not depend on how long the run is meant to be.
     """

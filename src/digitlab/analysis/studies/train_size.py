@@ -6,11 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from digitlab.analysis.conditions import Condition, Evidence, by_label, spec_of, test_accuracy
+from digitlab.analysis.conditions import (
+    Condition,
+    Evidence,
+    by_label,
+    spec_of,
+    test_accuracy,
+    training_set_accuracy,
+)
 from digitlab.analysis.findings import (
     Axis,
     Estimate,
     Finding,
+    Headline,
     Line,
     Lines,
     Picture,
@@ -78,6 +86,7 @@ def find(evidence: Evidence) -> StudyFindings:
         about,
         conditions,
         answer=[finding.verdict for finding in findings],
+        headline=_headline(primary),
         findings=findings,
         pictures=pictures,
         tables=[_table(budget) for budget in budgets],
@@ -154,6 +163,20 @@ def _law(budget: _Budget) -> list[Finding]:
             verdict=sentence,
         )
     ]
+
+
+def _headline(budget: _Budget) -> Headline | None:
+    """How much of the error ten times the images take away."""
+    if budget.law is None or not budget.law.beta.low > 0:
+        return None
+    beta, count = budget.law.beta, len(budget.log_errors)
+    return Headline(
+        f"With 10 times the training images, {100 * 10**-beta.value:.0f} % of the "
+        f"{'reducible ' if budget.law.has_floor else ''}error remains: it falls as a power law.",
+        f"exponent {beta.value:.2f}, 95 % interval {beta.low:.2f} to {beta.high:.2f}, from "
+        f"{budget.sizes[0]:,.0f} to {budget.sizes[-1]:,.0f} images; {count} draws",
+        "error",
+    )
 
 
 def _floor(law: PowerLaw) -> str:
@@ -302,7 +325,7 @@ def _slope_picture(budgets: Sequence[_Budget]) -> Lines:
 
 
 def _on_training_images(condition: Condition) -> Estimate:
-    return estimate(condition, lambda run: run.metrics.training_set_accuracy)
+    return estimate(condition, training_set_accuracy)
 
 
 def _gap_picture(budget: _Budget) -> Lines:

@@ -14,6 +14,7 @@ from digitlab.analysis.findings import (
     Estimate,
     Finding,
     Forest,
+    Headline,
     HeatMap,
     Square,
     StudyFindings,
@@ -29,6 +30,7 @@ from digitlab.analysis.summary import (
     bound_in_words,
     broken_in_words,
     compared_in_words,
+    most_in_words,
     points_in_words,
     study_findings,
 )
@@ -110,6 +112,7 @@ def find(evidence: Evidence, grid: Grid) -> StudyFindings:
         evidence.about,
         conditions,
         answer=[*answer, *_left_out(conditions)],
+        headline=_headline(grid, effects),
         findings=[_finding(grid, effect) for effect in effects],
         pictures=[
             _heat_map(grid),
@@ -133,6 +136,7 @@ class _Effect:
     family:  those that its interval holds together with
     points:  of test accuracy
     verdict: what may be said of it
+    is_between: whether it is an interaction
     """
 
     title: str
@@ -140,6 +144,7 @@ class _Effect:
     family: str
     points: Estimate
     verdict: str
+    is_between: bool = False
 
     @property
     def is_clear(self) -> bool:
@@ -180,6 +185,7 @@ def _interactions(grid: Grid, points: Float64[np.ndarray, "seed row column"]) ->
             family=f"interaction: effect against {grid.level(0, row)}, minus that at {base}",
             points=estimate,
             verdict=f"At {_between(grid, (i, j), steps, estimate)}",
+            is_between=True,
         )
         for (i, j), estimate in zip(places, estimates, strict=True)
         if math.isfinite(estimate.value)
@@ -215,12 +221,32 @@ def _on_interactions(grid: Grid, between: Sequence[_Effect]) -> list[str]:
         more = f" Likewise {len(clear) - _MOST_ANSWERS} more." if len(clear) > _MOST_ANSWERS else ""
         depends = f"The effect of {rows} depends on {columns}: {first[0].lower()}{first[1:]}"
         return [depends, *others[:-1], *(f"{last}{more}" for last in others[-1:])]
-    most = max(max(-effect.points.low, effect.points.high) for effect in known)
+    most = max((effect.points for effect in known), key=lambda points: max(-points.low, points.high))
     other = grid.levels[1][grid.others(1)[0]] if len(grid.levels[1]) == 2 else "the others"
     return [
         f"No clear interaction: the effect of {rows} differs between {base} and {other} by at most "
-        f"{math.ceil(10 * most - 1e-9) / 10:.1f} points."
+        f"{most_in_words(most)}."
     ]
+
+
+def _headline(grid: Grid, effects: Sequence[_Effect]) -> Headline | None:
+    """Whether the axes act together; else the largest effect of one of them."""
+    if not effects:
+        return None
+    rows, columns = map(grid.axis, (0, 1))
+    clear = sorted((e for e in effects if e.is_clear), key=lambda e: (not e.is_between, -abs(e.points.value)))
+    count = seed_count(grid.conditions)
+    seeds = f"{count} seed{'' if count == 1 else 's'}"
+    if not clear:
+        sentence = f"Neither {rows} nor {columns} clearly changes the accuracy."
+        return Headline(sentence, f"{len(effects)} differences, none of them clear; {seeds}", "effects")
+    first = clear[0]
+    interval = f"{points_in_words(first.points)}, {seeds}"
+    if first.is_between:
+        return Headline(
+            f"The effect of {rows} depends on {columns}.", f"{first.title}: {interval}", "effects"
+        )
+    return Headline(f"{first.title}: {first.points.value:+.1f} points.", interval, "effects")
 
 
 def _left_out(conditions: Sequence[Condition]) -> list[str]:

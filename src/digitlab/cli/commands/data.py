@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 data_app = typer.Typer(help="List, show, verify, fetch and import data sets.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(autocompletion=data_sets, help="Name of a data set.")]
+WritersOption = Annotated[
+    bool, typer.Option("--writers", help="Instead of the images: who wrote each, QMNIST's two label files.")
+]
 
 
 def _state(name: str) -> str:
@@ -23,6 +26,15 @@ def _state(name: str) -> str:
     if registry.is_bundled(name):
         return "bundled"
     return "on this machine" if registry.is_cached(name) else "to be fetched"
+
+
+def _writers_state(entry: "DatasetEntry") -> str:
+    """Whether it is known here who wrote the images; "" where nobody knows."""
+    from digitlab.data import writers
+
+    if entry.writers is None:
+        return ""
+    return "on this machine" if writers.is_there(entry.name) else "to be fetched"
 
 
 @data_app.command("list")
@@ -44,24 +56,27 @@ def list_(json: JsonOption = False, output: OutputOption = None) -> None:
             f"{entry.train_images:,}",
             f"{entry.test_images:,}",
             str(len(entry.class_names)),
+            _writers_state(entry),
         )
         if entry
-        else (name, "", "damaged: import it again", "", "", "")
+        else (name, "", "damaged: import it again", "", "", "", "")
         for name, entry in entries.items()
     ]
-    print_table("lllrrr", ("name", "what", "state", "training", "test", "classes"), rows)
+    print_table("lllrrrl", ("name", "what", "state", "training", "test", "classes", "writers"), rows)
 
 
 def _document(entry: "DatasetEntry") -> dict[str, object]:
     """What is known of a data set, for JSON."""
-    from digitlab.data import cache, registry
+    from digitlab.data import cache, registry, writers
 
     folder = str(cache.folder(entry.name)) if registry.is_cached(entry.name) else None
+    has_writers = entry.writers is not None and writers.is_there(entry.name)
     return {
         **entry.model_dump(mode="json"),
         "sha256": entry.sha256,
         "is_bundled": registry.is_bundled(entry.name),
         "folder": folder,
+        "writers_folder": str(cache.folder(writers.cache_name(entry.name))) if has_writers else None,
     }
 
 
@@ -70,7 +85,7 @@ def show(name: Name, json: JsonOption = False, output: OutputOption = None) -> N
     """Show what is known of a data set."""
     from rich.table import Table
 
-    from digitlab.data import cache, registry
+    from digitlab.data import cache, registry, writers
 
     checked_output(output, json=json)
     entry = registry.entry(name)
@@ -96,6 +111,13 @@ def show(name: Name, json: JsonOption = False, output: OutputOption = None) -> N
     table.add_row("SHA-256", f"{entry.sha256} (all)")
     for role, digest in entry.payload_sha256.items():
         table.add_row("", f"{digest} ({role.replace('_', ' ')})")
+    if labels := entry.writers:
+        is_here = writers.is_there(name)
+        remedy = "" if is_here else f": `digitlab data fetch {name} --writers`"
+        table.add_row("writers", f"{labels.title}, {_writers_state(entry)}{remedy}")
+        if is_here:
+            table.add_row("", str(cache.folder(writers.cache_name(name))))
+        table.add_row("", f"{labels.licence}; cite {labels.citation}")
     stdout().print(table, soft_wrap=True)
 
 
@@ -140,16 +162,19 @@ def verify(
 def fetch(
     name: Name,
     force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is there and intact.")] = False,
+    writers: WritersOption = False,
 ) -> None:
-    """Fetch a data set from its mirrors, and verify it."""
+    """Fetch a data set from its mirrors, or who wrote it, and verify it."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from digitlab.data import cache, registry
-    from digitlab.data.download import fetch as fetch_data
+    from digitlab.data import cache, download, registry
+    from digitlab.data.writers import cache_name
 
     entry = registry.entry(name)
-    if not force and registry.is_intact(name):
-        stdout().print(f"{name} is there already and intact: {cache.folder(name)}", soft_wrap=True)
+    is_intact = registry.are_writers_intact if writers else registry.is_intact
+    if not force and is_intact(name):
+        what, place = (f"the writers of {name} are", cache_name(name)) if writers else (f"{name} is", name)
+        stdout().print(f"{what} there already and intact: {cache.folder(place)}", soft_wrap=True)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -165,8 +190,8 @@ def fetch(
                 tasks[file_name] = bar.add_task(file_name, total=total)
             bar.update(tasks[file_name], completed=received, total=total)
 
-        fetch_data(entry, show_bytes)
-    _print_added(entry)
+        (download.fetch_writers if writers else download.fetch)(entry, show_bytes)
+    (_print_writers if writers else _print_added)(entry)
 
 
 @data_app.command("import")
@@ -174,12 +199,31 @@ def import_(
     name: Annotated[
         str, typer.Argument(autocompletion=data_sets, help="Its name: of the list, or a new one.")
     ],
-    path: Annotated[Path, typer.Argument(help="Directory of the four IDX files, gzip or raw.")],
+    path: Annotated[Path, typer.Argument(help="Directory of the IDX files, gzip or raw.")],
+    writers: WritersOption = False,
 ) -> None:
-    """Import a data set from a directory, and verify it."""
+    """Import a data set from a directory, or who wrote it, and verify it."""
     from digitlab.data.importing import import_directory
+    from digitlab.data.importing_writers import import_writers
 
+    if writers:
+        _print_writers(import_writers(name, path))
+        return
     _print_added(import_directory(name, path))
+
+
+def _print_writers(entry: "DatasetEntry") -> None:
+    from digitlab.data import cache
+    from digitlab.data.writers import cache_name, load_writers
+
+    found = load_writers(entry.name)
+    counts = (len(set(writer.tolist())) for writer in (found.train_writer, found.test_writer))
+    train, test = counts
+    how = "verified by the catalogue's digests"
+    stdout().print(
+        f"{entry.name}: {train} writers of training and {test} of test images, {how}", soft_wrap=True
+    )
+    stdout().print(str(cache.folder(cache_name(entry.name))), soft_wrap=True)
 
 
 def _print_added(entry: "DatasetEntry") -> None:

@@ -26,7 +26,7 @@ NetworkOption = Annotated[
 OutcomeOption = Annotated[
     str | None,
     typer.Option(
-        "--outcome", metavar="|".join(OUTCOMES), autocompletion=one_of(OUTCOMES), help="That ended so."
+        "--outcome", metavar="|".join(OUTCOMES), autocompletion=one_of(OUTCOMES), help="With this outcome."
     ),
 ]
 BatchOption = Annotated[

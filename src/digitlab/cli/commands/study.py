@@ -96,6 +96,7 @@ def run(
     from digitlab.cli.findings import print_findings
     from digitlab.studies import built_in_names, read_study_at
     from digitlab.studies.progress import status
+    from digitlab.studies.service import cannot_run
 
     checked_output(output, json=json)
     printed: list[str] = []
@@ -121,6 +122,9 @@ def run(
     with opened(store_file) as store:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
         for study, scale_name in studies:
+            if name == "all" and (missing := cannot_run(study)):
+                stderr().print(f"{study.name} is left out: {missing}", soft_wrap=True)
+                continue
             left = end - time.monotonic()
             findings = run_and_tell(
                 study, scale_name, store, workers=workers, device=device, seconds_limit=left

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from digitlab.analysis.conditions import Condition, level_name, validation_losses
-from digitlab.analysis.statistics.choice import choose
+from digitlab.analysis.statistics.choice import choices, choose
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.studies.definition import Study
@@ -113,6 +113,11 @@ class AroundOptimum:
         if stage := self._due(known, "early-stopped networks", needed, self._stopped()):
             return stage
         conditions = tuple(map(self._condition, self._searches))
+        for search, condition in zip(self._searches, conditions, strict=True):
+            if condition.chosen is None:
+                self._note(f"{search.name}: most networks broke at every learning rate")
+            elif search.near and condition.chosen in (search.near[0], search.near[-1]):
+                self._note(f"{search.name}: the best learning rate lies at the end of its range")
         return Stage("done", (), len(needed), tuple(self._notes), conditions)
 
     def _due(
@@ -184,32 +189,35 @@ class AroundOptimum:
         return grew
 
     def _shift(self) -> bool:
-        """Add a rate to those around the best where all seeds put it at an end of them; whether some were."""
+        """Add a rate to those around the best where all seeds, or all but one, put it at an end of them;
+        whether some were.
+        """
         grew = False
         for search in self._searches:
             if not search.rates:
                 continue
-            best = self._best(search, search.near, self._seeds)
-            if 0 < best < len(search.near) - 1:
-                continue
-            at_top = best > 0
-            end = search.rates[-1] if at_top else search.rates[0]
-            if search.near[best] == end and not self._widen(search, at_top=at_top):
-                continue
-            place = search.rates.index(search.near[best])
-            if at_top:
-                search.near.append(search.rates[place + 1])
-            else:
-                search.near.insert(0, search.rates[place - 1])
-            grew = True
+            runs = [self._runs(search, rate, self._seeds) for rate in search.near]
+            chosen = choices(validation_losses(runs, best=search.is_best))
+            for at_top, end in ((False, 0), (True, len(search.near) - 1)):
+                grew |= end in chosen and self._extend(search, at_top=at_top)
         return grew
+
+    def _extend(self, search: _Search, *, at_top: bool) -> bool:
+        """Train every seed at one more rate, the next above or below, if there is one or the range may
+        grow.
+        """
+        outermost, last = (-1, search.rates[-1]) if at_top else (0, search.rates[0])
+        if search.near[outermost] == last and not self._widen(search, at_top=at_top):
+            return False
+        place = search.rates.index(search.near[outermost])
+        search.near.insert(len(search.near) if at_top else 0, search.rates[place + (1 if at_top else -1)])
+        return True
 
     def _widen(self, search: _Search, *, at_top: bool) -> bool:
         """Let the range grow by one rate, if it may."""
         span, name = search.combination.range, search.name
         may_grow = self.study.tuned is not None and self.study.tuned.extend
         if span is None or not may_grow or search.grown >= MOST_EXTENSIONS:
-            self._note(f"{name}: the best learning rate lies at the end of its range")
             return False
         rate = search.rates[-1] * span.factor if at_top else search.rates[0] / span.factor
         search.rates.insert(len(search.rates) if at_top else 0, rate)

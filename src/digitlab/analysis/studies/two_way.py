@@ -341,5 +341,5 @@ def _table(grid: Grid) -> Table:
             (label, *(accuracy(cell).value if cell.reports else None for cell in row))
             for label, row in zip(grid.levels[0], grid.cells, strict=True)
         ),
-        note="Mean over seeds; empty where most networks broke.",
+        note="Mean over seeds; no number where most networks broke.",
     )

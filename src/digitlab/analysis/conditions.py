@@ -191,6 +191,24 @@ class Evidence:
     writers: Writers | None = None
 
 
+def in_words(axis: str) -> str:
+    """The name of an axis, for sentences: `batch size`."""
+    return axis.replace("_", " ")
+
+
+def level_name(axis: str, label: str) -> str:
+    """A level with its axis: `batch size 20`; a label that names its axis itself stays as it is."""
+    words = in_words(axis)
+    return label if f"{label} ".lower().startswith(f"{words} ") else f"{words} {label}"
+
+
+def name_of(condition: Condition) -> str:
+    """What a condition is called: its label; `momentum 0, batch size 20` where it has several."""
+    if len(condition.labels) == 1:
+        return next(iter(condition.labels.values()))
+    return ", ".join(level_name(axis, label) for axis, label in condition.labels.items()) or "the study"
+
+
 def by_label(conditions: Sequence[Condition], axis: str) -> dict[str, list[Condition]]:
     """Conditions by their label on an axis, in the order in which they come; "this …" without the axis."""
     found: dict[str, list[Condition]] = {}

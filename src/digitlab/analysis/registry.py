@@ -54,6 +54,6 @@ _ANALYSES = (
     Analysis("depth", f"{_STUDIES}.depth", reads_predictions=True),
     Analysis("parameters", f"{_STUDIES}.parameters"),
     Analysis("writers", f"{_STUDIES}.writers", reads_predictions=True, reads_writers=True),
-    Analysis("comparison", f"{_STUDIES}.parameters"),
+    Analysis("comparison", f"{_STUDIES}.comparison"),
 )
 ANALYSES = {analysis.name: analysis for analysis in _ANALYSES}

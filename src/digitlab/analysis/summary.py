@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from digitlab.analysis.conditions import About, Condition, run_count, seeds_in_words
+from digitlab.analysis.conditions import About, Condition, name_of, run_count, seeds_in_words
 from digitlab.analysis.findings import Estimate, Finding, Headline, Picture, Point, StudyFindings, Table
 from digitlab.analysis.reached import estimate, estimate_of, reached, values
 from digitlab.analysis.statistics.compare import Verdict, judge
@@ -79,6 +79,14 @@ def bound_in_words(points: Estimate) -> str:
     if not points.has_interval:
         return "how much they differ is not known from one seed"
     return f"they differ by at most {most_in_words(points)}"
+
+
+def broken_in_words(conditions: Sequence[Condition]) -> str:
+    """Which conditions are left out, for most of their networks broke; "" where there are none."""
+    names = [name_of(condition) for condition in conditions if not condition.reports]
+    if not names:
+        return ""
+    return f"Left out, for most networks broke there at every learning rate: {'; '.join(names)}."
 
 
 def compared_in_words(name: str, base: str, points: Estimate) -> str:

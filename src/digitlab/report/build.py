@@ -1,5 +1,6 @@
 """The contents of a report: findings of the studies that are done, and what belongs to them as a whole."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -13,7 +14,7 @@ from digitlab.report.document import Report
 from digitlab.result import Fingerprint, RunResult
 from digitlab.spec import NUMERICS_VERSION, RunSpec
 from digitlab.store import Store
-from digitlab.studies import Study, built_in_names, read_study
+from digitlab.studies import Study, built_in_names, read_study, run_command
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import StudyProgress
 from digitlab.studies.stages import Stage
@@ -39,8 +40,9 @@ _PUBLISHED = (
 class CompletedStudy:
     """A study that is done, and what it says.
 
-    source: its name, or its file
-    scale:  the name under which it was taken
+    source:    its name, or its file
+    scale:     the name under which it was taken
+    seed_base: the first of its seeds, where that was asked for
     """
 
     study: Study
@@ -48,6 +50,7 @@ class CompletedStudy:
     scale: str
     stage: Stage
     findings: StudyFindings
+    seed_base: int | None = None
 
 
 def completed_study(
@@ -80,8 +83,7 @@ def completed_studies(
     found: list[CompletedStudy] = []
     for name in names or built_in_names():
         whole = read_study(name)
-        usual_first = [whole.usual_scale, *(other for other in whole.scales if other != whole.usual_scale)]
-        scales = [scale] if scale else usual_first
+        scales = scales_to_try(whole, scale)
         at_scales = (completed_study(whole.at(scale_name), scale_name, store, name) for scale_name in scales)
         done = next((completed for completed in at_scales if completed), None)
         if done:
@@ -93,6 +95,12 @@ def completed_studies(
             "no study is done in this store; `digitlab study run all --scale quick` takes some minutes"
         )
     return found
+
+
+def scales_to_try(study: Study, scale: str | None) -> list[str]:
+    """The scale that is named; else all that a study has, the usual one first."""
+    usual = study.usual_scale
+    return [scale] if scale else [usual, *(other for other in study.scales if other != usual)]
 
 
 def example_network(studies: Sequence[CompletedStudy]) -> RunSpec | None:
@@ -111,9 +119,11 @@ def report(
     examples: Sequence[Inspection],
     store: Store | None,
     exercise: Sequence[RunResult] = (),
+    replications: Sequence[Table] = (),
 ) -> Report:
     """The whole report.
 
+    replications: studies beside themselves with other seeds
     store:    where the exercise's networks may be known; None where there is no store
     exercise: runs of the exercise's networks, which come before those of the store
     """
@@ -131,6 +141,7 @@ def report(
         ),
         tables=(
             *([_handout_table(runs)] if runs else []),
+            *replications,
             *([_published()] if "mnist" in data else []),
             _provenance(machines, results),
         ),
@@ -138,8 +149,8 @@ def report(
         examples=tuple(examples),
         commands=(
             *([_exercise_command(runs, has_studies=bool(studies))] if runs else []),
-            *(f"digitlab study run {study.source} --scale {study.scale}" for study in studies),
-            *([f"digitlab report {' '.join(study.source for study in studies)}"] if studies else []),
+            *(run_command(study.source, study.scale, seed_base=study.seed_base) for study in studies),
+            *([_report_command(studies)] if studies else []),
         ),
         mixture=(
             f"These results come from {len(machines)} kinds of machine or versions; see the table of where "
@@ -159,8 +170,9 @@ def runs_of(stage: Stage) -> Iterable[RunResult]:
 def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[str, ...]:
     if not studies:
         return ("The exercise's networks, trained once each, beside the handout's figures.",)
+    count = len({study.source for study in studies})
     paragraphs = [
-        f"What {'one study says' if len(studies) == 1 else f'{len(studies)} studies say'} of small neural "
+        f"What {'one study says' if count == 1 else f'{count} studies say'} of small neural "
         f"networks, measured on {run_count:,} of them. Intervals are of 95 % confidence.",
     ]
     if any(study.study.tuned for study in studies):
@@ -174,6 +186,12 @@ def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[st
             "intervals."
         )
     return tuple(paragraphs)
+
+
+def _report_command(studies: Sequence[CompletedStudy]) -> str:
+    sources = dict.fromkeys(shlex.quote(study.source) for study in studies)
+    bases = dict.fromkeys(study.seed_base for study in studies if study.seed_base is not None)
+    return " ".join(["digitlab report", *sources, *(f"--seed-base {base}" for base in bases)])
 
 
 def _exercise_command(runs: Mapping[tuple[int, ...], RunResult], *, has_studies: bool) -> str:

@@ -6,6 +6,21 @@ counts and makes its runs, `service` runs it and says what it found. The built-i
 """
 
 from digitlab.studies.definition import Study
-from digitlab.studies.files import OBSERVATIONS, built_in_names, built_in_text, read_study, read_study_at
+from digitlab.studies.files import (
+    OBSERVATIONS,
+    built_in_names,
+    built_in_text,
+    read_study,
+    read_study_at,
+    run_command,
+)
 
-__all__ = ["OBSERVATIONS", "Study", "built_in_names", "built_in_text", "read_study", "read_study_at"]
+__all__ = [
+    "OBSERVATIONS",
+    "Study",
+    "built_in_names",
+    "built_in_text",
+    "read_study",
+    "read_study_at",
+    "run_command",
+]

@@ -30,6 +30,8 @@ _MOST_LABELS = 40
 MOST_RUNS = 200_000
 MOST_VALUES = 1_000
 """A range has so many values at most."""
+LAST_FIRST_SEED = 2**62
+"""Seeds of a study begin there at the latest: all of them stay below 2^63."""
 OPTIONS = frozenset(Options.__annotations__) - {"seed"}
 """What a study may set; how often it repeats is said by its seeds."""
 LEVEL_FIELDS = frozenset({"label", "group", "tune", "select"})
@@ -177,7 +179,7 @@ class Seeds(Part):
 
     tune: Annotated[PlainInt, Field(ge=1, le=1_000)] = 3
     report: Annotated[PlainInt, Field(ge=1, le=100_000)] = 5
-    first: Annotated[PlainInt, Field(ge=0, le=2**62)] = 0
+    first: Annotated[PlainInt, Field(ge=0, le=LAST_FIRST_SEED)] = 0
 
 
 class Study(Document):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -11,7 +12,7 @@ from typing import Any
 from digitlab.errors import Fault, SpecError, shown
 from digitlab.files import read_text
 from digitlab.options import flat_name, make_spec
-from digitlab.studies.definition import Study
+from digitlab.studies.definition import LAST_FIRST_SEED, Study
 from digitlab.studies.expansion import each_level_once
 from digitlab.validation import nearest, parse_toml
 
@@ -60,27 +61,55 @@ def read_study_at(
     scale: str | None = None,
     *,
     seeds: int | None = None,
+    seed_base: int | None = None,
     hidden: Sequence[int | str] | None = None,
 ) -> tuple[Study, str]:
     """The study of `read_study` at a scale, with a few changes; and the scale's name.
 
-    scale:  None: the study's usual one
-    seeds:  fresh seeds to report; rates are tuned on no more
-    hidden: other hidden layers than the study's
+    scale:     None: the study's usual one
+    seeds:     how many; the range of learning rates is tried on no more
+    seed_base: the first of them: another one repeats the study with everything drawn anew
+    hidden:    other hidden layers than the study's
     Raises SpecError, also when the hidden layers are what the study varies.
     """
     whole = read_study(name_or_path)
     scale_name = scale or whole.usual_scale
     study = whole.at(scale_name)
+    if seed_base is not None:
+        study = with_seed_base(study, seed_base)
     document = study.model_dump(by_alias=True, exclude_unset=True)
     if seeds is not None:
-        document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
+        few = {"tune": min(seeds, study.seeds.tune), "report": seeds}
+        document["seeds"] = {**document.get("seeds", {}), **few}
     if hidden is not None:
         if any(all("hidden" in level for level in axis.all_levels) for axis in study.axes):
             layers = ",".join(width if isinstance(width, str) else shown(width) for width in hidden)
             raise SpecError([Fault("hidden", layers, f"is what {study.name} varies; leave it out")])
         document["fixed"] = {**study.fixed, "hidden": list(hidden)}
     return Study.model_validate(document), scale_name
+
+
+def with_seed_base(study: Study, first: int) -> Study:
+    """The study with other seeds: `first` and those that follow it.
+
+    Raises SpecError when there is no such seed.
+    """
+    if not 0 <= first <= LAST_FIRST_SEED:
+        problem = f"is no seed that a study can begin with; give one from 0 to {LAST_FIRST_SEED:,}"
+        raise SpecError([Fault("seed-base", first, problem)])
+    document = study.model_dump(by_alias=True, exclude_unset=True)
+    return Study.model_validate({**document, "seeds": {**document.get("seeds", {}), "first": first}})
+
+
+def run_command(source: str, scale: str, *, seeds: int | None = None, seed_base: int | None = None) -> str:
+    """The command that runs a study, as a shell takes it.
+
+    source: its name, or its file
+    seeds, seed_base: as of `read_study_at`
+    """
+    options = {"--scale": scale, "--seeds": seeds, "--seed-base": seed_base}
+    words = [f"{option} {value}" for option, value in options.items() if value is not None]
+    return " ".join(["digitlab study run", shlex.quote(source), *words])
 
 
 def parse_study(text: str, source: str) -> Study:

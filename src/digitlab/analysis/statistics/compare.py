@@ -30,6 +30,20 @@ def judge(estimate: Estimate, margin: float) -> Verdict:
     return "no clear difference"
 
 
+def independent_difference(first: Estimate, second: Estimate) -> Estimate:
+    """By how much the second of two independent estimates is above the first; no interval where one has none.
+
+    Half-widths add in quadrature, each on the side that faces the other estimate, as intervals need not be
+    symmetric: Zou & Donner 2008, Stat. Med. 27, 1693, equation 4.
+    """
+    difference = second.value - first.value
+    if not (first.has_interval and second.has_interval):
+        return Estimate(difference)
+    below = math.hypot(second.value - second.low, first.high - first.value)
+    above = math.hypot(second.high - second.value, first.value - first.low)
+    return Estimate(difference, difference - below, difference + above)
+
+
 def crossed_interval(
     right_a: Float64[np.ndarray, "seed image"],
     right_b: Float64[np.ndarray, "seed image"],

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitlab.analysis.conditions import Condition, Evidence, seed_count, spec_of, validation_losses
+from digitlab.analysis.conditions import (
+    Condition,
+    Evidence,
+    name_of,
+    seed_count,
+    spec_of,
+    validation_losses,
+)
 from digitlab.analysis.findings import (
     Axis,
     Cell,
@@ -32,6 +39,7 @@ from digitlab.analysis.summary import (
     MARGIN,
     accuracy,
     accuracy_of,
+    broken_in_words,
     compared_in_words,
     differences,
     most_in_words,
@@ -60,7 +68,7 @@ class _Change:
 
     @property
     def in_words(self) -> str:
-        return compared_in_words(_name(self.to), _name(self.base), self.points)
+        return compared_in_words(name_of(self.to), name_of(self.base), self.points)
 
 
 def find(evidence: Evidence) -> StudyFindings:
@@ -73,36 +81,45 @@ def find(evidence: Evidence) -> StudyFindings:
     return study_findings(
         about,
         conditions,
-        answer=_answer(changes),
+        answer=[*_answer(changes), *filter(None, [broken_in_words(conditions)])],
         headline=_headline(changes),
         findings=list(map(_finding, changes)),
         pictures=_pictures(conditions, base, changes),
-        tables=[_table(conditions)],
+        tables=[accuracy_table(conditions)],
         methods=(
-            f"Each setting is compared with {_name(base)} ({spec_of(base).network_name}). {_tuning(base)}"
-            "Differences are those of test accuracy with the same seeds. The intervals hold the choice of "
-            "the learning rate (jackknife over seeds, the choice made anew without each) and hold together "
-            f"for all {len(changes)} settings with 95 % (Dunnett 1955, with moderated variances after Smyth "
-            "2004).",
-            "How settings act together is not measured, except where a setting names a pair.",
+            f"Each setting is compared with {name_of(base)} ({spec_of(base).network_name}). {tuning(base)}"
+            f"Differences are those of test accuracy with the same seeds. The intervals {choice(base)}"
+            f"hold together for all {len(changes)} settings with 95 % (Dunnett 1955, with moderated "
+            "variances after Smyth 2004).",
+            *(
+                ["How settings act together is not measured, except where a setting names a pair."]
+                if len(base.labels) < 2
+                else []
+            ),
         ),
     )
-
-
-def _name(condition: Condition) -> str:
-    return ", ".join(condition.labels.values()) or "the study"
 
 
 def _group(condition: Condition) -> str:
     return ", ".join(filter(None, condition.groups.values())) or "settings"
 
 
-def _tuning(base: Condition) -> str:
+def tuning(base: Condition) -> str:
+    """How the learning rate was found; "" where none was."""
     if not base.is_tuned:
         return ""
     return (
         "The learning rate is tuned anew for each, over a range that fits it: the best one lies at the "
         "bottom of a parabola through the mean validation loss, and the accuracy is read off there. "
+    )
+
+
+def choice(base: Condition) -> str:
+    """What intervals hold besides, where a learning rate was chosen."""
+    if not base.is_tuned:
+        return ""
+    return (
+        "hold the choice of the learning rate (jackknife over seeds, the choice made anew without each) and "
     )
 
 
@@ -126,7 +143,7 @@ def _answer(changes: Sequence[_Change]) -> list[str]:
     """
     if not changes:
         return []
-    base, counts = _name(changes[0].base), Counter(change.verdict for change in changes)
+    base, counts = name_of(changes[0].base), Counter(change.verdict for change in changes)
     whole = (
         f"Of {len(changes)} settings compared with {base}, {counts['better']} are better, {counts['worse']} "
         f"worse, {counts['practically equal']} practically equal, and {counts['no clear difference']} show "
@@ -141,14 +158,14 @@ def _headline(changes: Sequence[_Change]) -> Headline | None:
     """The most that helps, and the most that hurts."""
     if not changes:
         return None
-    base = _name(changes[0].base)
+    base = name_of(changes[0].base)
     better = [change for change in changes if change.verdict == "better"]
     worse = [change for change in changes if change.verdict == "worse"]
     ends = [
         (max(better, key=lambda change: change.points.value, default=None), "helps"),
         (min(worse, key=lambda change: change.points.value, default=None), "hurts"),
     ]
-    parts = [f"{_name(end.to)} {verb} most ({end.points.value:+.1f} points)" for end, verb in ends if end]
+    parts = [f"{name_of(end.to)} {verb} most ({end.points.value:+.1f} points)" for end, verb in ends if end]
     sentence = (
         f"Compared with {base}, {' and '.join(parts)}."
         if parts
@@ -172,20 +189,21 @@ def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
     if not unclear:
         return []
     most = max((change.points for change in unclear), key=lambda points: max(-points.low, points.high))
-    names = ", ".join(_name(change.to) for change in unclear)
+    names = ", ".join(name_of(change.to) for change in unclear)
     verb = "differs" if len(unclear) == 1 else "differ"
     return [f"The other settings ({names}) {verb} from {base} by at most {most_in_words(most)}."]
 
 
 def _finding(change: _Change) -> Finding:
     return Finding(
-        title=_name(change.to),
+        title=name_of(change.to),
         estimate=change.points,
         unit="points",
         n=len(change.to.reports),
         n_of="seeds",
-        method=f"difference in test accuracy from {_name(change.base)}, each at its best learning rate; "
-        "jackknife over seeds, interval together with those of the other settings",
+        method=f"difference in test accuracy from {name_of(change.base)}, "
+        f"{'each at its best learning rate; jackknife over seeds' if change.to.is_tuned else 'by seed'}; "
+        "interval together with those of the other settings",
         verdict=change.in_words,
     )
 
@@ -194,9 +212,12 @@ def _finding(change: _Change) -> Finding:
 
 
 def _pictures(conditions: Sequence[Condition], base: Condition, changes: Sequence[_Change]) -> list[Picture]:
+    return [*([_effects(base, changes)] if changes else []), *rate_pictures(conditions)]
+
+
+def rate_pictures(conditions: Sequence[Condition]) -> list[Picture]:
+    """What tuning the learning rate gains, and what a wrong one costs, where one was tuned."""
     pictures: list[Picture] = []
-    if changes:
-        pictures.append(_effects(base, changes))
     if any(condition.reports and condition.also for condition in conditions):
         pictures.append(_tuned_and_not(conditions))
     if any(condition.is_tuned and condition.reports for condition in conditions):
@@ -208,14 +229,14 @@ def _effects(base: Condition, changes: Sequence[_Change]) -> Forest:
     ordered = sorted(changes, key=lambda change: -change.points.value)
     return Forest(
         name="effects",
-        title=f"What each setting changes against {_name(base)}",
+        title=f"What each setting changes against {name_of(base)}",
         caption=(
-            f"Differences in test accuracy from {_name(base)}, {seed_count([base])} seeds, with intervals "
+            f"Differences in test accuracy from {name_of(base)}, {seed_count([base])} seeds, with intervals "
             f"that hold together with 95 %. Within the grey band, ±{MARGIN} points, settings count as "
             "practically equal."
         ),
         x=Axis("points of test accuracy"),
-        effects=tuple(Effect(_name(change.to), _group(change.to), change.points) for change in ordered),
+        effects=tuple(Effect(name_of(change.to), _group(change.to), change.points) for change in ordered),
         margin=MARGIN,
     )
 
@@ -225,7 +246,7 @@ def _tuned_and_not(conditions: Sequence[Condition]) -> Forest:
     rates = _fixed_rates(conditions)
     effects = [
         Effect(
-            f"{_name(condition)}, over {rate:g}" if len(rates) > 1 else _name(condition),
+            f"{name_of(condition)}, over {rate:g}" if len(rates) > 1 else name_of(condition),
             _group(condition),
             tuning_gain(condition, condition.also[rate]),
         )
@@ -272,17 +293,18 @@ def _valley(condition: Condition) -> Line:
         for rate, runs in zip(condition.rates, condition.trials, strict=True)
         if all(run.outcome == "completed" for run in runs)
     ]
-    return Line(_name(condition), tuple(points))
+    return Line(name_of(condition), tuple(points))
 
 
-def _table(conditions: Sequence[Condition]) -> Table:
+def accuracy_table(conditions: Sequence[Condition]) -> Table:
+    """Best rate and accuracy of each setting."""
     rates = _fixed_rates(conditions)
     rows: list[tuple[Cell, ...]] = []
     for condition in conditions:
         reached = accuracy(condition)
         fixed = [accuracy_of(condition.at(rate)).value for rate in rates]
         rows.append(
-            (_name(condition), best_rate(condition), reached.value, reached.low, reached.high, *fixed)
+            (name_of(condition), best_rate(condition), reached.value, reached.low, reached.high, *fixed)
         )
     return Table(
         title="Accuracy by setting",

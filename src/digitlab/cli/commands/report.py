@@ -38,6 +38,15 @@ def report(
             show_default="full where it is done, else quick",
         ),
     ] = None,
+    seed_bases: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed-base",
+            metavar="N",
+            help="Studies that were run with this first seed; given twice or more, side by side.",
+            show_default="as each study says",
+        ),
+    ] = None,
     store_file: StoreOption = None,
     output: OutputOption = REPORT,
     figures: Annotated[
@@ -49,6 +58,7 @@ def report(
     # Loaded here: --help must not wait for it.
     from digitlab.report.build import completed_studies
     from digitlab.report.document import checked_page
+    from digitlab.report.replications import replicated_studies, replication_tables
 
     def on_left_out(name: str, scale: str) -> None:
         stderr().print(
@@ -58,11 +68,14 @@ def report(
 
     checked_page(output)
     with opened(store_file, must_exist=True) as store:
-        found = completed_studies(names or [], scale, store, on_left_out)
+        if seed_bases:
+            found = replicated_studies(names or [], scale, seed_bases, store)
+        else:
+            found = completed_studies(names or [], scale, store, on_left_out)
         from digitlab.report.writing import write_report  # charts are of no use where no study is done
 
         with stderr().status("writing the report"):
-            write_report(found, store, output, figures)
+            write_report(found, store, output, figures, replications=replication_tables(found))
     stdout().print(str(output.resolve()), soft_wrap=True)
     if opens and (browser := _browser()):
         browser.open(output.resolve().as_uri())

@@ -44,8 +44,17 @@ SeedsOption = Annotated[
     typer.Option(
         "--seeds",
         min=1,
-        help="Fresh seeds to report; rates are tuned on no more.",
+        help="Seeds; the range of learning rates is tried on the first few of them.",
         show_default="as the study says",
+    ),
+]
+SeedBaseOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed-base",
+        metavar="N",
+        help="The first seed: with another one the study is repeated, and everything is drawn anew.",
+        show_default="as the study says, else 0",
     ),
 ]
 
@@ -62,6 +71,7 @@ def run(
     ],
     scale: ScaleOption = None,
     seeds: SeedsOption = None,
+    seed_base: SeedBaseOption = None,
     hidden: Annotated[
         str | None, typer.Option("--hidden", metavar="N,N,…", help="Other hidden layers than the study's.")
     ] = None,
@@ -70,7 +80,8 @@ def run(
         str, typer.Option(metavar="|".join(DEVICES), autocompletion=one_of(DEVICES), help="Where to compute.")
     ] = "cpu",
     time_limit: Annotated[
-        float | None, typer.Option(metavar="MINUTES", min=0, help="Stop after so long; the next run goes on.")
+        float | None,
+        typer.Option(metavar="MINUTES", min=0, help="Stop after this many minutes; the next run continues."),
     ] = None,
     store_file: StoreOption = None,
     dry_run: Annotated[
@@ -96,7 +107,10 @@ def run(
 
     names = built_in_names() if name == "all" else (name,)
     layers = None if hidden is None else numbers(hidden)
-    studies = [read_study_at(study_name, scale, seeds=seeds, hidden=layers) for study_name in names]
+    studies = [
+        read_study_at(study_name, scale, seeds=seeds, seed_base=seed_base, hidden=layers)
+        for study_name in names
+    ]
     if dry_run:
         with _looked_into(store_file) as known:
             for study, scale_name in studies:
@@ -246,6 +260,7 @@ def status_(
     name: NameArgument,
     scale: ScaleOption = None,
     seeds: SeedsOption = None,
+    seed_base: SeedBaseOption = None,
     json: JsonOption = False,
     output: OutputOption = None,
     store_file: StoreOption = None,
@@ -255,7 +270,7 @@ def status_(
     from digitlab.studies.progress import status
 
     checked_output(output, json=json)
-    study, scale = read_study_at(name, scale, seeds=seeds)
+    study, scale = read_study_at(name, scale, seeds=seeds, seed_base=seed_base)
     with _looked_into(store_file) as store:
         current = status(study, store)
     if json:
@@ -276,6 +291,7 @@ def show(
     name: NameArgument,
     scale: ScaleOption = None,
     seeds: SeedsOption = None,
+    seed_base: SeedBaseOption = None,
     json: JsonOption = False,
     output: OutputOption = None,
     store_file: StoreOption = None,
@@ -284,12 +300,12 @@ def show(
     from dataclasses import asdict
 
     from digitlab.cli.findings import print_findings
-    from digitlab.studies import read_study_at
+    from digitlab.studies import read_study_at, run_command
     from digitlab.studies.findings import findings
     from digitlab.studies.progress import status
 
     checked_output(output, json=json)
-    study, scale = read_study_at(name, scale, seeds=seeds)
+    study, scale = read_study_at(name, scale, seeds=seeds, seed_base=seed_base)
     with _looked_into(store_file) as store:
         current = status(study, store)
         if store is not None and current.stage.is_done:
@@ -309,11 +325,51 @@ def show(
     for axis in study.axes:
         labels = ", ".join(str(level["label"]) for level in axis.all_levels)
         out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
-    out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
+    out.print(f"seeds: {_seeds_in_words(study)}")
+    command = run_command(name, scale, seeds=seeds, seed_base=seed_base)
     out.print(
         f"{current.planned_count:,} runs planned, {current.stage.known_count:,} known; "
-        f"`digitlab study run {name} --scale {scale}` trains the rest"
+        f"`{command}` trains the rest"
     )
+
+
+def _seeds_in_words(study: "Study") -> str:
+    first, count = study.seeds.first, study.seeds.report
+    whole = f"{first}" if count == 1 else f"{first} to {first + count - 1}"
+    if study.tuned is None:
+        return whole
+    few = "the first tries" if study.seeds.tune == 1 else f"the first {study.seeds.tune} try"
+    return f"{whole}; {few} the whole range of learning rates, all of them those around the best"
+
+
+@study_app.command()
+def tables(
+    name: NameArgument,
+    output: Annotated[
+        Path, typer.Option("--output", metavar="FOLDER", help="Where to write them; made if it is not there.")
+    ],
+    scale: ScaleOption = None,
+    seeds: SeedsOption = None,
+    seed_base: SeedBaseOption = None,
+    store_file: StoreOption = None,
+) -> None:
+    """Write what a study found as CSV files: findings, tables, and the numbers behind every picture."""
+    from digitlab.errors import StoreError
+    from digitlab.studies import read_study_at, run_command
+    from digitlab.studies.findings import findings
+    from digitlab.studies.progress import status
+
+    study, scale = read_study_at(name, scale, seeds=seeds, seed_base=seed_base)
+    with _looked_into(store_file) as store:
+        current = status(study, store)
+        if store is None or not current.stage.is_done:
+            command = run_command(name, scale, seeds=seeds, seed_base=seed_base)
+            raise StoreError(f"{name} is not done, so there are no tables; `{command}` trains the rest")
+        found = findings(study, scale, current.stage, store)
+    from digitlab.report.table_files import write_tables  # takes long to load; of no use before
+
+    for path in write_tables(found, output):
+        stdout().print(str(path), soft_wrap=True)
 
 
 @study_app.command()

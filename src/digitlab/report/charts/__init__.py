@@ -1,4 +1,4 @@
-"""Charts: a picture -> SVG, PNG, or the table of its numbers. Drawn by Vega without browser or network."""
+"""Charts: a picture -> SVG or PNG. Drawn by Vega without browser or network."""
 
 import re
 from functools import cache
@@ -16,9 +16,8 @@ from digitlab.report.charts.heatmap import heatmap_chart
 from digitlab.report.charts.lines import lines_chart
 from digitlab.report.charts.marks import FONT_SIZE, Look, look
 from digitlab.report.numbers import clean
-from digitlab.report.tables import table_of
 
-__all__ = ["NARROW", "WIDE", "png", "svg", "table_of"]
+__all__ = ["NARROW", "WIDE", "png", "svg"]
 
 WIDE, NARROW = 700, 350
 """Pixels from side to side: on a page, and on a telephone's."""

@@ -9,7 +9,7 @@ widened, goes on where it was.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from digitlab.analysis.conditions import Condition, validation_losses
+from digitlab.analysis.conditions import Condition, level_name, validation_losses
 from digitlab.analysis.statistics.choice import choices, choose
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
@@ -70,7 +70,7 @@ class _Search:
     @property
     def name(self) -> str:
         labels = self.combination.labels.items()
-        return ", ".join(f"{axis.replace('_', ' ')} {label}" for axis, label in labels) or "the study"
+        return ", ".join(level_name(axis, label) for axis, label in labels) or "the study"
 
 
 class AroundOptimum:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from digitlab.analysis.conditions import About, Condition, run_count, seeds_in_words, test_accuracies
-from digitlab.analysis.findings import Estimate, Finding, Picture, Point, StudyFindings, Table
+from digitlab.analysis.findings import Estimate, Finding, Headline, Picture, Point, StudyFindings, Table
 from digitlab.analysis.statistics.compare import Verdict, judge
 from digitlab.analysis.statistics.intervals import mean_interval, paired_interval
 from digitlab.result import RunResult
@@ -80,6 +80,7 @@ def study_findings(
     pictures: Sequence[Picture],
     tables: Sequence[Table],
     methods: Sequence[str],
+    headline: Headline | None = None,
 ) -> StudyFindings:
     """All that a study says, with the study's own words, notes and counts."""
     return StudyFindings(
@@ -94,4 +95,5 @@ def study_findings(
         methods=(*methods, *about.notes),
         run_count=run_count(conditions),
         seeds=seeds_in_words(conditions),
+        headline=headline,
     )

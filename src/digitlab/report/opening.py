@@ -258,8 +258,8 @@ def _accuracy(comparison: Comparison, data: str) -> Ranking:
         caption=(
             f"Errors on the test images, left is better: {_ours(comparison)} (the bar: mean ± {BAND:g} "
             f"standard deviations of {_whose_spread(comparison)}), the handout's, and published "
-            "networks, named by their hidden layers. Marks say what else these used; sources are in the table of published "
-            "results."
+            "networks, named by their hidden layers. Marks say what else these used; sources are in the "
+            "table of published results."
         ),
         x=Axis("test error", "log", is_share=True),
         rows=tuple(row for _, row in rows),

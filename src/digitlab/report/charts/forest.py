@@ -23,14 +23,16 @@ from digitlab.report.charts.marks import (
 )
 from digitlab.report.numbers import clean, number, percent
 
-_ROW, _NARROW_ROW = 24, 40
+_ROW, _NARROW_ROW, _SMALL_ROW = 24, 40, 27
 _LABEL_PIXELS, _NUMBER_PIXELS = 210, 10
 
 
 def forest_chart(picture: Forest, look: Look) -> tuple[Layer, Layer | None]:
     """The chart and its legend."""
     groups = list(dict.fromkeys(effect.group for effect in picture.effects))
-    rows = _rows(picture.effects, groups)
+    rows = [row for row in _rows(picture.effects, groups) if not (look.is_small and row["is_head"])]
+    for y, row in enumerate(rows):
+        row["y"] = y
     ends = [end for effect in picture.effects for end in _ends(effect)]
     margin = [picture.margin, -picture.margin]
     x = in_numbers(
@@ -39,7 +41,9 @@ def forest_chart(picture: Forest, look: Look) -> tuple[Layer, Layer | None]:
     width = look.plot_pixels + 30 if look.is_narrow else look.pixels - _LABEL_PIXELS - _NUMBER_PIXELS
     room = look.plot_pixels if look.is_narrow else _LABEL_PIXELS - 26
     lines = _wrap_labels(rows, room, look)
-    row_height = (_NARROW_ROW if look.is_narrow else _ROW) + (lines - 1) * _line_height(look)
+    row_height = (_SMALL_ROW if look.is_small else _NARROW_ROW if look.is_narrow else _ROW) + (
+        lines - 1
+    ) * _line_height(look)
     height = max(len(rows), 1) * row_height
     down = alt.Scale(domain=[max(len(rows), 1) - 0.5, -0.5], nice=False, zero=False)
     y = alt.Y("y:Q", scale=down, axis=None)
@@ -135,7 +139,7 @@ def _label_layers(rows: Sequence[Row], look: Look, y: alt.Y, *, lines: int) -> l
         if look.is_narrow:
             placement: Row = {
                 "x": 0 if is_head else 6,
-                "dy": 4 if is_head else -12 - (lines - 1) * _line_height(look) / 2,
+                "dy": 4 if is_head else (-9 if look.is_small else -12) - (lines - 1) * _line_height(look) / 2,
             }
             # Lines of the chart pass below these names.
             edge: Row = {"color": look.paper, "stroke": look.paper, "strokeWidth": 3}

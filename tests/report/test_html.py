@@ -179,7 +179,7 @@ def test_the_numbers_behind_the_networks_are_on_the_page(good: str) -> None:
     words = "".join(Page(good).words).replace("\u00a0", " ")
     for run in handout_runs():
         block = words[words.index(architecture(run.hidden)[1:]) :]
-        assert all(f"{loss:.4f}" in block for loss in run.training_loss)
+        assert all(f"{loss:.3f}" in block for loss in run.training_loss)
     for result in PUBLISHED:
         assert f"{result.network}, {result.brief}" in words
 

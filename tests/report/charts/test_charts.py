@@ -7,11 +7,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from digitlab.analysis.findings import Axis, Effect, Estimate, Forest, Line, Lines, Picture, Point, Role
-from digitlab.report.charts import HALF, NARROW, SMALL, WIDE, png, svg, table_of
+from digitlab.report.charts import HALF, NARROW, SMALL, WIDE, png, svg
 from digitlab.report.charts.lines import strokes_of
 from digitlab.report.examples import confusion_picture
 from digitlab.report.opening import networks_of
 from digitlab.report.published import PUBLISHED
+from digitlab.report.tables import table_of
 from tests.report import samples
 
 SVG = "{http://www.w3.org/2000/svg}"

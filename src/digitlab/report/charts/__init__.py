@@ -1,4 +1,4 @@
-"""Charts: a picture -> SVG, PNG, or the table of its numbers. Drawn by Vega without browser or network."""
+"""Charts: a picture -> SVG or PNG. Drawn by Vega without browser or network."""
 
 import re
 from functools import cache
@@ -17,9 +17,8 @@ from digitlab.report.charts.lines import lines_chart
 from digitlab.report.charts.marks import Look, look
 from digitlab.report.charts.ranking import ranking_chart
 from digitlab.report.numbers import clean
-from digitlab.report.tables import table_of
 
-__all__ = ["HALF", "NARROW", "SMALL", "WIDE", "png", "svg", "table_of"]
+__all__ = ["HALF", "NARROW", "SMALL", "WIDE", "png", "svg"]
 
 WIDE, HALF, NARROW, SMALL = 700, 560, 350, 216
 """Pixels from side to side: on a page, on half of a wide one, on a telephone's, beside text."""

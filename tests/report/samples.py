@@ -1,6 +1,7 @@
 """Made-up findings that look like real ones, and others that try to do harm."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -305,7 +306,8 @@ def exercise_results(seeds: int = 1, *, epochs: int = 15, data: str = "mnist") -
         spec = results.spec(data=data_spec, hidden=run.hidden, validation_size=0)
         for seed in range(seeds):
             losses = [loss * (1 + 0.01 * seed) for loss in run.training_loss[:epochs]]
-            curve = {"step": [600 * (epoch + 1) for epoch in range(epochs)], "training_loss": losses}
+            steps = [600 * (epoch + 1) for epoch in range(epochs)]
+            curve: dict[str, Sequence[float]] = {"step": steps, "training_loss": losses}
             accuracy = run.accuracy + 0.001 * (seed - 1)
             found.append(results.run(spec, seed, 0.01, accuracy=accuracy, curve=curve))
     return found

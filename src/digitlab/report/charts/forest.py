@@ -31,8 +31,8 @@ def forest_chart(picture: Forest, look: Look) -> tuple[Layer, Layer | None]:
     """The chart and its legend."""
     groups = list(dict.fromkeys(effect.group for effect in picture.effects))
     rows = [row for row in _rows(picture.effects, groups) if not (look.is_small and row["is_head"])]
-    for y, row in enumerate(rows):
-        row["y"] = y
+    for place, row in enumerate(rows):
+        row["y"] = place
     ends = [end for effect in picture.effects for end in _ends(effect)]
     margin = [picture.margin, -picture.margin]
     x = in_numbers(

@@ -48,7 +48,9 @@ def heatmap_chart(picture: HeatMap, look: Look) -> tuple[Layer, Layer | None]:
     strokes = [_stroke(index) for index in range(len(picture.lines))]
     for line, stroke in zip(picture.lines, strokes, strict=True):
         layers += line_layers(stroke, _places_of(line, x, y), **places)
-    height = _height(len(x.order), len(y.order), width, least=10 if look.is_small else 24)
+    height = _height(
+        len(x.order), len(y.order), width, least=10 if look.is_small else 24, most=16 if look.is_small else 42
+    )
     drawn = alt.layer(*layers).properties(width=width, height=height)
     named = {line.name: stroke for line, stroke in zip(picture.lines, strokes, strict=True)}
     if look.is_small:  # beside its answer in words; the chapter's has everything
@@ -196,7 +198,7 @@ def _places_of(line: Line, x: Placed, y: Placed) -> list[Row]:
     return rows
 
 
-def _height(columns: int, rows: int, width: float, *, least: int) -> float:
+def _height(columns: int, rows: int, width: float, *, least: int, most: int) -> float:
     """Cells are about square, unless that makes the chart too tall or too flat."""
-    cell = min(max(width / max(columns, 1), least), 42)
+    cell = min(max(width / max(columns, 1), least), most)
     return float(cell * max(rows, 1))

@@ -16,7 +16,6 @@ pool's value.
 import argparse
 import json
 import math
-import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from digitlab.analysis.summary import MARGIN
 from digitlab.result import Curve, Metrics, RunResult
 from digitlab.rng import stream
 from digitlab.spec import RunSpec
-from digitlab.studies import built_in_names, read_study
+from digitlab.studies import OBSERVATIONS, read_study
 from digitlab.studies.definition import Study
 from digitlab.studies.expansion import checked, spec_of, varied
 from digitlab.studies.stages import Stage
@@ -209,15 +208,24 @@ class Repeated:
     factor: float
 
     @property
-    def coverage(self) -> float:
-        """Share of the intervals that hold the truth."""
-        inside = [
+    def is_signed(self) -> bool:
+        """Whether it is a difference that can go either way; the largest gap of several cannot."""
+        return self.unit == "points" and not self.title.startswith("Largest")
+
+    @property
+    def holds(self) -> list[bool]:
+        """Whether each interval holds the truth."""
+        return [
             e.value - self.factor * (e.value - e.low)
             <= self.truth
             <= e.value + self.factor * (e.high - e.value)
             for e in self.estimates
         ]
-        return float(np.mean(inside)) if inside else math.nan
+
+    @property
+    def coverage(self) -> float:
+        """Share of the intervals that hold the truth."""
+        return float(np.mean(self.holds)) if self.estimates else math.nan
 
     @property
     def width(self) -> float:
@@ -279,39 +287,67 @@ def answers(found: StudyFindings) -> dict[str, bool]:
     return whole
 
 
-def repeat(pooled: PooledStudy, repeats: int) -> tuple[list[Repeated], dict[str, float], int]:
-    """The study's findings over so many repeats, how often each question is answered, and how many repeats
-    left the pool's rates.
+@dataclass(frozen=True)
+class RepeatedStudy:
+    """All repeats of one study.
+
+    findings: over the repeats
+    together: by family of differences, the share of repeats in which all intervals of the family hold the
+              truth
+    answered: by question, the share of repeats that answer it
+    outside:  repeats in which the study wanted a rate that the pool has few seeds of
     """
-    count = pooled.study.seeds.report
+
+    study: Study
+    repeats: int
+    findings: tuple[Repeated, ...]
+    together: Mapping[str, float]
+    answered: Mapping[str, float]
+    outside: int
+
+
+def repeat(pooled: PooledStudy, repeats: int) -> RepeatedStudy:
+    """The study again and again, each time with other seeds of the pool."""
+    study, count = pooled.study, pooled.study.seeds.report
     if count >= pooled.seeds:
-        raise SystemExit(f"{pooled.study.name}: the pool has {pooled.seeds} seeds, the study {count}")
+        raise SystemExit(f"{study.name}: the pool has {pooled.seeds} seeds, the study {count}")
     truths, _ = pooled.ask(list(range(pooled.seeds)))
-    draws = stream(0, f"stability/{pooled.study.name}")
-    found: dict[str, list[Estimate]] = {}
+    truth = {_stable(finding.title): finding for finding in truths.findings}
+    draws = stream(0, f"stability/{study.name}")
+    found: list[dict[str, Estimate]] = []
     answered: Counter[str] = Counter()
     outside = 0
     for _ in range(repeats):
         findings, is_outside = pooled.ask(draws.permutation(pooled.seeds)[:count].tolist())
         outside += is_outside
-        for question, is_answered in answers(findings).items():
-            answered[question] += is_answered
-        for finding in findings.findings:
-            if finding.estimate.has_interval:
-                found.setdefault(_stable(finding.title), []).append(finding.estimate)
+        answered += Counter(
+            {question: int(is_answered) for question, is_answered in answers(findings).items()}
+        )
+        found.append({_stable(f.title): f.estimate for f in findings.findings if f.estimate.has_interval})
     factor = math.sqrt(1 - count / pooled.seeds)
-    return (
-        [
-            Repeated(
-                _stable(finding.title),
-                finding.unit,
-                finding.estimate.value,
-                tuple(found.get(_stable(finding.title), ())),
-                factor,
-            )
-            for finding in truths.findings
-        ],
-        {question: count / repeats for question, count in answered.items()},
+    repeated = {
+        title: Repeated(
+            title,
+            finding.unit,
+            finding.estimate.value,
+            tuple(estimates[title] for estimates in found if title in estimates),
+            factor,
+        )
+        for title, finding in truth.items()
+    }
+    families: dict[str, list[Repeated]] = {}
+    for title, one in repeated.items():
+        if one.is_signed and (study.name == "parameters" or title.startswith("From ")):
+            families.setdefault(title.partition(": ")[2] or "all settings", []).append(one)
+    return RepeatedStudy(
+        study,
+        repeats,
+        tuple(repeated.values()),
+        {
+            name: float(np.mean(np.all([one.holds for one in same], axis=0)))
+            for name, same in families.items()
+        },
+        {question: answered[question] / repeats for question in answers(truths)},
         outside,
     )
 
@@ -321,16 +357,15 @@ def _stable(title: str) -> str:
     return title.split(": ")[0] if title.startswith("The law") else title
 
 
-def document(
-    study: Study, repeated: Iterable[Repeated], answered: Mapping[str, float], outside: int, repeats: int
-) -> dict[str, object]:
+def document(whole: RepeatedStudy) -> dict[str, object]:
     """All of it, for JSON."""
     return {
-        "study": study.name,
-        "seeds": study.seeds.report,
-        "repeats": repeats,
-        "repeats outside the pool's rates": outside,
-        "answered": dict(answered),
+        "study": whole.study.name,
+        "seeds": whole.study.seeds.report,
+        "repeats": whole.repeats,
+        "repeats outside the pool's rates": whole.outside,
+        "answered": dict(whole.answered),
+        "coverage of all together": dict(whole.together),
         "findings": [
             {
                 "title": one.title,
@@ -339,60 +374,59 @@ def document(
                 "with interval": len(one.estimates),
                 "median width": one.width,
                 "coverage": one.coverage,
-                "verdicts": dict(one.verdicts()) if one.unit == "points" else None,
+                "verdicts": dict(one.verdicts()) if one.is_signed else None,
                 "wrong sign": one.wrong_sign,
-                "power": {str(at): one.power(at) for at in _POWER_AT} if one.unit == "points" else None,
+                "power": {str(at): one.power(at) for at in _POWER_AT} if one.is_signed else None,
             }
-            for one in repeated
+            for one in whole.findings
         ],
     }
 
 
-def lines_of(
-    study: Study, repeated: Iterable[Repeated], answered: Mapping[str, float], outside: int, repeats: int
-) -> Iterator[str]:
+def lines_of(whole: RepeatedStudy) -> Iterator[str]:
     """A section of the page."""
-    yield f"## {study.title}"
+    yield f"## {whole.study.title}"
     yield ""
-    left = f"; in {outside} of them the rates left the pool's" if outside else ""
-    yield f"{repeats} repeats of {study.seeds.report} seeds{left}."
+    left = f"; {whole.outside} of them wanted a rate of which the pool has few seeds" if whole.outside else ""
+    yield f"{whole.repeats} repeats of {whole.study.seeds.report} seeds{left}."
     yield ""
-    rows = []
-    for one in repeated:
-        verdicts, count = one.verdicts(), max(len(one.estimates), 1)
-        said = (
-            ", ".join(f"{name} {100 * number / count:.0f} %" for name, number in verdicts.most_common())
-            if one.unit == "points"
-            else ""
-        )
-        power = " / ".join(f"{100 * one.power(at):.0f}" for at in _POWER_AT) if one.unit == "points" else ""
-        rows.append(
-            [
-                one.title,
-                f"{one.truth:.3g}",
-                f"{one.width:.2g}",
-                f"{100 * one.coverage:.1f}",
-                said,
-                f"{100 * one.wrong_sign:.1f}",
-                power,
-            ]
-        )
-    heads = [
-        "finding",
-        "truth",
-        "width",
-        "coverage, %",
-        "verdicts",
-        "wrong sign, %",
-        "power at 0.1 / 0.2 / 0.5 / 1",
-    ]
-    yield from table(heads, rows)
+    heads = ("finding", "truth", "width", "coverage, %", "verdicts", "wrong sign, %", "power, %")
+    yield from table(heads, list(map(_row, whole.findings)))
     yield ""
-    if answered:
-        yield from table(
-            ["answered", "repeats, %"], [[q, f"{100 * share:.1f}"] for q, share in answered.items()]
-        )
+    for name, share in whole.together.items():
+        yield f"All intervals of a family hold together ({name}): {100 * share:.1f} % of repeats."
         yield ""
+    if whole.answered:
+        rows = [[question, f"{100 * share:.1f}"] for question, share in whole.answered.items()]
+        yield from table(("answered", "repeats, %"), rows)
+        yield ""
+
+
+def _row(one: Repeated) -> list[str]:
+    count = max(len(one.estimates), 1)
+    verdicts = [f"{name} {100 * number / count:.0f} %" for name, number in one.verdicts().most_common()]
+    return [
+        one.title,
+        f"{one.truth:.3g}",
+        f"{one.width:.2g}",
+        f"{100 * one.coverage:.1f}",
+        ", ".join(verdicts) if one.is_signed else "",
+        f"{100 * one.wrong_sign:.1f}" if one.is_signed else "",
+        " / ".join(f"{100 * one.power(at):.0f}" for at in _POWER_AT) if one.is_signed else "",
+    ]
+
+
+HEAD = """# How stable the answers are, {scale} scale
+
+Each study is repeated on real networks whose seeds are drawn anew from a pool of {seeds} (`python
+benchmarks/stability.py {scale}`; how it is done, and what follows, is in
+[evidence.md](../../docs/evidence.md)).
+Truth: what all seeds of the pool say together. Width: the median width of the 95 % intervals. Coverage: how
+many of them hold the truth, shortened for the share of the pool that a repeat uses; intervals that hold
+together cover more than 95 % each. Power: how often a true difference of 0.1 / 0.2 / 0.5 / 1 points would be
+told from 0.
+
+"""
 
 
 def main() -> None:
@@ -401,25 +435,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("scale", choices=("quick", "full"))
-    parser.add_argument("studies", nargs="*", default=list(built_in_names()))
+    parser.add_argument("studies", nargs="*", default=list(OBSERVATIONS))
     parser.add_argument("--repeats", type=int, default=400)
+    parser.add_argument("--seeds", type=int, help="other than the study's; then nothing is written")
     options = parser.parse_args()
     rows = read(path_of(options.scale))
-    lines = [f"# How stable the answers are, {options.scale} scale", ""]
-    documents = []
+    found = []
     for name in options.studies:
         study = read_study(name).at(options.scale)
-        pooled = PooledStudy(study, rows)
-        repeated, answered, outside = repeat(pooled, options.repeats)
-        part = list(lines_of(study, repeated, answered, outside, options.repeats))
-        print("\n".join(part), flush=True)
-        lines += part
-        documents.append(document(study, repeated, answered, outside, options.repeats))
-    if set(options.studies) == {row.study for row in rows}:
+        if options.seeds:
+            study = replace_seeds(study, options.seeds)
+        found.append(repeat(PooledStudy(study, rows), options.repeats))
+        print("\n".join(lines_of(found[-1])), flush=True)
+    if set(options.studies) == set(OBSERVATIONS) and not options.seeds:
         path = RESULTS / f"stability-{options.scale}"
-        path.with_suffix(".md").write_text("\n".join(lines))
-        whole = {"machine": platform.processor() or platform.machine(), "studies": documents}
-        path.with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n")
+        seeds = max(row.seed for row in rows) + 1
+        head = HEAD.format(scale=options.scale, seeds=seeds)
+        path.with_suffix(".md").write_text(
+            head + "\n".join(line for whole in found for line in lines_of(whole)).rstrip() + "\n"
+        )
+        documents = {
+            "scale": options.scale,
+            "seeds of the pool": seeds,
+            "studies": list(map(document, found)),
+        }
+        path.with_suffix(".json").write_text(json.dumps(documents, indent=1) + "\n")
 
 
 if __name__ == "__main__":

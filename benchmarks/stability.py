@@ -17,8 +17,9 @@ import argparse
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -427,6 +428,35 @@ together cover more than 95 % each. Power: how often a true difference of 0.1 / 
 told from 0.
 
 """
+
+
+EVIDENCE = RESULTS.parent.parent / "docs" / "evidence.md"
+
+
+def fill(page: Path, found: Sequence[RepeatedStudy]) -> None:
+    """Put what the repeats say between the page's marks."""
+    rows = [
+        [whole.study.title, question, f"{100 * share:.0f}"]
+        for whole in found
+        for question, share in whole.answered.items()
+    ]
+    signed = [one for whole in found for one in whole.findings if one.is_signed and one.estimates]
+    together = [share for whole in found for share in whole.together.values()]
+    others = [
+        one.coverage for whole in found for one in whole.findings if not one.is_signed and one.estimates
+    ]
+    wrong = max(one.wrong_sign for one in signed)
+    lines = [
+        *table(("study", "question", "answered, % of repeats"), rows),
+        "",
+        f"The intervals of a family of differences all held together in {100 * min(together):.0f} to "
+        f"{100 * max(together):.0f} % of {found[0].repeats} repeats (aim: 95 %), those of exponents, laws "
+        f"and other figures each in {100 * min(others):.0f} to {100 * max(others):.0f} %. The wrong sign "
+        f"came out in at most {100 * wrong:.1f} %.",
+    ]
+    begin, end = "<!-- stability -->\n", "<!-- end -->"
+    before, rest = page.read_text().split(begin)
+    page.write_text(f"{before}{begin}" + "\n".join(lines) + f"\n{end}{rest.split(end, 1)[1]}")
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def read_study_at(
     """The study of `read_study` at a scale, with a few changes; and the scale's name.
 
     scale:  None: the study's usual one
-    seeds:  fresh seeds to report; rates are tuned on no more
+    seeds:  how many; the range of learning rates is tried on no more
     hidden: other hidden layers than the study's
     Raises SpecError, also when the hidden layers are what the study varies.
     """
@@ -71,7 +71,8 @@ def read_study_at(
     study = whole.at(scale_name)
     document = study.model_dump(by_alias=True, exclude_unset=True)
     if seeds is not None:
-        document["seeds"] = {"tune": min(seeds, study.seeds.tune), "report": seeds}
+        fewer = {"tune": min(seeds, study.seeds.tune), "report": seeds}
+        document["seeds"] = study.seeds.model_dump() | fewer
     if hidden is not None:
         if any(all("hidden" in level for level in axis.all_levels) for axis in study.axes):
             layers = ",".join(width if isinstance(width, str) else shown(width) for width in hidden)

@@ -44,7 +44,7 @@ SeedsOption = Annotated[
     typer.Option(
         "--seeds",
         min=1,
-        help="Fresh seeds to report; rates are tuned on no more.",
+        help="How many; the range of learning rates is tried on no more.",
         show_default="as the study says",
     ),
 ]
@@ -305,7 +305,8 @@ def show(
     for axis in study.axes:
         labels = ", ".join(str(level["label"]) for level in axis.all_levels)
         out.print(f"{axis.name}{' (tuned)' if axis.tune else ''}: {labels}")
-    out.print(f"seeds: {study.seeds.tune} to tune on, {study.seeds.report} to report")
+    tried = f", the range of learning rates tried on {study.seeds.tune}" if study.tuned else ""
+    out.print(f"seeds: {study.seeds.report}{tried}")
     out.print(
         f"{current.planned_count:,} runs planned, {current.stage.known_count:,} known; "
         f"`digitlab study run {name} --scale {scale}` trains the rest"

@@ -16,7 +16,8 @@ import pytest
 
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store
-from digitlab.studies import built_in_names, built_in_text
+from digitlab.studies import built_in_names, built_in_text, read_study
+from digitlab.studies.expansion import run_count
 from tests.execution.test_workers import assert_gone, worker_processes
 from tests.execution.trainings import bits
 
@@ -53,7 +54,7 @@ also = [0.01]
 tune = 3
 report = 6
 """
-SMALL_RUNS = 2 * (5 * 3 + 2 * 6)
+SMALL_RUNS = 2 * (5 * 3 + 3 * 3 + 6)
 
 # Many cohorts, for each width trains by itself.
 LONG = """\
@@ -180,7 +181,7 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
     out, _ = study("status", small, "--store", store)
     assert out.splitlines() == [
         f"small, full: {SMALL_RUNS} runs planned, 0 known of those that are due",
-        "next: tuning the learning rate, 30 runs",
+        "next: trying the range of learning rates, 30 runs",
     ]
     out, _ = study("show", small, "--store", store)
     assert (
@@ -192,7 +193,7 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
             "fixed: hidden [6], steps 40, train_size 500, validation_size 100",
             "batch_size: 20, 50",
             "learning_rate (tuned): 0.0625, 0.125, 0.25, 0.5, 1",
-            "seeds: 3 to tune on, 6 to report",
+            "seeds: 6, the range of learning rates tried on 3",
             f"{SMALL_RUNS} runs planned, 0 known; `digitlab study run {small}` trains the rest",
         ]
         or str(small) in out
@@ -203,13 +204,17 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
     first = row_count(store)
     assert 0 < first < 30
     assert (
-        f"the time is over; {30 - first} runs are left of this stage (tuning the learning rate)" in messages
+        f"the time is over; {30 - first} runs are left of this stage (trying the range of learning rates)"
+        in messages
     )
     before = results_in(store)
 
     found, messages = study("run", small, "--store", store, "--workers", 1)
     assert f"small: {SMALL_RUNS} runs planned, {first} known" in messages
-    assert f"small: tuning the learning rate, {30 - first} runs small: fresh seeds, 24 runs" in messages
+    assert (
+        f"small: trying the range of learning rates, {30 - first} runs small: all seeds around the best "
+        "learning rate, 30 runs" in messages
+    )
     assert "A small study\nDoes anything change?" in found
     assert row_count(store) == SMALL_RUNS
     assert before.items() <= results_in(store).items()  # nothing was computed twice
@@ -222,7 +227,7 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
     assert out.splitlines()[1] == "done"
     assert row_count(store) == SMALL_RUNS
 
-    for seeds, planned, known in ((7, SMALL_RUNS + 4, SMALL_RUNS), (2, 28, 28)):
+    for seeds, planned, known in ((7, SMALL_RUNS + 8, SMALL_RUNS), (2, 24, 24)):
         out, _ = study("status", small, "--store", store, "--seeds", seeds)
         assert f"small, full: {planned} runs planned, {known} known" in out
     _, messages = study("run", small, "--store", store, "--hidden", "9,9", "--dry-run")
@@ -234,7 +239,7 @@ def test_a_study_without_a_tuned_axis(tmp_path: Path) -> None:
         re.sub(r"\[\[axes\]\]\nname = \"learning.*also = \[0.01\]\n", "", SMALL, flags=re.DOTALL)
     )
     out, messages = study("run", tmp_path / "plain.toml", "--store", tmp_path / "runs.db", "--workers", 1)
-    assert "small: fresh seeds, 12 runs" in messages
+    assert "small: all seeds, 12 runs" in messages
     assert "A small study" in out
     assert row_count(tmp_path / "runs.db") == 12
 
@@ -255,8 +260,14 @@ def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
     out, _ = study("status", tmp_path / "broken.toml", "--store", store)
     assert out.splitlines()[1:] == [
         "done",
-        "batch size 20: some network broke at every learning rate",
-        "batch size 50: some network broke at every learning rate",
+        *(
+            f"batch size {size}: {what}"
+            for what in (
+                "the best learning rate lies at the end of its range",
+                "most networks broke at every learning rate",
+            )
+            for size in (20, 50)
+        ),
     ]
 
 
@@ -277,7 +288,10 @@ def test_list_tells_every_built_in_study_at_every_scale(tmp_path: Path) -> None:
     lines = out.splitlines()
     assert lines[0].split() == ["name", "question", "scale", "runs", "known"]
     assert [line.split()[0] for line in lines[1::2]] == list(built_in_names())
-    assert [line.split()[-3:] for line in lines[1:3]] == [["full", "980", "0"], ["quick", "240", "0"]]
+    counts = [run_count(read_study("batch-lr").at(scale)) for scale in ("full", "quick")]
+    assert [line.split()[-3:] for line in lines[1:3]] == [
+        [scale, f"{count:,}", "0"] for scale, count in zip(("full", "quick"), counts, strict=True)
+    ]
     assert not (tmp_path / "runs.db").exists()
 
 
@@ -287,7 +301,7 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
     assert out == f"wrote {file}; run it with `digitlab study run {file}`\n"
     assert file.read_text() == built_in_text("depth")
     out, _ = study("status", file, "--store", tmp_path / "runs.db", "--scale", "quick")
-    assert "depth, quick: 168 runs planned" in out
+    assert f"depth, quick: {run_count(read_study('depth').at('quick')):,} runs planned" in out
     _, messages = study("new", file, code=1)
     assert messages == f"error: {file}: there is a file of this name; choose another name, or remove it "
     assert file.read_text() == built_in_text("depth")

@@ -95,12 +95,7 @@ def test_a_report_holds_its_studies_and_how_to_make_them_again(study: Study, sto
     assert report.commands == ("digitlab study run small --scale full", "digitlab report small")
     assert report.mixture == ""
     (origins,) = [table for table in report.tables if table.title == "Where the results come from"]
-    runs = {run.key for condition in completed.stage.conditions for runs in condition.tunings for run in runs}
-    runs |= {
-        run.key
-        for condition in completed.stage.conditions
-        for run in (*condition.reports, *condition.also[0.01])
-    }
+    runs = {run.key for condition in completed.stage.conditions for run in condition.runs}
     assert [row[-1] for row in origins.rows] == [len(runs)] == [completed.findings.run_count]
 
 

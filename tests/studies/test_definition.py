@@ -66,6 +66,11 @@ def of_axis(**fields: Any) -> dict[str, str]:
             "is not a range; give one such as { from = 0.01, to = 1 }",
         ),
         (
+            {"levels": [{"label": "a", "tune": {"from": 1, "to": 2}, "learning_rate": 0.1}]},
+            "axes.0.levels.0.tune",
+            "tunes the learning rate that the level sets; leave out one of them",
+        ),
+        (
             {"levels": [{"label": "a"}], "values": ["unit"]},
             "axes.0",
             "needs exactly one of values, levels, range",
@@ -152,7 +157,10 @@ def test_an_axis_that_is_wrong(axis: dict[str, Any], field: str, problem: str) -
             "varies batch_size on two axes; leave it to one",
         ),
         (
-            [{"name": "a", "levels": [{"label": "x", "learning_rate": 3.0}]}, RATES],
+            [
+                {"name": "a", "levels": [{"label": "x", "learning_rate": 3.0}]},
+                {"name": "learning_rate", "values": [0.1]},
+            ],
             "varies learning_rate on two axes; leave it to one",
         ),
         (

@@ -28,8 +28,10 @@ def all_specs(definition: Study) -> list[RunSpec]:
     for combination in combinations(definition):
         rates = combination.range.values if combination.range else ()
         also = definition.tuned.also if definition.tuned and rates else ()
-        for_all = [*rates[:RATES_FOR_ALL], *also] or [None]
-        pairs = [(rate, seed) for rate in rates for seed in scouting_seeds(definition)]
+        for_all: list[float | None] = [*rates[:RATES_FOR_ALL], *also] or [None]
+        pairs: list[tuple[float | None, int]] = [
+            (rate, seed) for rate in rates for seed in scouting_seeds(definition)
+        ]
         pairs += [(rate, seed) for rate in for_all for seed in all_seeds(definition)]
         specs += [spec_of(definition, combination, rate, seed) for rate, seed in dict.fromkeys(pairs)]
     return specs
@@ -153,7 +155,8 @@ def studies(draw: st.DrawFn) -> Study:
     axes = [draw(axis_of("batch_size", st.integers(1, 200)))]
     axes += draw(st.lists(axis_of("hidden", st.lists(st.integers(1, 9), max_size=2)), max_size=1))
     if draw(st.booleans()):
-        own = draw(st.sampled_from([{}, {"tune": draw(spans)}, {"learning_rate": 2.0}]))
+        kinds: list[dict[str, Any]] = [{}, {"tune": draw(spans)}, {"learning_rate": 2.0}]
+        own = draw(st.sampled_from(kinds))
         axes += [levels_axis({"momentum": 0.5, **own}), draw(tuned_axes)]
     seeds = {"tune": draw(st.integers(1, 3)), "report": draw(st.integers(1, 5))}
     return study(axes=draw(st.permutations(axes)), seeds=seeds, fixed={"steps": 3, "train_size": 500})

@@ -323,7 +323,9 @@ def test_every_combination_of_a_built_in_study_can_be_run(name: str, scale: str)
             spec = spec_of(study, combination, rate, seed=3)
             assert isinstance(spec, RunSpec)
             assert spec.validation_size == 10_000
-            assert spec.optimiser.learning_rate == (rate or combination.options["learning_rate"])
+            own = combination.options.get("learning_rate")
+            assert spec.optimiser.learning_rate == (own if rate is None else rate)
+            assert (own is None) != (rate is None)
             assert len(spec.evaluation_steps) <= 50
     labels = {label for combination in checked(study) for label in combination.labels.values()}
     assert study.baseline is None or study.baseline in labels

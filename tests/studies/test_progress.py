@@ -214,7 +214,7 @@ def test_a_study_without_a_tuned_axis_has_one_stage() -> None:
     world = World(bowl(1))
     done = world.pursue(small(SIZES))
     (only,) = world.stages
-    assert (only.title, len(only.missing)) == (REPEAT, 2 * 3)
+    assert (only.title, len(only.missing)) == ("all seeds", 2 * 3)
     assert rates_of(only) == [0.01]
     assert [
         (condition.rates, condition.trials, condition.near, len(condition.reports))

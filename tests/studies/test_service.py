@@ -36,7 +36,11 @@ def test_a_study_is_read_at_a_scale_with_changes(file: Path) -> None:
     assert read_study_at("depth")[1] == "full"
     study, scale = read_study_at(file, seeds=1)
     assert (scale, study.seeds.tune, study.seeds.report) == ("full", 1, 1)
-    assert read_study_at(file, seeds=7)[0].seeds.tune == 2  # rates are tuned on no more than the study says
+    assert (
+        read_study_at(file, seeds=7)[0].seeds.tune == 2
+    )  # the range is tried on no more than the study says
+    file.write_text(SMALL.replace("tune = 2", "tune = 2\nfirst = 90"))
+    assert read_study_at(file, seeds=7)[0].seeds.first == 90
     study, _ = read_study_at("batch-lr", hidden=[9, 9])
     assert study.fixed["hidden"] == [9, 9]
 
@@ -93,7 +97,7 @@ def test_a_study_is_run_until_the_time_is_over_and_then_to_its_findings(file: Pa
         )
         # Reported once, before anything is trained.
         assert [current.stage.is_done for current in statuses] == [False]
-        assert stages[-1].title == "fresh seeds"
+        assert stages[-1].title == "all seeds around the best learning rate"
         assert advances[-1].share == 1.0
         assert reached.stage.is_done
         # As text: NaN is not equal to itself, and since Python 3.13 no dataclass that holds it is.
@@ -102,7 +106,7 @@ def test_a_study_is_run_until_the_time_is_over_and_then_to_its_findings(file: Pa
         second_run = run_to_findings(study, scale, store, on_status=statuses.append, on_stage=stages.append)
         assert repr(second_run) == repr(reached)
         assert statuses[-1].stage.is_done
-        assert stages[-1].title == "fresh seeds"
+        assert stages[-1].title == "all seeds around the best learning rate"
 
 
 def test_a_tally_counts_what_broke_and_keeps_the_best() -> None:

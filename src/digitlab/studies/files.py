@@ -79,8 +79,8 @@ def read_study_at(
         study = with_seed_base(study, seed_base)
     document = study.model_dump(by_alias=True, exclude_unset=True)
     if seeds is not None:
-        few = {"tune": min(seeds, study.seeds.tune), "report": seeds}
-        document["seeds"] = {**document.get("seeds", {}), **few}
+        fewer = {"tune": min(seeds, study.seeds.tune), "report": seeds}
+        document["seeds"] = study.seeds.model_dump() | fewer
     if hidden is not None:
         if any(all("hidden" in level for level in axis.all_levels) for axis in study.axes):
             layers = ",".join(width if isinstance(width, str) else shown(width) for width in hidden)

@@ -193,7 +193,7 @@ def test_cells_are_means_over_seeds() -> None:
     }
     for expected, size in zip(conditions, SIZES, strict=True):
         for runs, rate in zip(expected.trials, RATES, strict=True):
-            losses = [run.metrics.validation_loss for run in runs]
+            losses = [run.metrics.validation_loss or 0 for run in runs]
             assert squares[str(size), rate] == pytest.approx(float(np.mean(losses)))
             assert len(runs) == (3 if rate in expected.near else 2)
 

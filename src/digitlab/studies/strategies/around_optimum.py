@@ -101,9 +101,10 @@ class AroundOptimum:
     def next(self, known: Known) -> Stage:
         """The stage that is due."""
         needed: dict[str, RunSpec] = {}
+        where = " around the best learning rate" if self.study.tuned else ""
         for title, runs, grow in (
             ("trying the range of learning rates", self._scouted, self._grow),
-            ("all seeds around the best learning rate", self._repeated, self._shift),
+            (f"all seeds{where}", self._repeated, self._shift),
         ):
             while True:
                 if stage := self._due(known, title, needed, runs()):

@@ -17,7 +17,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -124,7 +124,8 @@ class Pool:
 
     def __init__(self, scale: str, seeds: int, end: float) -> None:
         self.scale, self.seeds, self.end, self.path = scale, seeds, end, path_of(scale)
-        self.rows = {row.key: row for row in read(self.path)}
+        self.rows = {(row.study, row.condition, row.key): row for row in read(self.path)}
+        self._by_key = {row.key: row for row in self.rows.values()}
         labels = load("mnist").test.labels
         self._labels = np.asarray(labels)
 
@@ -133,17 +134,25 @@ class Pool:
         specs_of = [_Runs(study, combination) for combination in checked(study)]
         self._train(study, [spec for runs in specs_of for spec in runs.scouted(_SCOUTS)])
         for _ in range(8):
-            wanted = [spec for runs in specs_of for spec in runs.near(self.rows, self.seeds)]
+            wanted = [spec for runs in specs_of for spec in runs.near(self._by_key, self.seeds)]
             if not self._train(study, wanted):
                 break
-        stopped = [spec for runs in specs_of for spec in runs.stopped(self.rows, self.seeds)]
+        stopped = [spec for runs in specs_of for spec in runs.stopped(self._by_key, self.seeds)]
         self._train(study, stopped)
+        write(self.path, self.rows.values())
 
     def _train(self, study: Study, runs: "Sequence[tuple[Combination, RunSpec, bool]]") -> bool:
         """Whether there was anything to train."""
-        missing = {
-            spec.key: (c, spec, is_stopped) for c, spec, is_stopped in runs if spec.key[:12] not in self.rows
-        }
+        missing = {}
+        for combination, spec, is_stopped in runs:
+            condition, key = label_of(combination.labels), spec.key[:12]
+            other = self._by_key.get(key)
+            if (study.name, condition, key) in self.rows:
+                continue
+            if other is not None and study.target is None:  # another study has trained the same network
+                self._add(replace(other, study=study.name, condition=condition, is_stopped=int(is_stopped)))
+            else:
+                missing[spec.key] = (combination, spec, is_stopped)
         if not missing or time.monotonic() > self.end:
             return False
         begun, written = time.monotonic(), time.monotonic()
@@ -154,8 +163,8 @@ class Pool:
                 for event in events:
                     if isinstance(event, Finished):
                         combination, _, is_stopped = missing[event.result.key]
-                        row = self._row(study, combination, event.result, is_stopped)
-                        self.rows[row.key], done = row, done + 1
+                        self._add(self._row(study, combination, event.result, is_stopped))
+                        done += 1
                     elif isinstance(event, Failed):
                         sys.exit(f"a run failed: {event.failure.cause}")
                 now = time.monotonic()
@@ -170,6 +179,9 @@ class Pool:
                     break
         write(self.path, self.rows.values())
         return time.monotonic() <= self.end
+
+    def _add(self, row: Row) -> None:
+        self.rows[row.study, row.condition, row.key] = self._by_key[row.key] = row
 
     def _row(self, study: Study, combination: Combination, result: RunResult, is_stopped: bool) -> Row:
         curve, metrics = result.curve, result.metrics

@@ -156,6 +156,18 @@ def test_the_teachers_answers_are_measured() -> None:
         assert number in answers
 
 
+def test_the_teachers_table_of_writers_is_measured() -> None:
+    text, measured = _teaching(), _measured("writers")
+    for name, found in measured["networks"].items():
+        errors = " | ".join(f"{100 * found[f'{kind}_error']:.2f} %" for kind in ("pupils", "staff"))
+        factors = f"{min(found['factors']):.2f} – {max(found['factors']):.2f}"
+        assert f"| {name} | {errors} | {factors} |" in text
+    # "Of the difference between the two networks with hidden layers the factor is about 1."
+    assert all(
+        0.8 < factor < 1.2 for factor in measured["differences"]["784-100-10 less 784-100-100-10"]["factors"]
+    )
+
+
 def test_the_exercises_answers_are_what_the_studies_say() -> None:
     page = (PROJECT / "docs" / "exercise.md").read_text()
     documents = json.loads((PROJECT / "benchmarks" / "results" / "studies.json").read_text())

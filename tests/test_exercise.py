@@ -10,8 +10,8 @@ import pytest
 
 from digitlab import lab
 from digitlab.errors import RunError, SpecError, StoreError
-from digitlab.exercise import Comparison, keep, observations, train_networks, write_exercise_report
-from digitlab.handout import compare, handout_runs
+from digitlab.exercise import keep, observations, train_networks, write_exercise_report
+from digitlab.handout import Comparison, compare, handout_runs
 from digitlab.lab import Advance, Failure
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store

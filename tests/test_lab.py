@@ -11,9 +11,10 @@ import torch
 
 import digitlab as dl
 from digitlab import lab
-from digitlab.data import Dataset
+from digitlab.data import Dataset, load_writers
 from digitlab.engine import reference
 from digitlab.engine.device import Device, memory_errors_named
+from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import CohortProgress, Watch
 from digitlab.errors import DataError, RunError, WeightsError
@@ -285,3 +286,36 @@ def test_cohorts_are_sized_by_the_memory_of_the_device_that_they_lie_on(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(whole.memory_bytes * 0.7), 10**12))
     assert len(results_of(specs)) == 8
     assert len(sizes) > 1
+
+
+# --- whole writers held out ---
+
+
+@pytest.mark.parametrize("engine", ["lockstep", "reference"])
+def test_whole_writers_are_held_out_in_both_engines(with_writers: Path, engine: lab.Engine) -> None:
+    spec = lab.make_spec(
+        hidden=(16,),
+        steps=40,
+        learning_rate=0.5,
+        train_size=1_000,
+        validation_size=3_000,
+        validation="writers",
+    )
+    result, network = lab.run(spec, engine=engine)
+    mnist, writer = dl.load_dataset("mnist"), load_writers("mnist").train_writer
+    parts = run_split(spec, mnist)
+    assert not set(writer[parts.train].tolist()) & set(writer[parts.validation].tolist())
+    held_out = network.predict(mnist.train.images[parts.validation]).argmax(1)
+    assert len(held_out) == 3_000
+    accuracy = (held_out == mnist.train.labels[parts.validation]).mean()
+    assert result.metrics.validation_accuracy == pytest.approx(accuracy, abs=1.5 / 3_000)
+    others = lab.make_spec(spec, validation="images")
+    assert others.key != spec.key
+    assert lab.run(others)[0].metrics.validation_accuracy != result.metrics.validation_accuracy
+
+
+def test_without_label_files_nothing_is_trained(empty_data_directory: Path) -> None:
+    spec = lab.make_spec(validation_size=3_000, validation="writers", steps=5)
+    for begin in (lab.run, lambda spec: lab.start([spec])):
+        with pytest.raises(DataError, match="`digitlab data fetch mnist --writers`"):
+            begin(spec)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from digitlab.execution import events
     from digitlab.lab import Failure, Training, make_spec, run_many, start, train
     from digitlab.models.trained import TrainedNetwork, load
-    from digitlab.report.notebook import findings_of
+    from digitlab.report.notebook import exercise_of, findings_of
     from digitlab.result import RunResult
     from digitlab.spec import RunSpec
 
@@ -46,6 +46,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "events",
+    "exercise_of",
     "findings_of",
     "load",
     "load_dataset",
@@ -62,6 +63,7 @@ _HOMES = {
     "Failure": ("digitlab.lab", "Failure"),
     "Training": ("digitlab.lab", "Training"),
     "events": ("digitlab.execution.events", ""),
+    "exercise_of": ("digitlab.report.notebook", "exercise_of"),
     "findings_of": ("digitlab.report.notebook", "findings_of"),
     "RunError": ("digitlab.errors", "RunError"),
     "RunResult": ("digitlab.result", "RunResult"),

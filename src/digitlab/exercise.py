@@ -5,13 +5,12 @@ and `write_exercise_report`. Each gives back what it found; none prints.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digitlab import lab
 from digitlab.errors import RunError
-from digitlab.handout import EPOCHS, Figure, HandoutRun, Spread, compare, handout_runs
+from digitlab.handout import EPOCHS, Comparison, compare_networks, handout_runs
 from digitlab.lab import Engine, Failure, OnAdvance
 from digitlab.result import RunResult
 from digitlab.studies import OBSERVATIONS, Study, read_study
@@ -21,59 +20,6 @@ if TYPE_CHECKING:
 
 SCALE = "quick"
 """The scale at which the exercise makes its observations."""
-
-
-@dataclass(frozen=True)
-class ComparedNetwork:
-    """One of the exercise's networks: the handout's run, ours [seed], and the figures that both have."""
-
-    handout: HandoutRun
-    results: tuple[RunResult, ...]
-    figures: tuple[Figure, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The exercise's networks beside the handout."""
-
-    networks: tuple[ComparedNetwork, ...]
-
-    @property
-    def results(self) -> tuple[RunResult, ...]:
-        """What came of all networks and seeds."""
-        return tuple(result for network in self.networks for result in network.results)
-
-    @property
-    def seeds(self) -> int:
-        """How many seeds of each network were trained."""
-        return len(self.networks[0].results)
-
-    @property
-    def spread(self) -> Spread:
-        """The spread of the first figure: whose seeds made it, those of all figures did."""
-        return self.networks[0].figures[0].spread
-
-    @property
-    def has_own_spread(self) -> bool:
-        """Whether our own seeds make the spread; where they do not, ours are judged by it too."""
-        return self.spread.seeds == self.seeds
-
-    @property
-    def figures(self) -> tuple[tuple[str, Figure], ...]:
-        """Every figure that can be compared, with the name of its network."""
-        return tuple(
-            (network.handout.name, figure) for network in self.networks for figure in network.figures
-        )
-
-    @property
-    def outside(self) -> tuple[tuple[str, Figure], ...]:
-        """Those that lie outside the spread."""
-        return tuple(named_figure for named_figure in self.figures if not named_figure[1].is_inside)
-
-    @property
-    def farthest(self) -> tuple[str, Figure]:
-        """The handout's figure that lies farthest from the mean."""
-        return max(self.figures, key=lambda named_figure: abs(named_figure[1].z))
 
 
 def train_networks(
@@ -111,11 +57,10 @@ def train_networks(
             )
         found[ended.key] = ended
         on_result(names[ended.key], ended)
-    networks = []
-    for run in handout_runs():
-        results = tuple(found[spec.key] for spec in specs[run.name])
-        networks.append(ComparedNetwork(run, results, compare(run, results)))
-    return Comparison(tuple(networks))
+    compared = compare_networks(found.values())
+    if compared is None:
+        raise RunError(f"seeds: {seeds} of them train no network; ask for 1 or more")
+    return compared
 
 
 def keep(comparison: Comparison, store: "Store") -> bool:
@@ -143,4 +88,4 @@ def write_exercise_report(
     from digitlab.report.writing import write_report
 
     studies = completed_studies(OBSERVATIONS, SCALE, store) if has_observations and store is not None else []
-    write_report(studies, store, output, exercise=[network.results[0] for network in comparison.networks])
+    write_report(studies, store, output, exercise=comparison)

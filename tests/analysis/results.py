@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from digitlab.analysis.conditions import About, Condition
-from digitlab.analysis.statistics.choice import choose
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
 
@@ -24,8 +23,11 @@ PROVENANCE = {
     "finished": "2026-01-01T00:00:00+00:00",
 }
 RATES = tuple(2.0**k for k in range(-7, 4))
-FRESH = 1_000
-"""The first seed of reports."""
+Make = Callable[[RunSpec, int, float], RunResult]
+"""A run of a spec at a seed and a rate."""
+ACCURACIES = ("training_set_accuracy", "validation_accuracy", "test_accuracy")
+SCOUTS = 2
+"""Seeds that the whole range is tried on."""
 
 
 def about(scale: str = "full", **fields: Any) -> About:
@@ -55,7 +57,7 @@ def run(
     number = math.nan if outcome == "diverged" else accuracy
     document = {**base_spec.model_dump(), "seed": seed, "optimiser": {"kind": "sgd", "learning_rate": rate}}
     numbers = {
-        **dict.fromkeys(("training_set_accuracy", "validation_accuracy", "test_accuracy"), number),
+        **dict.fromkeys(ACCURACIES, number),
         **dict.fromkeys(("training_loss", "training_set_loss", "validation_loss", "test_loss"), loss),
         "first_batch_loss": 2.3,
         "peak_batch_loss": 2.4,
@@ -80,14 +82,12 @@ def run(
 def reports(
     base_spec: RunSpec, accuracies: Sequence[float], rate: float = 0.1, **metrics: Any
 ) -> tuple[RunResult, ...]:
-    """Runs of fresh seeds, one an accuracy."""
-    return tuple(
-        run(base_spec, FRESH + i, rate, accuracy=value, **metrics) for i, value in enumerate(accuracies)
-    )
+    """Runs of one rate, one seed an accuracy."""
+    return tuple(run(base_spec, i, rate, accuracy=value, **metrics) for i, value in enumerate(accuracies))
 
 
-def valley(bottom: float, breaks_from: float = math.inf) -> Callable[[RunSpec, int, float], RunResult]:
-    """Runs whose validation loss is quadratic in log2 rate, the same for each seed.
+def valley(bottom: float, breaks_from: float = math.inf) -> Make:
+    """Runs whose log validation loss is quadratic in log2 rate, the same for each seed.
 
     bottom:      log2 of the best rate
     breaks_from: the least rate at which they collapse; at four times this they diverge
@@ -97,14 +97,15 @@ def valley(bottom: float, breaks_from: float = math.inf) -> Callable[[RunSpec, i
         outcome = "completed"
         if rate >= breaks_from:
             outcome = "diverged" if rate >= 4 * breaks_from else "collapsed"
-        return run(base_spec, seed, rate, loss=0.1 + 0.01 * (math.log2(rate) - bottom) ** 2, outcome=outcome)
+        loss = 0.1 * math.exp(0.1 * (math.log2(rate) - bottom) ** 2)
+        return run(base_spec, seed, rate, loss=loss, outcome=outcome)
 
     return made
 
 
 def condition(
     base_spec: RunSpec,
-    made: Sequence[Callable[[RunSpec, int, float], RunResult]] = (),
+    made: Sequence[Make] = (),
     accuracies: Sequence[float] = (),
     *,
     rates: Sequence[float] = RATES,
@@ -113,31 +114,49 @@ def condition(
     groups: Mapping[str, str] | None = None,
     is_best: bool = False,
 ) -> Condition:
-    """A condition as a study's progress makes it.
+    """A condition as a study has it: all seeds at the best of the rates and its neighbours, the first two at
+    the others.
 
-    made:       what runs a tuning seed gives, [seed]; none where nothing is tuned
-    accuracies: of fresh seeds at the chosen rate; not reported where every rate broke
-    also:       accuracies of fresh seeds at other rates
+    made:       what runs each seed gives, [seed]; one for all; none where nothing is tuned
+    accuracies: of the seeds, at every rate at which they complete; as they were made where there are none
+    also:       accuracies of the seeds at other rates
     """
-    tunings = tuple(
-        tuple(make_run(base_spec, seed, rate) for rate in rates) for seed, make_run in enumerate(made)
-    )
-    blank = Condition(
-        labels or {}, groups or {}, is_best, tuple(rates) if made else (), tunings, None, (), {}
-    )
-    index = choose(blank.losses) if made else None
-    best_rate = None if index is None else rates[index]
-    is_reported = best_rate is not None or not made
+    count = len(accuracies) or len(made)
+    beside = {rate: reports(base_spec, values, rate) for rate, values in (also or {}).items()}
+    if not made:
+        runs = (reports(base_spec, accuracies),)
+        return Condition(labels or {}, groups or {}, is_best, (), (), (0.1,), runs, runs, beside)
+
+    def result(seed: int, rate: float) -> RunResult:
+        found = made[seed if len(made) > 1 else 0](base_spec, seed, rate)
+        if not accuracies or found.outcome != "completed":
+            return found
+        metrics = found.metrics.model_copy(update=dict.fromkeys(ACCURACIES, accuracies[seed]))
+        return found.model_copy(update={"metrics": metrics})
+
+    grid = [[result(seed, rate) for seed in range(count)] for rate in rates]
+    losses = [np.mean(np.log([_loss(run, best=is_best) for run in runs])) for runs in grid]
+    at = int(np.argmin(losses))
+    near = range(max(at - 1, 0), min(at + 2, len(rates)))
+    around = tuple(tuple(grid[i]) for i in near)
     return Condition(
-        blank.labels,
-        blank.groups,
+        labels or {},
+        groups or {},
         is_best,
-        blank.rates,
-        tunings,
-        best_rate,
-        reports(base_spec, accuracies, best_rate or 0.1) if is_reported else (),
-        {rate: reports(base_spec, values, rate) for rate, values in (also or {}).items()},
+        tuple(rates),
+        tuple(tuple(runs if i in near else runs[:SCOUTS]) for i, runs in enumerate(grid)),
+        tuple(rates[i] for i in near),
+        around,
+        around,
+        beside,
     )
+
+
+def _loss(result: RunResult, *, best: bool) -> float:
+    """What a run is judged by; that of a guess where it broke."""
+    if result.outcome != "completed":
+        return math.log(10)
+    return min(result.curve.validation_loss) if best else result.curve.validation_loss[-1]
 
 
 def noisy(centre: float, sd: float, seeds: int, stream: np.random.Generator) -> list[float]:

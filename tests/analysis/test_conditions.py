@@ -3,22 +3,21 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
 from digitlab.analysis import conditions
 from digitlab.analysis.conditions import by_label, run_count, seeds_in_words, validation_losses
 from digitlab.analysis.findings import Estimate, three_figures
 from digitlab.analysis.summary import (
-    correction_in_words,
+    bound_in_words,
+    compared_in_words,
     is_resolved,
-    judge_corrected,
     percent,
     points_in_words,
 )
-from tests.analysis.results import RATES, about, condition, reports, run, spec, valley
+from tests.analysis.results import RATES, condition, run, spec, valley
 
-NAN = math.nan
+NAN, GUESS = math.nan, math.log(10)
 CURVE: dict[str, Sequence[float]] = {
     "step": [10, 20, 30],
     "training_loss": [1.0, 0.5, 0.2],
@@ -29,28 +28,53 @@ CURVE: dict[str, Sequence[float]] = {
 
 def test_a_run_is_judged_by_the_last_or_the_best_of_its_curve() -> None:
     runs = [[run(spec(), curve=CURVE), run(spec(), curve=CURVE, outcome="collapsed"), run(spec(), loss=0.3)]]
-    assert validation_losses(runs, best=False) == pytest.approx(np.array([[0.6, NAN, 0.3]]), nan_ok=True)
-    assert validation_losses(runs, best=True) == pytest.approx(np.array([[0.4, NAN, 0.3]]), nan_ok=True)
+    assert validation_losses(runs, best=False).ravel() == pytest.approx([0.6, GUESS, 0.3])
+    assert validation_losses(runs, best=True).ravel() == pytest.approx([0.4, GUESS, 0.3])
 
 
-def test_a_run_without_validation_has_no_loss() -> None:
+def test_a_run_without_validation_counts_as_a_guess_and_no_loss_is_0() -> None:
     bare = run(spec(), curve={"step": [10], "training_loss": [1.0]})
-    assert np.isnan(validation_losses([[bare]], best=True)).all()
+    assert validation_losses([[bare, run(spec(), loss=0.0)]], best=True).ravel() == pytest.approx(
+        [GUESS, 1e-12]
+    )
 
 
 def test_a_diverged_network_guesses_and_a_collapsed_one_is_as_it_is() -> None:
     runs = [run(spec()), run(spec(), outcome="diverged"), run(spec(), outcome="collapsed", accuracy=0.113)]
     assert conditions.test_accuracies(runs).tolist() == [0.9, 0.1, 0.113]
+    assert [conditions.training_set_accuracy(one) for one in runs] == [0.9, 0.1, 0.113]
+    assert [conditions.validation_accuracy(one) for one in runs] == [0.9, 0.1, 0.113]
+    broken = run(spec(), outcome="diverged", loss=NAN)
+    for loss in (conditions.test_loss, conditions.training_set_loss):
+        assert (loss(runs[0]), loss(broken)) == (0.1, GUESS)
     assert conditions.test_accuracies([]).shape == (0,)
 
 
 def test_arrays_are_by_seed_and_rate() -> None:
-    made = condition(spec(), [valley(-2, breaks_from=2)] * 2)
-    assert made.losses.shape == made.broken.shape == (2, len(RATES))
-    assert (made.broken == [[rate >= 2 for rate in RATES]] * 2).all()
-    assert (np.isnan(made.losses) == made.broken).all()
+    made = condition(spec(), [valley(0.7, breaks_from=2)] * 4)
+    assert made.near == (0.5, 1, 2)
+    assert made.losses.shape == (4, 3)
+    assert (made.losses[:, 2] == GUESS).all()
+    assert [len(runs) for runs in made.trials] == [2] * 6 + [4] * 3 + [2] * 2
     untuned = condition(spec(), accuracies=[0.9])
-    assert untuned.losses.shape == untuned.broken.shape == (0, 0)
+    assert (untuned.is_tuned, untuned.near, untuned.losses.shape) == (False, (0.1,), (1, 1))
+
+
+def test_the_best_of_the_rates_is_chosen_and_its_runs_are_reported() -> None:
+    made = condition(spec(), [valley(-2)] * 3, [0.7, 0.8, 0.9], also={0.01: [0.5, 0.6, 0.7]})
+    assert made.chosen == 0.25
+    assert conditions.test_accuracies(made.reports).tolist() == [0.7, 0.8, 0.9]
+    assert conditions.test_accuracies(made.at(0.01)).tolist() == [0.5, 0.6, 0.7]
+    assert made.at(0.25) == ()  # reported besides only where that was asked for
+    untuned = condition(spec(), accuracies=[0.9])
+    assert (untuned.chosen, untuned.at(0.1), untuned.at(0.2)) == (0.1, untuned.reports, ())
+
+
+def test_where_most_networks_break_at_every_rate_none_is_chosen() -> None:
+    broken = condition(spec(), [valley(-2, breaks_from=0.001)] * 3)
+    assert (broken.chosen, broken.reports) == (None, ())
+    half = condition(spec(), [valley(-2), valley(-2), valley(-2, 0.001), valley(-2, 0.001)])
+    assert half.chosen == 0.25
 
 
 def test_conditions_by_label_keep_their_order() -> None:
@@ -61,15 +85,10 @@ def test_conditions_by_label_keep_their_order() -> None:
 
 
 def test_runs_are_counted_once() -> None:
-    made = condition(spec(), [valley(-2)] * 3, [0.9, 0.8], also={0.01: [0.5, 0.6]})
-    assert run_count([made, made]) == 3 * len(RATES) + 2 + 2
-    assert seeds_in_words([made]) == "rates tuned on 3 seeds, reported on 2 fresh ones"
+    made = condition(spec(), [valley(-2)] * 3, also={0.01: [0.5, 0.6, 0.7]})
+    assert run_count([made, made]) == 2 * len(RATES) + 3 + 3
+    assert seeds_in_words([made]) == "3 seeds, each at the learning rates around the best"
     assert seeds_in_words([condition(spec(), accuracies=[0.9])]) == "1 seed"
-
-
-def test_quick_verdicts_are_called_so() -> None:
-    assert about("quick").say("So it is.") == "Quick look: So it is."
-    assert about("full").say("So it is.") == "So it is."
 
 
 @pytest.mark.parametrize(
@@ -96,16 +115,6 @@ def test_an_estimate_says_its_interval() -> None:
     assert str(Estimate(75, 0, math.inf)) == "75.0 (95 % interval 0 to ∞)"
 
 
-def test_a_verdict_needs_the_corrected_p_value_too() -> None:
-    apart = Estimate(0.5, 0.1, 0.9)
-    assert judge_corrected(apart, 0.04) == "better"
-    assert judge_corrected(apart, 0.06) == judge_corrected(apart, NAN) == "not resolved"
-    assert judge_corrected(Estimate(-0.5, -0.9, -0.1), 0.04) == "worse"
-    assert judge_corrected(Estimate(0.1, 0.05, 0.15), 0.9) == "practically equal"
-    assert correction_in_words(apart, 0.06) == ", but p = 0.06 after Holm's correction"
-    assert correction_in_words(apart, 0.04) == correction_in_words(Estimate(0.1, -1, 1), 0.9) == ""
-
-
 def test_words_for_numbers() -> None:
     assert points_in_words(Estimate(0.456, 0.1, 0.9)) == "+0.46 points, 95 % interval +0.10 to +0.90"
     assert points_in_words(Estimate(-1.0)) == "-1.00 points, no interval"
@@ -113,5 +122,39 @@ def test_words_for_numbers() -> None:
     assert [is_resolved(Estimate(1, low, 2)) for low in (0.1, 0, -1, NAN)] == [True, False, False, False]
 
 
-def test_reports_are_of_seeds_of_their_own() -> None:
-    assert len({report.key for report in reports(spec(), [0.9] * 3)}) == 3
+@pytest.mark.parametrize(
+    ("low", "high", "bound"),
+    [(-0.05, 0.31, "0.4"), (-0.31, 0.05, "0.4"), (-0.1, 0.3, "0.3"), (-0.001, 0.0, "0.1"), (0.0, 0.0, "0.0")],
+)
+def test_bounds_are_rounded_up(low: float, high: float, bound: str) -> None:
+    assert bound_in_words(Estimate((low + high) / 2, low, high)) == f"they differ by at most {bound} points"
+
+
+def test_one_seed_gives_no_bound() -> None:
+    assert bound_in_words(Estimate(0.3)) == "how much they differ is not known from one seed"
+
+
+@pytest.mark.parametrize(
+    ("points", "sentence"),
+    [
+        (Estimate(1, 0.5, 1.5), "A is better than B: +1.00 points, 95 % interval +0.50 to +1.50."),
+        (Estimate(-1, -1.5, -0.5), "A is worse than B: -1.00 points, 95 % interval -1.50 to -0.50."),
+        (
+            Estimate(0.02, -0.1, 0.14),
+            "A is practically equal to B: they differ by at most 0.2 points (+0.02 points, 95 % interval "
+            "-0.10 to +0.14).",
+        ),
+        (
+            Estimate(0.2, -0.1, 0.5),
+            "A shows no clear difference from B: they differ by at most 0.5 points (+0.20 points, 95 % "
+            "interval -0.10 to +0.50).",
+        ),
+        (
+            Estimate(0.2),
+            "A shows no clear difference from B: how much they differ is not known from one seed (+0.20 "
+            "points, no interval).",
+        ),
+    ],
+)
+def test_no_more_is_said_of_a_difference_than_it_allows(points: Estimate, sentence: str) -> None:
+    assert compared_in_words("A", "B", points) == sentence

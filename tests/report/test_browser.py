@@ -88,3 +88,29 @@ def test_screenshot_and_print(page: Path, tmp_path: Path) -> None:
     browse(page, tmp_path, f"--print-to-pdf={paper}")
     assert shot.read_bytes().startswith(b"\x89PNG")
     assert paper.read_bytes().startswith(b"%PDF")
+
+
+# 176 mm of an A4 page lie between its margins.
+PAPER_PIXELS = 665
+
+
+def test_on_paper_nothing_is_cut(page: Path, tmp_path: Path) -> None:
+    """The page's own rules for paper, held on a screen as wide as an A4 page between its margins."""
+    text = page.read_text(encoding="utf-8").replace("@media print", "@media all")
+    text = text.replace("@media screen and", "@media speech and")
+    on_paper = tmp_path / "paper.html"
+    on_paper.write_text(text, encoding="utf-8")
+    _, excess, cut, charts, *_ = measured(on_paper, PAPER_PIXELS, tmp_path)
+    assert (excess, cut) == ("0", "0")
+    assert int(charts) == text.count("<figure")
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+def test_the_first_sheet_answers_the_exercise(tmp_path: Path) -> None:
+    path, paper = tmp_path / "report.html", tmp_path / "page.pdf"
+    html.write(samples.report(), path)
+    browse(path, tmp_path, f"--print-to-pdf={paper}", "--no-pdf-header-footer")
+    told = subprocess.run(["pdftotext", "-l", "1", str(paper), "-"], capture_output=True, timeout=60)
+    words = " ".join(told.stdout.decode().split())
+    assert "All 48 of the handout's figures" in words
+    assert "2 hidden layers of 100, MNIST" in words

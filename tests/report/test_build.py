@@ -15,6 +15,7 @@ from digitlab.store import Filter, Store, open_store
 from digitlab.studies.definition import Study
 from digitlab.studies.files import parse_study
 from digitlab.studies.runner import run_study
+from tests.report import samples
 
 SMALL = """
 name = "small"
@@ -128,14 +129,49 @@ def test_the_exercises_networks_stand_beside_the_handout(tmp_path: Path, study: 
     assert completed is not None
     report = build.report([completed], [], exercise_store)
     (table,) = [table for table in report.tables if table.title.startswith("The exercise's networks")]
+    assert table.columns[2] == "ours, seed 0"
     assert table.columns[4] == f"mean of {measured_spread(run.name)['test accuracy'].seeds} seeds"
-    assert table.rows[0][:4] == (
+    assert [row[1] for row in table.rows] == ["loss at epoch 0", "loss at epoch 14", "test accuracy"]
+    assert table.rows[1][:4] == (
         "linearRegression",
         "loss at epoch 14",
         small.curve.training_loss[14],
         run.training_loss[14],
     )
-    assert table.rows[1][2:4] == (small.metrics.test_accuracy, run.accuracy)
+    assert table.rows[2][2:4] == (small.metrics.test_accuracy, run.accuracy)
+    networks = report.opening.networks
+    assert networks is not None
+    (picture,) = networks.losses
+    assert [point.y for point in picture.lines[0].points] == list(small.curve.training_loss)
+    assert report.title == "Multilayer perceptrons on MNIST, measured"
+    assert report.commands[0] == "digitlab exercise"
+
+
+def test_all_seeds_of_the_exercise_that_a_store_knows_are_shown(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs.db")
+    specs = [lab.make_spec(hidden=run.hidden, seed=seed) for run in handout_runs() for seed in range(5)]
+    template = samples.exercise_results(5)
+    store.add(
+        [
+            RunResult.of(spec, **made.model_dump(exclude={"spec", "key"}))
+            for spec, made in zip(specs, template, strict=True)
+        ]
+    )
+    report = build.report([], [], store, build.known_exercise(store, {"mnist"}))
+    assert report.opening.networks is not None
+    assert report.opening.networks.losses[0].lines[0].name == "ours, mean of 5 seeds"
+    assert report.commands == ("digitlab exercise --no-studies --seeds 5",)
+    (table,) = [table for table in report.tables if table.title.startswith("The exercise's networks")]
+    assert (table.columns[2], table.columns[4]) == ("ours, mean of 5 seeds", "mean of 5 seeds")
+    # A report about other data has no place for them.
+    assert build.known_exercise(store, {"fashion-mnist"}) is None
+
+
+def test_the_published_results_stand_in_a_report_on_mnist_alone() -> None:
+    for data, has_them in (("mnist", True), ("fashion-mnist", False)):
+        report = build.report([], [], None, samples.exercise(data=data))
+        assert any(table.title.startswith("Published results") for table in report.tables) == has_them
+    assert report.title == "Multilayer perceptrons on Fashion-MNIST, measured"
 
 
 def test_an_example_network_is_looked_at_closely(study: Study) -> None:
@@ -172,3 +208,9 @@ def test_findings_show_themselves_in_a_notebook(study: Study, store: Store, tmp_
     assert found.findings.title == "A small study"
     assert "<svg" in found._repr_html_()
     assert "A small study" in found._repr_html_()
+    whole = dl.exercise_of([str(tmp_path / "small.toml")], store=path)
+    assert whole.studies == (found.findings,)
+    assert [answer.title for answer in whole.opening.answers] == ["A small study"]
+    assert whole.opening.networks is None  # this store does not know them
+    text = whole._repr_html_()
+    assert text.index('class="said"') < text.index("What was found")

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from digitlab.errors import RunError
+from digitlab.handout import handout_runs
 from digitlab.report import html, images
 from digitlab.report.document import Report
 from digitlab.report.examples import mistakes
 from digitlab.report.figures import write_figures
+from digitlab.report.opening import architecture
+from digitlab.report.published import PUBLISHED
 from tests.report import samples
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -112,7 +115,9 @@ def test_everything_is_on_the_page(good: str) -> None:
         for text in (*report.introduction, *report.commands, report.mixture, report.examples[0].key)
     )
     tags = Counter(tag for tag, _ in page.elements)
-    assert tags["figure"] == tags["details"] == 6
+    # Four of the networks and six in chapters have their numbers below them; three stand beside answers.
+    assert tags["details"] == 4 + 6
+    assert tags["figure"] == tags["details"] + 3
     assert tags["img"] == 20 + 32
     assert tags["svg"] == 2 * tags["figure"]
     assert all(attributes["role"] == "img" for tag, attributes in page.elements if tag == "svg")
@@ -124,6 +129,8 @@ def test_a_fragment_is_a_study_with_its_style() -> None:
     page = Page(fragment)
     assert not page.open
     assert page.elements[0] == ("div", {"class": "digitlab"})
+    said = "The best rate grows in proportion to the batch up to about 128"
+    assert fragment.index(said) < fragment.index("<h2>Batch size and learning rate")
     assert "Between the square-root rule (0.5)" in fragment
 
 
@@ -143,6 +150,63 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, good: str) -> N
             f"{path}: the report cannot be written ({why}); name a file in a folder that is there and that you may write to"
         )
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_answers_come_first_and_lead_to_their_chapters(good: str) -> None:
+    page, report = Page(good), samples.report()
+    assert report.opening.networks is not None
+    order = [
+        good.index(f"<h1>{report.title}</h1>"),
+        good.index('id="network-1"'),
+        good.index('id="network-3"'),
+        good.index('id="accuracy"'),
+        *(good.index(f'href="#study-{nth}"') for nth in (1, 2, 3)),
+        good.index('aria-label="Contents"'),
+        good.index('id="study-1"'),
+    ]
+    assert order == sorted(order)
+    words = "".join(page.words).replace("\u00a0", " ")
+    first = words[: words.index("Contents")]
+    assert report.opening.networks.verdict in first
+    for answer in report.opening.answers:
+        assert answer.sentence in first
+        assert answer.how_sure in first
+    headings = [attributes for tag, attributes in page.elements if tag == "section"]
+    assert headings[0]["id"] == "opening"
+
+
+def test_the_numbers_behind_the_networks_are_on_the_page(good: str) -> None:
+    words = "".join(Page(good).words).replace("\u00a0", " ")
+    for run in handout_runs():
+        block = words[words.index(architecture(run.hidden)[1:]) :]
+        assert all(f"{loss:.3f}" in block for loss in run.training_loss)
+    for result in PUBLISHED:
+        assert f"{result.network}, {result.brief}" in words
+
+
+def test_a_report_without_networks_opens_with_answers_alone(hostile: str) -> None:
+    page = Page(hostile)
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert "opening" in ids
+    assert not ids & {"networks", "accuracy", "network-1"}
+    bare = html.render(Report("", (), (), (), (), ()))
+    assert 'id="opening"' not in bare
+
+
+def test_the_whole_exercise_as_a_fragment_has_the_page_s_order() -> None:
+    report = samples.report()
+    fragment = html.opening_fragment(report.opening, report.studies)
+    page = Page(fragment)
+    assert not page.open
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert links == {"#study-1", "#study-2", "#study-3"}
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+    order = [fragment.index(f'id="{name}"') for name in ("network-1", "accuracy", "study-1", "study-3")]
+    assert order == sorted(order)
+    assert report.opening.networks is not None
+    assert report.opening.networks.verdict.split("'")[0] in fragment
 
 
 # --- images ---

@@ -8,6 +8,7 @@ from digitlab.analysis.findings import StudyFindings
 from digitlab.cli import findings as told
 from digitlab.cli import tables
 from digitlab.cli.console import CleanConsole
+from digitlab.report.opening import answer_of
 from tests.report import samples
 
 
@@ -38,6 +39,18 @@ def test_findings_fit_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) 
         "An optimum at the edge",
     ):
         assert part in words
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_an_answer_is_a_sentence_and_how_sure_it_is(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    console = CleanConsole(file=out, width=width, highlight=False, markup=False)
+    monkeypatch.setattr(told, "stdout", lambda: console)
+    answer = answer_of(samples.study())
+    told.print_answer(answer)
+    assert max(map(len, out.getvalue().splitlines())) <= width
+    words = " ".join(out.getvalue().split())
+    assert words == f"{answer.title}: {answer.question} {answer.sentence} {answer.how_sure}"
 
 
 def test_names_reach_no_terminal_s_controls(monkeypatch: pytest.MonkeyPatch) -> None:

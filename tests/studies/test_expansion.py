@@ -11,32 +11,27 @@ from digitlab.spec import RunSpec, geometric_steps
 from digitlab.studies import Study, built_in_names, expansion, read_study
 from digitlab.studies.definition import MOST_RUNS
 from digitlab.studies.expansion import (
+    RATES_FOR_ALL,
+    all_seeds,
     checked,
     combinations,
-    report_seeds,
     run_count,
+    scouting_seeds,
     spec_of,
-    tuning_seeds,
 )
 from tests.studies.documents import RATES, SIZES, study
 
 
 def all_specs(definition: Study) -> list[RunSpec]:
-    """Every run of a study, made one by one; the first rate stands for the best."""
+    """Every run of a study, made one by one; the first rates stand for those around the best."""
     specs = []
     for combination in combinations(definition):
         rates = combination.range.values if combination.range else ()
-        specs += [
-            spec_of(definition, combination, rate, seed)
-            for rate in rates
-            for seed in tuning_seeds(definition)
-        ]
-        reported = [rates[0], *(definition.tuned.also if definition.tuned else ())] if rates else [None]
-        specs += [
-            spec_of(definition, combination, rate, seed)
-            for rate in reported
-            for seed in report_seeds(definition)
-        ]
+        also = definition.tuned.also if definition.tuned and rates else ()
+        for_all = [*rates[:RATES_FOR_ALL], *also] or [None]
+        pairs = [(rate, seed) for rate in rates for seed in scouting_seeds(definition)]
+        pairs += [(rate, seed) for rate in for_all for seed in all_seeds(definition)]
+        specs += [spec_of(definition, combination, rate, seed) for rate, seed in dict.fromkeys(pairs)]
     return specs
 
 
@@ -119,20 +114,19 @@ def test_a_run_has_the_points_that_the_study_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "full", "quick"),
+    ("name", "count"),
     [
-        # conditions x (rates x seeds + (best and 0.01) x fresh seeds)
-        ("batch-lr", 20 * (13 * 3 + 2 * 5), 8 * (8 * 3 + 2 * 3)),
-        ("train-size", 18 * (6 * 3 + 2 * 10), 10 * (4 * 3 + 2 * 3)),
-        ("depth", 22 * (7 * 3 + 2 * 10), 8 * (5 * 3 + 2 * 3)),
-        # 14 of 18 variants at 6 rates, two with momentum and two with Adam at 7; 8 of 10 at 5, two at 5
-        ("writers", 4 * 6 * 10, 4 * 3 * 3),
-        ("parameters", (14 * 6 + 4 * 7) * 3 + 18 * 2 * 10, 10 * 5 * 3 + 10 * 2 * 3),
+        # conditions x (rates x 3 seeds + 3 rates x the seeds besides + 0.01 x all seeds)
+        ("batch-lr", 20 * (13 * 3 + 3 * 2 + 5)),
+        ("train-size", 18 * (6 * 3 + 3 * 7 + 10)),
+        ("depth", 22 * (7 * 3 + 3 * 7 + 10)),
+        # 14 of 19 variants at 6 rates, two with momentum and two with Adam at 7, one at its own rate alone
+        ("parameters", 14 * (6 * 3 + 3 * 7 + 10) + 4 * (7 * 3 + 3 * 7 + 10) + 10),
+        ("writers", 4 * 6 * 10),
     ],
 )
-def test_counts_of_the_built_in_studies(name: str, full: int, quick: int) -> None:
-    assert run_count(read_study(name).at("full")) == full
-    assert run_count(read_study(name).at("quick")) == quick
+def test_counts_of_the_built_in_studies(name: str, count: int) -> None:
+    assert run_count(read_study(name).at("full")) == count
 
 
 def axis_of(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -159,9 +153,9 @@ def studies(draw: st.DrawFn) -> Study:
     axes = [draw(axis_of("batch_size", st.integers(1, 200)))]
     axes += draw(st.lists(axis_of("hidden", st.lists(st.integers(1, 9), max_size=2)), max_size=1))
     if draw(st.booleans()):
-        own = draw(st.sampled_from([{}, {"tune": draw(spans)}]))
+        own = draw(st.sampled_from([{}, {"tune": draw(spans)}, {"learning_rate": 2.0}]))
         axes += [levels_axis({"momentum": 0.5, **own}), draw(tuned_axes)]
-    seeds = {"tune": draw(st.integers(1, 3)), "report": draw(st.integers(1, 3))}
+    seeds = {"tune": draw(st.integers(1, 3)), "report": draw(st.integers(1, 5))}
     return study(axes=draw(st.permutations(axes)), seeds=seeds, fixed={"steps": 3, "train_size": 500})
 
 
@@ -197,11 +191,11 @@ def test_a_thousand_million_runs_are_refused_before_one_is_built(monkeypatch: py
 # --- seeds ---
 
 
-@given(st.integers(1, 1_000), st.integers(1, 100_000))
-def test_reported_seeds_are_never_among_those_that_rates_are_tuned_on(tune: int, report: int) -> None:
-    definition = study(seeds={"tune": tune, "report": report})
-    assert (len(tuning_seeds(definition)), len(report_seeds(definition))) == (tune, report)
-    assert tuning_seeds(definition)[-1] < report_seeds(definition)[0]
+@given(st.integers(1, 1_000), st.integers(1, 100_000), st.integers(0, 2**62))
+def test_the_range_is_tried_on_the_first_of_the_seeds(tune: int, report: int, first: int) -> None:
+    definition = study(seeds={"tune": tune, "report": report, "first": first})
+    assert (len(scouting_seeds(definition)), len(all_seeds(definition))) == (tune, report)
+    assert scouting_seeds(definition)[0] == all_seeds(definition)[0] == first
 
 
 @pytest.mark.parametrize("name", built_in_names())
@@ -210,8 +204,26 @@ def test_more_seeds_keep_those_before(name: str) -> None:
         read_study(name).model_copy(update={"seeds": study(seeds=seeds).seeds})
         for seeds in ({"tune": 2, "report": 2}, {"tune": 3, "report": 5})
     )
-    assert set(tuning_seeds(few)) < set(tuning_seeds(many))
-    assert set(report_seeds(few)) < set(report_seeds(many))
+    assert set(scouting_seeds(few)) < set(scouting_seeds(many))
+    assert set(all_seeds(few)) < set(all_seeds(many))
+
+
+# --- levels with a learning rate of their own ---
+
+
+def test_a_level_that_sets_the_learning_rate_is_not_tuned_whatever_comes_after() -> None:
+    own = {"name": "kind", "levels": [{"label": "own", "learning_rate": 0.03}, {"label": "tuned"}]}
+    wide = {"name": "other", "levels": [{"label": "wide", "tune": {"from": 1, "to": 8}}, {"label": "usual"}]}
+    for axes in ([own, wide, RATES], [wide, own, RATES]):
+        found = {
+            (combination.labels["kind"], combination.labels["other"]): combination.range
+            for combination in combinations(study(axes=axes))
+        }
+        assert found["own", "wide"] is found["own", "usual"] is None
+        assert [len(span.values) for span in (found["tuned", "wide"], found["tuned", "usual"]) if span] == [
+            4,
+            3,
+        ]
 
 
 # --- points ---

@@ -11,7 +11,7 @@ from digitlab.files import TEXT_LIMIT_BYTES
 from digitlab.spec import RunSpec
 from digitlab.studies import OBSERVATIONS, built_in_names, built_in_text, read_study
 from digitlab.studies.definition import LEVEL_FIELDS, MOST_RUNS, MOST_VALUES, OPTIONS, Axis, Study
-from digitlab.studies.expansion import FIRST_REPORT_SEED, checked, spec_of
+from digitlab.studies.expansion import checked, spec_of
 from digitlab.studies.files import line_of, parse_study
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "studies.md"
@@ -345,5 +345,5 @@ def test_the_page_names_every_field_and_says_where_the_options_are() -> None:
     assert "runspec.md" in text  # whose table is generated
     names = (LEVEL_FIELDS - OPTIONS) | Study.model_fields.keys() | Axis.model_fields.keys() | {"factor"}
     assert [name for name in names if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text)] == []
-    for limit in (MOST_RUNS, MOST_VALUES, FIRST_REPORT_SEED):
+    for limit in (MOST_RUNS, MOST_VALUES):
         assert f"{limit:,}" in text or str(limit) in text

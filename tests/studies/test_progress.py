@@ -3,12 +3,15 @@
 import itertools
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digitlab import lab
 from digitlab.analysis.registry import NOISE_SCALE
@@ -19,12 +22,12 @@ from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, Store, open_store
 from digitlab.studies import OBSERVATIONS, Study, read_study
-from digitlab.studies.expansion import MOST_EXTENSIONS, checked, spec_of
+from digitlab.studies.expansion import MOST_EXTENSIONS, checked, scouting_seeds, spec_of
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import StudyProgress
 from digitlab.studies.runner import run_study
 from digitlab.studies.stages import NothingKnown, Stage
-from digitlab.studies.strategies.tuned_grid import early_stopped
+from digitlab.studies.strategies.around_optimum import early_stopped
 from tests.store.conftest import rewrite, with_a_later_field
 from tests.studies.documents import RATES, SIZES, study
 from tests.test_result import PROVENANCE
@@ -110,17 +113,21 @@ def small(*axes: dict[str, Any], **more: Any) -> Study:
 # --- stages ---
 
 
-def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
+SCOUT, REPEAT = "trying the range of learning rates", "all seeds around the best learning rate"
+
+
+def test_the_range_is_tried_first_and_all_seeds_around_the_best_then() -> None:
     world, definition = World(bowl(1)), small(SIZES, tuned(0.25, 4, also=[0.01]))
     done = world.pursue(definition)
     first, second = world.stages
-    assert (first.title, second.title, done.title) == ("tuning the learning rate", "fresh seeds", "done")
+    assert (first.title, second.title, done.title) == (SCOUT, REPEAT, "done")
     assert rates_of(first) == [0.25, 0.5, 1, 2, 4]
     assert seeds_of(first) == [0, 1]
     assert len(first.missing) == first.run_count == 2 * 5 * 2
-    assert rates_of(second) == [0.01, 1]
-    assert seeds_of(second) == [1_000, 1_001, 1_002]
-    assert len(second.missing) == 2 * 2 * 3
+    # The third seed at three rates, all three at 0.01.
+    assert rates_of(second) == [0.01, 0.5, 1, 2]
+    assert {spec.seed for spec in second.missing if spec.optimiser.learning_rate > 0.01} == {2}
+    assert len(second.missing) == 2 * (3 + 3)
     assert second.run_count == done.run_count == 20 + 12 == StudyProgress(definition, world).planned_count
     assert (second.known_count, done.known_count) == (20, 32)
     assert done.notes == ()
@@ -128,20 +135,71 @@ def test_rates_are_tuned_first_and_reported_on_fresh_seeds_then() -> None:
 
 def test_a_study_that_is_done_has_its_conditions() -> None:
     world = World(bowl(1))
-    done = world.pursue(small(SIZES, tuned(0.5, 2, also=[0.01])))
+    done = world.pursue(small(SIZES, tuned(0.25, 4, also=[0.01])))
     assert [condition.labels for condition in done.conditions] == [
         {"batch_size": "50"},
         {"batch_size": "100"},
     ]
     for condition, size in zip(done.conditions, (50, 100), strict=True):
-        assert (condition.rates, condition.chosen, condition.is_best) == ((0.5, 1, 2), 1, False)
-        assert [
-            [(run.spec.seed, run.spec.optimiser.learning_rate) for run in runs] for runs in condition.tunings
-        ] == [[(seed, 0.5), (seed, 1), (seed, 2)] for seed in (0, 1)]
+        assert (condition.rates, condition.near) == ((0.25, 0.5, 1, 2, 4), (0.5, 1, 2))
+        assert (condition.chosen, condition.is_best) == (1, False)
+        pairs = [[(r.spec.optimiser.learning_rate, r.spec.seed) for r in runs] for runs in condition.trials]
+        seeds = {0.25: 2, 0.5: 3, 1: 3, 2: 3, 4: 2}
+        assert pairs == [[(rate, seed) for seed in range(count)] for rate, count in seeds.items()]
+        assert condition.judged == condition.reported == condition.trials[1:4]
+        assert condition.reports == condition.trials[2]
         assert {run.spec.batch_size for run in condition.reports} == {size}
-        assert [run.spec.seed for run in condition.reports] == [1_000, 1_001, 1_002]
-        assert {run.spec.optimiser.learning_rate for run in condition.reports} == {1}
         assert [run.spec.optimiser.learning_rate for run in condition.also[0.01]] == [0.01] * 3
+
+
+@given(st.integers(3, 7), st.integers(1, 4), st.integers(1, 5), st.booleans(), st.data())
+def test_the_count_beforehand_is_that_of_a_study_whose_ranges_do_not_grow(
+    rates: int, tune: int, report: int, has_own: bool, data: st.DataObject
+) -> None:
+    own = [{"label": "own", "learning_rate": 0.03}] if has_own else []
+    kind = {"name": "kind", "levels": [{"label": "tuned"}, {"label": "wide", "hidden": [9]}, *own]}
+    also = data.draw(st.sampled_from([[], [0.01], [0.01, 0.02]]))
+    definition = study(
+        axes=[kind, tuned(0.5, 0.5 * 2 ** (rates - 1), also=also)],
+        fixed=FIXED,
+        seeds={"tune": tune, "report": report},
+    )
+    world = World(bowl(0.5 * 2 ** data.draw(st.integers(1, rates - 2))))
+    done = world.pursue(definition)
+    assert done.notes == ()
+    assert done.run_count == len(world.known) == StudyProgress(definition, world).planned_count
+
+
+def test_another_first_seed_draws_everything_anew() -> None:
+    world, axes = World(bowl(1)), (tuned(0.25, 4, also=[0.01]),)
+    first = world.pursue(small(*axes))
+    seeds = {"tune": 2, "report": 3, "first": 100}
+    other = world.pursue(study(axes=list(axes), fixed=FIXED, seeds=seeds))
+    assert [seeds_of(stage) for stage in world.stages] == [[100, 101], [100, 101, 102]]
+    assert other.run_count == first.run_count
+    assert {run.spec.seed for condition in other.conditions for run in condition.runs} == {100, 101, 102}
+
+
+def test_the_range_may_be_tried_on_more_seeds_than_are_repeated() -> None:
+    world, definition = (
+        World(bowl(1)),
+        study(axes=[tuned(0.5, 2)], fixed=FIXED, seeds={"tune": 4, "report": 2}),
+    )
+    (condition,) = (done := world.pursue(definition)).conditions
+    assert [len(runs) for runs in condition.judged] == [2, 2, 2]
+    assert done.run_count == 3 * 4 == StudyProgress(definition, world).planned_count
+    assert len(world.stages) == 1
+
+
+def test_a_level_with_its_own_learning_rate_is_not_tuned() -> None:
+    levels = [{"label": "tuned"}, {"label": "own", "learning_rate": 0.03}]
+    world, definition = World(bowl(1)), small({"name": "kind", "levels": levels}, tuned(0.5, 2, also=[0.01]))
+    done = world.pursue(definition)
+    free, own = done.conditions
+    assert (free.is_tuned, own.is_tuned) == (True, False)
+    assert (own.rates, own.trials, own.near, own.also) == ((), (), (0.03,), {})
+    assert [run.spec.optimiser.learning_rate for run in own.reports] == [0.03] * 3
+    assert done.run_count == StudyProgress(definition, world).planned_count == 3 * 3 + 3 + 3
 
 
 def test_each_result_is_read_once_and_what_is_known_is_not_asked_for() -> None:
@@ -156,35 +214,39 @@ def test_a_study_without_a_tuned_axis_has_one_stage() -> None:
     world = World(bowl(1))
     done = world.pursue(small(SIZES))
     (only,) = world.stages
-    assert (only.title, len(only.missing)) == ("fresh seeds", 2 * 3)
+    assert (only.title, len(only.missing)) == (REPEAT, 2 * 3)
     assert rates_of(only) == [0.01]
     assert [
-        (condition.rates, condition.tunings, condition.chosen, len(condition.reports))
+        (condition.rates, condition.trials, condition.near, len(condition.reports))
         for condition in done.conditions
-    ] == [((), (), None, 3)] * 2
+    ] == [((), (), (0.01,), 3)] * 2
 
 
 def test_a_rate_that_is_chosen_and_reported_beside_is_run_once() -> None:
     world = World(bowl(1))
     done = world.pursue(small(tuned(0.5, 2, also=[1])))
-    assert len(world.stages[-1].missing) == 3
+    assert len(world.stages[-1].missing) == 3  # the third seed at each rate
     assert done.conditions[0].also[1] == done.conditions[0].reports
 
 
 # --- the best rate ---
 
 
-def test_the_rate_of_the_smallest_mean_loss_is_chosen() -> None:
-    losses = {(0.5, 0): 1.0, (0.5, 1): 3.0, (1, 0): 1.9, (1, 1): 1.9, (2, 0): 0.5, (2, 1): 3.4}
+def test_the_rate_of_the_least_mean_logarithm_is_chosen() -> None:
+    losses = {(0.5, 0): 1.0, (0.5, 1): 3.0, (1, 0): 1.6, (1, 1): 1.6, (2, 0): 0.9, (2, 1): 3.4}
     world = World(lambda spec: losses.get((spec.optimiser.learning_rate, spec.seed), 1.0))
-    assert world.pursue(small(tuned(0.5, 2))).conditions[0].chosen == 1  # means 2.0, 1.9, 1.95
+    definition = study(
+        axes=[{**RATES, "range": {"from": 0.5, "to": 2}}], fixed=FIXED, seeds={"report": 2, "tune": 2}
+    )
+    assert world.pursue(definition).conditions[0].chosen == 1  # squares of the geometric means: 3, 2.56, 3.06
 
 
-def test_a_rate_at_which_a_seed_broke_is_not_chosen() -> None:
+def test_a_network_that_breaks_counts_as_a_guess() -> None:
     def loss(spec: RunSpec) -> float:
         breaks = spec.optimiser.learning_rate == 1 and spec.seed == 1
-        return math.nan if breaks else bowl(1)(spec) - 0.1 * (spec.optimiser.learning_rate > 1)
+        return math.nan if breaks else 0.1 * bowl(1)(spec) - 0.01 * (spec.optimiser.learning_rate > 1)
 
+    # At 1: 0.1 and log 10, whose geometric mean is 0.48; at 2: 0.19.
     done = World(loss).pursue(small(tuned(0.25, 4)))
     assert done.conditions[0].chosen == 2
 
@@ -197,15 +259,22 @@ def test_a_condition_that_every_rate_breaks_is_told_and_not_reported() -> None:
     grew = [0.25, 0.125, 0.0625, 0.03125]  # downwards, to where training may be stable
     assert done.notes == (
         *(
-            f"batch size 50: some network broke at every learning rate of its range, which grew to {rate:g}"
+            f"batch size 50: the best learning rate lay at the end of its range, which grew to {rate:g}"
             for rate in grew
         ),
-        "batch size 50: some network broke at every learning rate",
+        "batch size 50: the best learning rate lies at the end of its range",
+        "batch size 50: most networks broke at every learning rate",
     )
     broken, intact = done.conditions
     assert (broken.chosen, broken.reports) == (None, ())
     assert len(broken.also[0.01]) == 3
     assert (intact.chosen, len(intact.reports)) == (1, 3)
+
+
+def test_a_study_whose_every_rate_breaks_ends() -> None:
+    done = World(lambda _: math.nan).pursue(small(SIZES, tuned(0.5, 2)))
+    assert [condition.chosen for condition in done.conditions] == [None, None]
+    assert len(done.notes) == 2 * (MOST_EXTENSIONS + 2)
 
 
 # --- ranges that grow ---
@@ -217,8 +286,9 @@ def test_a_range_grows_while_the_best_rate_lies_at_its_end(
 ) -> None:
     world = World(bowl(1))
     done = world.pursue(small(tuned(start, end)))
-    assert [rates_of(stage) for stage in world.stages[1:]] == [[grown[0]], [grown[1]], [1]]
-    assert [stage.title for stage in world.stages] == ["tuning the learning rate"] * 3 + ["fresh seeds"]
+    assert [rates_of(stage) for stage in world.stages[1:3]] == [[grown[0]], [grown[1]]]
+    assert [stage.title for stage in world.stages] == [SCOUT] * 3 + [REPEAT]
+    assert len(done.conditions[0].near) == 3
     assert done.conditions[0].chosen == 1
     assert list(done.conditions[0].rates) == sorted(done.conditions[0].rates)
     assert done.notes == tuple(
@@ -241,7 +311,8 @@ def test_a_range_grows_so_often_and_no_more(best: float) -> None:
 def test_a_range_that_may_not_grow_is_told() -> None:
     world = World(bowl(8))
     done = world.pursue(small(SIZES, RATES))
-    assert [rates_of(stage) for stage in world.stages] == [[0.1, 0.2, 0.4], [0.4]]
+    assert [rates_of(stage) for stage in world.stages] == [[0.1, 0.2, 0.4], [0.2, 0.4]]
+    assert [condition.near for condition in done.conditions] == [(0.2, 0.4)] * 2
     assert done.notes == tuple(
         f"batch size {size}: the best learning rate lies at the end of its range" for size in (50, 100)
     )
@@ -258,7 +329,38 @@ def test_ranges_grow_for_the_conditions_that_need_it_alone() -> None:
 
 def test_a_range_of_one_value_grows_to_either_side() -> None:
     done = World(bowl(0.5)).pursue(small(tuned(1, 1)))
-    assert (done.conditions[0].rates, done.conditions[0].chosen) == ((0.25, 0.5, 1, 2), 0.5)
+    assert (done.conditions[0].rates, done.conditions[0].chosen) == ((0.25, 0.5, 1), 0.5)
+
+
+def late(scouted: float, truth: float) -> Loss:
+    """The first two seeds are best at another rate than the third, which decides."""
+    return lambda spec: math.exp(
+        (1 if spec.seed < 2 else 9) * (bowl(scouted if spec.seed < 2 else truth)(spec) - 1) / 10
+    )
+
+
+def test_all_seeds_may_put_the_best_rate_elsewhere() -> None:
+    """Then a further rate is taken, of the range first, and beyond it where that is at an end."""
+    world = World(late(scouted=1, truth=8))
+    (condition,) = (done := world.pursue(small(tuned(0.5, 2)))).conditions
+    assert [stage.title for stage in world.stages] == [SCOUT] + [REPEAT] * (len(world.stages) - 1)
+    assert 0 < condition.near.index(condition.chosen or 0) < len(condition.near) - 1
+    assert condition.near[0] == 0.5
+    assert condition.rates == condition.near
+    assert condition.near[-1] > 2
+    assert done.notes == tuple(
+        f"the study: the best learning rate lay at the end of its range, which grew to {rate:g}"
+        for rate in condition.rates[3:]
+    )
+    inside = World(late(scouted=1, truth=8)).pursue(small(tuned(0.5, 32)))
+    assert inside.notes == ()
+    assert inside.conditions[0].near == condition.near
+
+
+def test_the_end_of_a_range_is_told_by_all_seeds_not_by_the_first() -> None:
+    done = World(late(scouted=4, truth=1)).pursue(small({**RATES, "range": {"from": 0.25, "to": 2}}))
+    assert done.conditions[0].chosen == 1
+    assert done.notes == ()
 
 
 # --- what a change of the study asks for ---
@@ -269,7 +371,7 @@ def test_a_wider_grid_asks_for_its_new_cells_alone() -> None:
     world.pursue(small(SIZES, tuned(0.5, 2)))
     wider = {"name": "batch_size", "values": [25, 50, 100]}
     done = world.pursue(small(wider, tuned(0.25, 4)))
-    # 2 batch sizes x 2 new rates, and one new batch size x 5 rates, on 2 seeds; then 3 fresh seeds
+    # 2 batch sizes x 2 new rates, and one new batch size x 5 rates, on 2 seeds; then its third seed
     assert [len(stage.missing) for stage in world.stages] == [(2 * 2 + 5) * 2, 3]
     assert done.run_count == 3 * 5 * 2 + 3 * 3
 
@@ -279,32 +381,40 @@ def test_more_seeds_ask_for_the_new_ones_alone() -> None:
     world.pursue(definition)
     more = definition.model_copy(update={"seeds": study(seeds={"tune": 3, "report": 5}).seeds})
     world.pursue(more)
-    assert [seeds_of(stage) for stage in world.stages] == [[2], [1_003, 1_004]]
+    assert [seeds_of(stage) for stage in world.stages] == [[3, 4]]
 
 
 # --- early-stopped networks ---
 
 
 def test_where_the_best_counts_the_runs_up_to_it_are_asked_for() -> None:
+    """At every rate that all seeds were trained at, and at those reported besides."""
+
     def curve(spec: RunSpec) -> tuple[float, ...] | None:
-        return (3.0, 0.5, 2.0) if len(spec.evaluation_steps) == 4 else None
+        best = 0.5 * bowl(1)(spec)
+        return (3.0, best, 2.0) if len(spec.evaluation_steps) == 4 else None
 
     definition = study(
-        axes=[tuned(0.5, 2)],
+        axes=[tuned(0.25, 4, also=[0.01])],
         fixed={**FIXED, "evaluate_at": [2, 4, 8]},
         seeds={"tune": 2, "report": 3},
         select="best",
     )
-    world = World(bowl(1), curve)
+    world = World(lambda spec: 9.0 if len(spec.evaluation_steps) == 4 else 0.5 * bowl(1)(spec), curve)
     done = world.pursue(definition)
-    # At every rate the best of the curve is 0.5, so the first of equal ones is chosen, and the range grows.
     last = world.stages[-1]
-    assert last.title == "early-stopped networks"
-    assert [(spec.step_count, spec.evaluate_at) for spec in last.missing] == [(4, (4,))] * 3
+    assert [stage.title for stage in world.stages] == [SCOUT, REPEAT, "early-stopped networks"]
+    assert [(spec.step_count, spec.evaluate_at) for spec in last.missing] == [
+        *([(4, (4,))] * 9),
+        *([(8, (8,))] * 3),  # at 0.01, which falls to the end
+    ]
     (condition,) = done.conditions
     assert condition.is_best
-    assert [run.spec for run in condition.reports] == list(last.missing)
-    assert set(condition.losses.ravel()) == {0.5}
+    assert {run.spec.step_count for runs in condition.judged for run in runs} == {10}
+    stopped = [run.spec for runs in (*condition.reported, condition.also[0.01]) for run in runs]
+    assert stopped == list(last.missing)
+    assert condition.losses == pytest.approx(np.tile([1, 0.5, 1], (3, 1)))
+    assert done.run_count == StudyProgress(definition, world).planned_count + 4 * 3
 
 
 def test_a_level_may_count_the_best_where_the_others_count_the_last() -> None:
@@ -345,12 +455,6 @@ def tiny(**more: Any) -> Study:
 def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, mnist: Dataset) -> None:
     added: list[str] = []
     titles: list[str] = []
-    fresh: list[RunResult] = []
-
-    def keep(results: Sequence[RunResult]) -> None:
-        added.extend(result.key for result in results)
-        if titles[-1] == "fresh seeds":
-            fresh.extend(results)
 
     def pursue(definition: Study) -> Stage:
         return run_study(
@@ -358,25 +462,23 @@ def test_a_study_is_run_into_a_store_and_nothing_is_trained_twice(store: Store, 
             store,
             workers=1,
             on_stage=lambda stage: titles.append(stage.title),
-            on_results=keep,
+            on_results=lambda results: added.extend(result.key for result in results),
         )
 
     done = pursue(tiny(select="best"))
     assert done.is_done
-    # One network of each size and seed; those that were best before their end are trained once more, until then.
-    assert len(fresh) == 2 * 2
-    until_best = [result for result in fresh if early_stopped(result) != result.spec]
+    # Those that were best before their end are trained once more, until then.
+    judged = [run for condition in done.conditions for runs in condition.judged for run in runs]
+    until_best = [run for run in judged if early_stopped(run) != run.spec]
     last = ["early-stopped networks"] if until_best else []
-    tunings = titles[: titles.index("fresh seeds")]
-    assert set(tunings) == {"tuning the learning rate"}
-    assert titles == [*tunings, "fresh seeds", *last]
+    assert list(dict.fromkeys(titles)) == [SCOUT, REPEAT, *last]
     assert len(added) == len(set(added)) == store.count(Filter()) == done.run_count
     assert findings(tiny(), "full", done, store).run_count > 0
     titles.clear()
     before = store.get(added)
-    early_stopped_stage = pursue(tiny(select="best"))
-    assert (titles, early_stopped_stage.run_count, store.get(added)) == ([], done.run_count, before)
-    assert early_stopped_stage.conditions == done.conditions
+    second_stage = pursue(tiny(select="best"))
+    assert (titles, second_stage.run_count, store.get(added)) == ([], done.run_count, before)
+    assert second_stage.conditions == done.conditions
 
 
 def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Dataset) -> None:
@@ -472,8 +574,8 @@ def test_the_built_in_studies_ask_for_what_they_say(name: str) -> None:
         spec_of(definition, combination, rate, seed)
         for combination in checked(definition)
         for rate in (combination.range.values if combination.range else ())
-        for seed in range(3)
+        for seed in scouting_seeds(definition)
     }
-    assert stage.title == "tuning the learning rate"
+    assert stage.title == SCOUT
     assert set(stage.missing) == expected
     assert len(stage.missing) == stage.run_count == len(expected)

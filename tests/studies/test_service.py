@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from digitlab import lab
-from digitlab.errors import SpecError
+from digitlab.data import load, load_writers
+from digitlab.errors import DataError, SpecError
 from digitlab.lab import Advance
 from digitlab.result import RunResult
-from digitlab.store import open_store
+from digitlab.store import Filter, open_store
 from digitlab.studies import read_study_at
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import Status, status
-from digitlab.studies.service import Tally, estimate, run_to_findings
+from digitlab.studies.service import Tally, cannot_run, estimate, run_to_findings
 from digitlab.studies.stages import Stage
 from tests.report.test_build import SMALL
 
@@ -113,3 +115,57 @@ def test_a_tally_counts_what_broke_and_keeps_the_best() -> None:
     tally.see([results[1]])
     assert tally.best == max(result.metrics.validation_accuracy or 0 for result in results)
     assert (tally.diverged, tally.collapsed) == (1, 0)
+
+
+# --- whose handwriting ---
+
+WRITERS = """\
+name = "small-writers"
+title = "A small study of writers"
+question = "Whose digits are harder?"
+analysis = "writers"
+
+[fixed]
+hidden = [8]
+learning_rate = 0.5
+steps = 40
+
+[[axes]]
+name = "train_size"
+values = [200, 800]
+
+[seeds]
+report = 2
+"""
+
+
+def test_a_study_of_writers_is_refused_before_it_trains_where_nobody_knows_them(
+    tmp_path: Path, empty_data_directory: Path
+) -> None:
+    study, scale = read_study_at("writers", "quick")
+    results: list[RunResult] = []
+    with closing(open_store(tmp_path / "runs.db")) as store:
+        with pytest.raises(DataError, match="run `digitlab data fetch mnist --writers`"):
+            run_to_findings(study, scale, store, on_results=results.extend)
+        assert results == []
+    assert "`digitlab data fetch mnist --writers`" in str(cannot_run(study))
+    assert cannot_run(read_study_at("depth", "quick")[0]) is None
+
+
+def test_a_study_of_writers_is_run_to_its_findings(tmp_path: Path, with_writers: Path) -> None:
+    (tmp_path / "writers.toml").write_text(WRITERS)
+    study, scale = read_study_at(tmp_path / "writers.toml")
+    with closing(open_store(tmp_path / "runs.db")) as store:
+        found = run_to_findings(study, scale, store, workers=1).findings
+        assert found is not None
+        (table,) = found.tables
+        assert [row[0] for row in table.rows] == [200, 800]
+        predictions = store.predictions(store.keys(Filter()))
+        results = store.get(list(predictions))
+    # The error on pupils' digits, by hand: the first half of the test images and one more.
+    labels, pupils = load("mnist").test.labels, load_writers("mnist").test_series == 4
+    of_largest = [key for key, result in results.items() if result.spec.train_size == 800]
+    wrong = [np.frombuffer(predictions[key], np.uint8)[pupils] != labels[pupils] for key in of_largest]
+    assert table.rows[1][2] == pytest.approx(np.mean(wrong))
+    assert "by QMNIST" in found.methods[0]
+    assert cannot_run(study) is None

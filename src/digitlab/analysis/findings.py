@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Cell = str | float | int | None
-"""What a table holds; None is shown as an empty place, a float that is not finite as a dash."""
+"""What a table holds. None and a float that is not finite are missing values, shown as a dash."""
 
 
 def three_figures(value: float) -> str:
@@ -85,11 +85,13 @@ class Axis:
     scale: Literal["linear", "log", "category"] = "linear"
     is_share: bool = False
     """Values are shares, 0 to 1, to be shown in percent."""
+    covers: tuple[float, ...] = ()
+    """Values that it holds besides those that are drawn, so that pictures side by side can share it."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point; low and high are its 95 % interval, NaN where there is none."""
+    """One point; low and high are the ends of its interval, NaN where there is none."""
 
     x: float | str
     y: float
@@ -99,16 +101,21 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """Points that belong together, in order of x."""
+    """Points that belong together, in order of x. drawn: by which marks; by default as its role has it."""
 
     name: str
     points: tuple[Point, ...]
     role: Role = "measured"
+    drawn: Literal["as its role", "line alone", "points alone"] = "as its role"
 
 
 @dataclass(frozen=True)
 class Lines:
-    """A chart of lines. rule: a horizontal line at this height, with its name."""
+    """A chart of lines.
+
+    rule:     a horizontal line at this height, with its name
+    interval: what reaches from low to high of the points
+    """
 
     name: str
     title: str
@@ -117,6 +124,7 @@ class Lines:
     y: Axis
     lines: tuple[Line, ...]
     rule: tuple[float, str] | None = None
+    interval: str = "the interval of 95 %"
 
 
 State = Literal["fine", "best", "collapsed", "diverged"]
@@ -171,7 +179,40 @@ class Forest:
     margin: float = math.nan
 
 
-Picture = Lines | HeatMap | Forest
+@dataclass(frozen=True)
+class Entry:
+    """A value in a ranking. kind: what its mark tells, such as what was used to reach it."""
+
+    kind: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A row of a ranking: its name, and what is compared in it, one value or several."""
+
+    label: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A chart of many values on one axis, in rows, in the order in which they come.
+
+    own:      the kinds that are the point of the chart, the first of all first
+    interval: what reaches from low to high of the estimates
+    """
+
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    rows: tuple[Ranked, ...]
+    own: tuple[str, ...]
+    interval: str = "the interval of 95 %"
+
+
+Picture = Lines | HeatMap | Forest | Ranking
 
 
 @dataclass(frozen=True)

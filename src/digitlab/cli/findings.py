@@ -1,4 +1,4 @@
-"""How findings are told in the terminal: question, answer, what was found, tables."""
+"""How findings are told in the terminal: in a sentence, and with all that was found."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,18 @@ from digitlab.cli.terminal import stdout
 
 if TYPE_CHECKING:
     from digitlab.analysis.findings import Finding, StudyFindings, Table
+    from digitlab.report.opening import Answer
+
+
+def print_answer(answer: "Answer") -> None:
+    """Print a study's answer in a sentence, and how sure it is."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    out = stdout()
+    out.print(Text(answer.title, style="bold").append(f": {answer.question}", style="not bold italic"))
+    out.print(Padding(Text(answer.sentence), (0, 0, 0, 2), expand=False))
+    out.print(Padding(Text(answer.how_sure, style="dim"), (0, 0, 1, 2), expand=False))
 
 
 def print_findings(findings: "StudyFindings", *, is_brief: bool = False) -> None:
@@ -55,16 +67,15 @@ def _print_table(table: "Table") -> None:
     from rich.padding import Padding
 
     from digitlab.cli.tables import print_table
-    from digitlab.report.numbers import column
+    from digitlab.report.cells import written
 
-    columns = [[row[index] for row in table.rows] for index in range(len(table.columns))]
-    align = ["l" if any(isinstance(cell, str) for cell in cells) else "r" for cells in columns]
+    shown = written(table)
     out = stdout()
     out.print(table.title, style="bold")
-    if table.rows:
-        rows = list(zip(*map(column, columns), strict=True))
-        print_table("".join(align), table.columns, rows, is_ruled=True)
+    if shown.rows:
+        align = "".join("l" if head.kind == "text" else "r" for head in shown.heads)
+        print_table(align, [head.name for head in shown.heads], shown.rows, is_ruled=True)
     else:
         out.print(Padding("nothing to show", (0, 0, 0, 2), style="dim", expand=False))
-    if table.note:
-        out.print(Padding(table.note, (0, 0, 0, 2), style="dim", expand=False))
+    if shown.note:
+        out.print(Padding(shown.note, (0, 0, 0, 2), style="dim", expand=False))

@@ -55,7 +55,7 @@ def whole_writers(
 
     Writers are put into random order and taken from its beginning; one is passed over when the writers behind
     it could then not fill up what is missing. As writers wrote different numbers of images, that is rare: of
-    MNIST's 539 writers, every number from 75 up to some below all is met exactly.
+    MNIST's 539 writers, every number from 75 to 59,925 is met exactly.
 
     writers: number of each image's writer, [n]
     size:    number of images wanted

@@ -1,4 +1,4 @@
-"""The exercise's handout: what it prints (`handout.json`) and how ours compare (`comparison`)."""
+"""The exercise's handout: what it prints (`handout.json`), and how ours compare, by figure and by network."""
 
 from digitlab.handout.comparison import (
     EPOCHS,
@@ -13,15 +13,19 @@ from digitlab.handout.comparison import (
     measured_spread,
     spread_of,
 )
+from digitlab.handout.networks import ComparedNetwork, Comparison, compare_networks
 
 __all__ = [
     "EPOCHS",
     "SEEDS_FOR_SPREAD",
     "Z_LIMIT",
+    "ComparedNetwork",
+    "Comparison",
     "Figure",
     "HandoutRun",
     "Spread",
     "compare",
+    "compare_networks",
     "figures_of",
     "handout_runs",
     "measured_spread",

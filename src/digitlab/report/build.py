@@ -1,16 +1,19 @@
 """The contents of a report: findings of the studies that are done, and what belongs to them as a whole."""
 
 import shlex
+import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 
 from digitlab.analysis.findings import Cell, StudyFindings, Table
 from digitlab.errors import StoreError
-from digitlab.handout import EPOCHS, figures_of, handout_runs, measured_spread
+from digitlab.handout import EPOCHS, Comparison, compare_networks, handout_runs
 from digitlab.models.inspection import Inspection
 from digitlab.options import make_spec
 from digitlab.report.document import Report
+from digitlab.report.opening import data_name, opening
+from digitlab.report.published import published_table
 from digitlab.result import Fingerprint, RunResult
 from digitlab.spec import NUMERICS_VERSION, RunSpec
 from digitlab.store import Store
@@ -20,20 +23,8 @@ from digitlab.studies.progress import StudyProgress
 from digitlab.studies.stages import Stage
 from digitlab.version import __version__
 
-# Test error in percent; each with its source.
-_PUBLISHED = (
-    ("linear, no preprocessing", 12.0, "LeCun et al. 1998"),
-    ("linear, deskewed", 8.4, "LeCun et al. 1998"),
-    ("300 hidden, squared error", 4.7, "LeCun et al. 1998"),
-    ("1000 hidden, squared error", 4.5, "LeCun et al. 1998"),
-    ("300 + 100 hidden", 3.05, "LeCun et al. 1998"),
-    ("500 + 150 hidden", 2.95, "LeCun et al. 1998"),
-    ("800 hidden, cross-entropy", 1.6, "Simard, Steinkraus & Platt 2003"),
-    ("500 + 300, softmax, weight decay", 1.53, "Hinton 2005"),
-    ("3 x 1024, ReLU, dropout", 1.25, "Srivastava et al. 2014"),
-    ("800 hidden, elastic distortions", 0.7, "Simard, Steinkraus & Platt 2003"),
-    ("2500-2000-1500-1000-500, elastic distortions", 0.35, "Cireşan et al. 2010"),
-)
+_MOST_SEEDS = 64
+"""So many seeds of the exercise's networks are looked for in a store, from 0 on."""
 
 
 @dataclass(frozen=True)
@@ -118,37 +109,34 @@ def report(
     studies: Sequence[CompletedStudy],
     examples: Sequence[Inspection],
     store: Store | None,
-    exercise: Sequence[RunResult] = (),
+    exercise: Comparison | None = None,
     replications: Sequence[Table] = (),
 ) -> Report:
     """The whole report.
 
     replications: studies beside themselves with other seeds
     store:    where the exercise's networks may be known; None where there is no store
-    exercise: runs of the exercise's networks, which come before those of the store
+    exercise: the exercise's networks, which come before those of the store
     """
-    runs = {result.spec.hidden: result for result in reversed(exercise)}
-    if store is not None and not runs:
-        known = store.get([make_spec(hidden=run.hidden).key for run in handout_runs()])
-        runs = {result.spec.hidden: result for result in known.values()}
-    results = [*runs.values(), *(run for study in studies for run in runs_of(study.stage))]
+    of_studies = [run for study in studies for run in runs_of(study.stage)]
+    if exercise is None and store is not None:
+        exercise = known_exercise(store, {run.spec.data.name for run in of_studies})
+    results = [*(exercise.results if exercise else ()), *of_studies]
     machines = _machines(results)
     data = {result.spec.data.name for result in results}
     return Report(
-        title=f"Multilayer perceptrons on {' and '.join(sorted(data))}, measured",
-        introduction=_introduction(
-            studies, len({run.key for study in studies for run in runs_of(study.stage)})
-        ),
+        title=f"Multilayer perceptrons on {' and '.join(sorted(map(data_name, data)))}, measured",
+        introduction=_introduction(studies, len({run.key for run in of_studies})),
         tables=(
-            *([_handout_table(runs)] if runs else []),
+            *([_handout_table(exercise)] if exercise else []),
             *replications,
-            *([_published()] if "mnist" in data else []),
+            *([published_table()] if "mnist" in data else []),
             _provenance(machines, results),
         ),
         studies=tuple(study.findings for study in studies),
         examples=tuple(examples),
         commands=(
-            *([_exercise_command(runs, has_studies=bool(studies))] if runs else []),
+            *([_exercise_command(exercise, has_studies=bool(studies))] if exercise else []),
             *(run_command(study.source, study.scale, seed_base=study.seed_base) for study in studies),
             *([_report_command(studies)] if studies else []),
         ),
@@ -158,7 +146,23 @@ def report(
             if len(machines) > 1
             else ""
         ),
+        opening=opening(exercise, [study.findings for study in studies]),
     )
+
+
+def known_exercise(store: Store, data_names: Iterable[str]) -> Comparison | None:
+    """The exercise's networks as a store knows them, of every seed from 0 on; None where it knows none.
+
+    data_names: of the data that the rest is about; beside other data there is no place for these networks
+    """
+    specs = {
+        (run.hidden, seed): make_spec(hidden=run.hidden, seed=seed)
+        for run in handout_runs()
+        for seed in range(_MOST_SEEDS)
+    }
+    if not any(spec.data.name in data_names for spec in specs.values()):
+        return None
+    return compare_networks(store.get([spec.key for spec in specs.values()]).values())
 
 
 def runs_of(stage: Stage) -> Iterable[RunResult]:
@@ -169,7 +173,7 @@ def runs_of(stage: Stage) -> Iterable[RunResult]:
 
 def _introduction(studies: Sequence[CompletedStudy], run_count: int) -> tuple[str, ...]:
     if not studies:
-        return ("The exercise's networks, trained once each, beside the handout's figures.",)
+        return ("The exercise's networks beside the handout's figures.",)
     count = len({study.source for study in studies})
     paragraphs = [
         f"What {'one study says' if count == 1 else f'{count} studies say'} of small neural "
@@ -194,39 +198,38 @@ def _report_command(studies: Sequence[CompletedStudy]) -> str:
     return " ".join(["digitlab report", *sources, *(f"--seed-base {base}" for base in bases)])
 
 
-def _exercise_command(runs: Mapping[tuple[int, ...], RunResult], *, has_studies: bool) -> str:
-    epochs = {len(result.curve.step) for result in runs.values()}
-    options = "".join(f" --epochs {count}" for count in epochs - {EPOCHS})
-    return f"digitlab exercise{'' if has_studies else ' --no-studies'}{options}"
+def _exercise_command(exercise: Comparison, *, has_studies: bool) -> str:
+    epochs = {len(result.curve.step) for result in exercise.results} - {EPOCHS}
+    options = "".join(f" --epochs {count}" for count in epochs)
+    seeds = f" --seeds {exercise.seeds}" if exercise.seeds > 1 else ""
+    return f"digitlab exercise{'' if has_studies else ' --no-studies'}{seeds}{options}"
 
 
-def _handout_table(runs: Mapping[tuple[int, ...], RunResult]) -> Table:
-    """runs: of the exercise's networks, by their hidden layers."""
+def _handout_table(exercise: Comparison) -> Table:
+    """The first and the last figure of each network, and its accuracy."""
     rows: list[tuple[Cell, ...]] = []
-    seeds = 0
-    for run in handout_runs():
-        result = runs.get(run.hidden)
-        if result is None:
-            continue
-        ours = figures_of(result.curve.training_loss, result.metrics.test_accuracy)
-        theirs, spread = figures_of(run.training_loss, run.accuracy), measured_spread(run.name)
-        last = min(len(result.curve.training_loss), EPOCHS) - 1
-        for label in (f"loss at epoch {last}", "test accuracy"):
-            if label in ours:  # the accuracy is, after as many epochs as the handout's
-                seeds_spread = spread[label]
-                rows.append((run.name, label, ours[label], theirs[label], seeds_spread.mean, seeds_spread.sd))
-                seeds = seeds_spread.seeds
+    for network in exercise.networks:
+        losses, accuracy = network.losses, network.accuracy
+        last = {figure.label: figure for figure in (losses[0], losses[-1])}
+        for figure in (*last.values(), *([accuracy] if accuracy else [])):
+            spread = figure.spread
+            ours = statistics.fmean(figure.ours)
+            rows.append((network.handout.name, figure.label, ours, figure.handout, spread.mean, spread.sd))
+    one, seeds = exercise.seeds == 1, exercise.spread.seeds
     return Table(
         title="The exercise's networks beside the handout",
         columns=(
             "network",
             "figure",
-            "ours, seed 0",
+            f"ours, seed {exercise.results[0].spec.seed}" if one else f"ours, mean of {exercise.seeds} seeds",
             "handout",
             f"mean of {seeds} seeds",
             "standard deviation",
         ),
         rows=tuple(rows),
+        note="Mean and standard deviation are those of our own seeds."
+        if exercise.has_own_spread
+        else "Mean and standard deviation are those of other seeds, measured beforehand.",
     )
 
 
@@ -252,13 +255,4 @@ def _provenance(machines: Counter[Fingerprint], results: Iterable[RunResult]) ->
         ),
         note=f"Written by digitlab {__version__}, numerics version {NUMERICS_VERSION}. Data: "
         + "; ".join(f"{name}, SHA-256 {digest}" for name, digest in data),
-    )
-
-
-def _published() -> Table:
-    return Table(
-        title="Published results of multilayer perceptrons on MNIST",
-        columns=("network", "test error, %", "source"),
-        rows=_PUBLISHED,
-        note="From the papers named and Y. LeCun's page of results.",
     )

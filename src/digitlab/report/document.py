@@ -6,13 +6,15 @@ from pathlib import Path
 from digitlab.analysis.findings import StudyFindings, Table
 from digitlab.errors import Fault, SpecError
 from digitlab.models.inspection import Inspection
+from digitlab.report.opening import EMPTY, Opening
 
 
 @dataclass(frozen=True)
 class Report:
     """All that a report shows.
 
-    introduction: paragraphs
+    opening:      what comes first: the exercise's networks, and an answer for each of the studies
+    introduction: paragraphs on the whole
     tables:       of the whole: the exercise's networks beside the handout, published results, provenance
     examples:     example networks
     commands:     shell lines that reproduce it
@@ -26,6 +28,7 @@ class Report:
     examples: tuple[Inspection, ...]
     commands: tuple[str, ...]
     mixture: str = ""
+    opening: Opening = EMPTY
 
 
 def checked_page(path: Path) -> None:

@@ -43,6 +43,8 @@ def _named(source: Report | Sequence[StudyFindings]) -> list[tuple[str, Picture]
     studies = source.studies if isinstance(source, Report) else source
     examples = source.examples if isinstance(source, Report) else ()
     pictures = [(f"{study.name}-{picture.name}", picture) for study in studies for picture in study.pictures]
+    if isinstance(source, Report):
+        pictures = [(f"exercise-{picture.name}", picture) for picture in source.opening.pictures] + pictures
     return pictures + [(f"confusion-{example.key[:12]}", confusion_picture(example)) for example in examples]
 
 

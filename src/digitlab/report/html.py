@@ -1,7 +1,6 @@
 """The report as one HTML file that needs nothing else: no script, no network, no fonts of its own."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -9,24 +8,27 @@ from pathlib import Path
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from digitlab.analysis.findings import Cell, Picture, StudyFindings, Table
+from digitlab.analysis.findings import Picture, StudyFindings
 from digitlab.errors import RunError
 from digitlab.files import write_whole
 from digitlab.report import numbers
-from digitlab.report.charts import NARROW, WIDE, svg
+from digitlab.report.cells import written
+from digitlab.report.charts import HALF, NARROW, SMALL, WIDE, svg
 from digitlab.report.document import Report
 from digitlab.report.examples import accuracy_table, confusion_picture, mistakes, weight_images
+from digitlab.report.opening import Opening, answer_of
 from digitlab.report.tables import table_of
 
 _FILES = ("page.html", "parts.html", "style.css")
 
 
-@dataclass(frozen=True)
-class _Head:
-    """A column of a table: numbers stand to the right."""
-
-    name: str
-    kind: str
+_WIDTHS: Mapping[str, Mapping[str, int]] = {
+    "chapter": {"wide": WIDE, "narrow": NARROW},
+    "ranking": {"wide": HALF, "narrow": NARROW},
+    "network": {"screen": NARROW, "paper": SMALL},
+    "answer": {"wide": SMALL, "narrow": NARROW},
+}
+"""The drawings of a picture by where it stands: class of each in style.css, which shows the one that fits."""
 
 
 def render(report: Report) -> str:
@@ -35,12 +37,31 @@ def render(report: Report) -> str:
 
 
 def fragment(findings: StudyFindings) -> str:
-    """A study's part of the page, with its style, for a notebook."""
-    template = _environment().from_string(
-        "{% import 'parts.html' as parts %}<div class='digitlab'><style>{{ style }}</style>"
-        "{{ parts.study(study, prefix) }}</div>"
+    """A study's part of the page, with its style, for a notebook: the answer first."""
+    return _framed(
+        "{{ parts.said(answer) }}{{ parts.study(study, 'study') }}",
+        answer=answer_of(findings),
+        study=findings,
     )
-    return template.render(study=findings, prefix="study")
+
+
+def opening_fragment(opening: Opening, studies: Sequence[StudyFindings]) -> str:
+    """What a report says first, and below it each study, folded, for a notebook."""
+    return _framed(
+        "{{ parts.opening(opening) }}{% for study in studies %}"
+        "<details><summary>{{ study.title }}</summary>{{ parts.study(study, 'study-%d' % loop.index) }}"
+        "</details>{% endfor %}",
+        opening=opening,
+        studies=studies,
+    )
+
+
+def _framed(body: str, **values: object) -> str:
+    """A part of the page with its style."""
+    template = _environment().from_string(
+        "{% import 'parts.html' as parts %}<div class='digitlab'><style>{{ style }}</style>" + body + "</div>"
+    )
+    return template.render(**values)
 
 
 def write(report: Report, path: Path) -> None:
@@ -74,12 +95,12 @@ def _environment() -> Environment:
         accuracy_table=accuracy_table,
         style=Markup(texts["style.css"]),  # noqa: S704  # our own
         charts=_charts,
-        columns=_columns,
         confusion_picture=confusion_picture,
         estimate=numbers.estimate,
         interval=numbers.interval,
         mistakes=mistakes,
         table_of=table_of,
+        written=written,
         weight_images=weight_images,
     )
     return environment
@@ -92,23 +113,9 @@ def _finalize(value: object) -> object:
     return numbers.clean(value).replace(" %", "\u00a0%")
 
 
-def _charts(picture: Picture, prefix: str) -> dict[str, Markup]:
-    """A picture twice: for a page, and for a telephone. The page shows the one that fits."""
+def _charts(picture: Picture, prefix: str, place: str = "chapter") -> dict[str, Markup]:
+    """A picture in several widths: for a page, and for a telephone. The page shows the one that fits."""
     return {
         kind: Markup(svg(picture, "page", pixels=pixels, prefix=f"{prefix}-{kind}"))  # noqa: S704  # well-formed
-        for kind, pixels in (("wide", WIDE), ("narrow", NARROW))
+        for kind, pixels in _WIDTHS[place].items()
     }
-
-
-def _columns(table: Table) -> tuple[list[_Head], list[list[tuple[str, str]]]]:
-    """Heads, and rows of cells as they are written: (text, kind)."""
-    columns: list[Sequence[Cell]] = [
-        [row[index] for row in table.rows] for index in range(len(table.columns))
-    ]
-    kinds = ["text" if any(isinstance(cell, str) for cell in cells) else "number" for cells in columns]
-    written = [numbers.column(cells) for cells in columns]
-    rows = [
-        [(cells[index], kind) for cells, kind in zip(written, kinds, strict=True)]
-        for index in range(len(table.rows))
-    ]
-    return [_Head(name, kind) for name, kind in zip(table.columns, kinds, strict=True)], rows

@@ -21,8 +21,12 @@ def clean(text: str) -> str:
 def are_powers_of_two(values: Iterable[float]) -> bool:
     """Whether all values are 2^k and one is below 1/2 or above 2: rates and batch sizes, not shares."""
     found = [value for value in values if math.isfinite(value)]
-    powers = all(value > 0 and math.frexp(value)[0] == 0.5 for value in found)
-    return powers and any(not 0.5 <= value <= 2 for value in found)
+    return may_be_powers_of_two(found) and any(not 0.5 <= value <= 2 for value in found)
+
+
+def may_be_powers_of_two(values: Iterable[float]) -> bool:
+    """Whether all values are 2^k; of 1/2, 1 and 2 alone, what stands beside them tells what they are."""
+    return all(value > 0 and math.frexp(value)[0] == 0.5 for value in values if math.isfinite(value))
 
 
 def number(value: float, *, decimals: int | None = None, fractions: bool = False) -> str:
@@ -52,13 +56,15 @@ def percent(share: float) -> str:
     return f"{number(100 * share)} %" if math.isfinite(share) else DASH
 
 
-def column(cells: Sequence[Cell]) -> list[str]:
+def column(cells: Sequence[Cell], *, beside_powers: bool = False) -> list[str]:
     """A column of a table: its fractions get the same number of decimals.
 
     Powers of two are written as fractions when there is nothing else in the column.
+
+    beside_powers: whether other columns of the table are written so; then one of 1/2, 1 and 2 alone is too
     """
     floats = [cell for cell in cells if isinstance(cell, float) and math.isfinite(cell)]
-    fractions = are_powers_of_two(floats)
+    fractions = are_powers_of_two(floats) or (beside_powers and may_be_powers_of_two(floats))
     decimals = None if fractions or all(map(float.is_integer, floats)) else _common_decimals(floats)
     return [_cell(cell, decimals, fractions=fractions) for cell in cells]
 

@@ -11,10 +11,11 @@ from digitlab.analysis.findings import (
     Line,
     Lines,
     Picture,
+    Ranking,
     Square,
     Table,
 )
-from digitlab.report.charts.axes import Value, in_categories, labels
+from digitlab.report.charts.axes import Value, in_categories, interval_within, labels
 from digitlab.report.numbers import column
 
 
@@ -24,6 +25,8 @@ def table_of(picture: Picture) -> Table:
         return _of_lines(picture)
     if isinstance(picture, HeatMap):
         return _of_heatmap(picture)
+    if isinstance(picture, Ranking):
+        return _of_ranking(picture)
     return _of_forest(picture)
 
 
@@ -33,10 +36,10 @@ def _of_lines(picture: Lines) -> Table:
     columns = ["line", _head(picture.x), _head(picture.y), *(["from", "to"] if has_intervals else [])]
     rows = []
     for line, point in points:
-        ends = [point.low, point.high] if has_intervals else []
+        ends = interval_within(picture.y, point) if has_intervals else ()
         ys = [_scaled(picture.y, y) for y in (point.y, *ends)]
         rows.append((line.name, _scaled(picture.x, point.x), *ys))
-    note = "From … to: the interval of 95 %." if has_intervals else ""
+    note = f"From … to: {picture.interval}." if has_intervals else ""
     if picture.rule:
         height, name = picture.rule
         rows.append((name, None, _scaled(picture.y, height), *([None, None] if has_intervals else [])))
@@ -62,6 +65,16 @@ def _of_forest(picture: Forest) -> Table:
         for effect in picture.effects
     )
     return Table(picture.title, columns, rows, "From … to: the interval of 95 %.")
+
+
+def _of_ranking(picture: Ranking) -> Table:
+    columns = ("what", "kind", _head(picture.x), "from", "to")
+    rows = tuple(
+        (row.label, entry.kind, *(_scaled(picture.x, end) for end in _ends(entry.estimate)))
+        for row in picture.rows
+        for entry in row.entries
+    )
+    return Table(picture.title, columns, rows, f"From … to: {picture.interval}.")
 
 
 def _ends(estimate: Estimate) -> tuple[float, float, float]:

@@ -9,14 +9,18 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from digitlab.analysis.statistics.intervals import (
+    LOG,
+    PLAIN,
+    SHARE,
     bootstrap_stream,
     complete,
     fit_intervals,
     mean_interval,
     paired_interval,
-    paired_p_value,
     t_interval,
+    transformed,
 )
+from digitlab.analysis.statistics.jackknife import of_mean
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12)
 
@@ -66,22 +70,31 @@ def test_pairs_take_out_what_they_share() -> None:
     found, apart = paired_interval(a, b), mean_interval(a)
     assert found.value == pytest.approx(1.0)
     assert found.high - found.low < 0.5 < apart.high - apart.low
-    assert paired_p_value(a, b) == pytest.approx(stats.ttest_rel(a, b).pvalue)
+    expected = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert not paired_interval([1.0, math.inf], [2.0, math.inf]).has_interval
 
 
-def test_paired_p_value_at_its_limits() -> None:
-    assert paired_p_value([1.0, 2.0], [1.0, 2.0]) == 1.0
-    assert paired_p_value([2.0, 3.0], [1.0, 2.0]) == 0.0
-    assert math.isnan(paired_p_value([1.0], [2.0]))
-    assert math.isnan(paired_p_value([1.0, math.inf], [2.0, math.inf]))
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_shares_and_their_intervals_stay_between_0_and_1(shares: list[float]) -> None:
+    found = transformed(mean_interval(of_mean(np.array(shares), SHARE.to)), SHARE.back)
+    assert 0 < found.value < 1
+    assert found.value == pytest.approx(np.clip(np.mean(shares), 5e-5, 1 - 5e-5), abs=1e-9)
+    if len(shares) > 1:
+        assert 0 <= found.low <= found.value <= found.high <= 1
 
 
-@given(values, st.integers(0, 1_000))
-def test_p_value_and_interval_agree(numbers: list[float], seed: int) -> None:
-    other = np.random.default_rng(seed).normal(0, 100, len(numbers))
-    found, p = paired_interval(numbers, other), paired_p_value(numbers, other)
-    if abs(p - 0.05) > 1e-6:
-        assert (p < 0.05) == (found.low > 0 or found.high < 0)
+@given(st.lists(st.floats(1e-9, 1e3), min_size=2, max_size=12))
+def test_logarithms_keep_intervals_above_0(losses: list[float]) -> None:
+    found = transformed(mean_interval(of_mean(np.array(losses), LOG.to)), LOG.back)
+    assert 0 <= found.low <= found.value <= found.high
+    assert found.value == pytest.approx(np.mean(losses))
+
+
+@given(st.floats(1e-4, 1 - 1e-4))
+def test_scales_go_there_and_back(share: float) -> None:
+    for scale in (SHARE, LOG, PLAIN):
+        assert scale.back(float(scale.to(np.array(share)))) == pytest.approx(share)
 
 
 def test_many_degrees_of_freedom_are_the_normal_distribution() -> None:

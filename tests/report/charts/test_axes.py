@@ -4,10 +4,11 @@ import math
 
 import pytest
 
-from digitlab.analysis.findings import Axis
-from digitlab.report.charts.axes import in_categories, in_numbers, placed
+from digitlab.analysis.findings import Axis, Point
+from digitlab.report.charts.axes import in_categories, in_numbers, interval_within, placed
 
 LOG, LINEAR, CATEGORY = Axis("x", "log"), Axis("x"), Axis("x", "category")
+SHARE = Axis("x", is_share=True)
 
 
 def ticks(axis: Axis, values: list[float], most: int = 13) -> list[str]:
@@ -47,6 +48,40 @@ def test_any_values_make_an_axis(values: list[float]) -> None:
         low, high = placed.domain
         assert low < high
         assert placed.ticks is None or 0 < len(placed.ticks) <= 5
+
+
+@pytest.mark.parametrize(
+    ("values", "most", "texts"),
+    [
+        ([0, 1, 2], 6, ["0", "1", "2"]),  # hidden layers: no half of one
+        ([0.0, 14.0], 6, ["0", "5", "10"]),
+        ([0.0, 14.0], 13, ["0", "2", "4", "6", "8", "10", "12", "14"]),
+        ([3.0], 6, ["3"]),
+        ([100.0, 100_000.0], 6, ["20,000", "40,000", "60,000", "80,000", "100,000"]),
+    ],
+)
+def test_whole_numbers_get_whole_ticks(values: list[float], most: int, texts: list[str]) -> None:
+    assert ticks(LINEAR, values, most) == texts
+
+
+def test_other_numbers_leave_the_ticks_to_the_chart() -> None:
+    assert in_numbers(LINEAR, [0.0, 1.5], most_ticks=6).ticks is None
+    assert in_numbers(SHARE, [0.0, 1.0], most_ticks=6).ticks is None
+
+
+def test_an_axis_holds_what_it_covers() -> None:
+    low, high = in_numbers(Axis("x", covers=(0.0, 9.5)), [2.5, 3.5], most_ticks=6).domain
+    assert low < 0
+    assert high > 9.5
+
+
+def test_the_interval_of_a_share_stays_between_0_and_1() -> None:
+    assert interval_within(SHARE, Point(1.0, 0.98, 0.9, 1.06)) == (0.9, 1.0)
+    assert interval_within(SHARE, Point(1.0, 0.02, -0.1, 0.1)) == (0.0, 0.1)
+    assert interval_within(LINEAR, Point(1.0, 0.98, 0.9, 1.06)) == (0.9, 1.06)
+    assert all(map(math.isnan, interval_within(SHARE, Point(1.0, 0.5))))
+    assert in_numbers(SHARE, [0.9, 1.0], most_ticks=6).domain[1] == 1.0
+    assert in_numbers(SHARE, [0.01, 0.9], most_ticks=6).domain[0] == 0.0
 
 
 def test_numbers_between_categories_lie_between_them() -> None:

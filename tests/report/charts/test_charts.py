@@ -6,10 +6,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from digitlab.analysis.findings import Axis, Line, Lines, Picture, Point, Role
-from digitlab.report.charts import NARROW, WIDE, png, svg
+from digitlab.analysis.findings import Axis, Effect, Estimate, Forest, Line, Lines, Picture, Point, Role
+from digitlab.report.charts import HALF, NARROW, SMALL, WIDE, png, svg
 from digitlab.report.charts.lines import strokes_of
 from digitlab.report.examples import confusion_picture
+from digitlab.report.opening import networks_of
+from digitlab.report.published import PUBLISHED
 from digitlab.report.tables import table_of
 from tests.report import samples
 
@@ -177,6 +179,61 @@ def test_the_numbers_behind_a_forest() -> None:
 def test_odd_data_have_tables(picture: Picture) -> None:
     table = table_of(picture)
     assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_more_lines_than_colours_differ_in_dash_or_shape() -> None:
+    ends = (Point(1.0, 1.0), Point(2.0, 2.0))
+    strokes = strokes_of([Line(f"line {nth}", ends) for nth in range(20)])
+    assert len({(stroke.colour, stroke.dash) for stroke in strokes}) == 20
+    alone = strokes_of([Line(f"line {nth}", ends, drawn="line alone") for nth in range(20)])
+    assert len({(stroke.colour, stroke.dash) for stroke in alone}) == 20
+    assert {stroke.shape for stroke in alone} == {None}
+    rules = strokes_of([Line(f"rule {nth}", ends, "reference") for nth in range(3)])
+    assert len({stroke.colour for stroke in rules}) == 3
+
+
+def test_points_of_others_lie_upon_our_line() -> None:
+    picture = networks_of(samples.exercise()).losses[2]
+    ours, theirs = strokes_of(picture.lines, "black")
+    assert (ours.shape, ours.dash) == (None, ())
+    assert (theirs.shape, theirs.dash, theirs.colour, theirs.filled) == ("circle", None, "black", False)
+    # The handout's 15 points are drawn, and one more stands in the legend.
+    marks = [group for group in drawn(picture).iter(f"{SVG}g") if "mark-symbol" in group.get("class", "")]
+    paths = [path for group in marks for path in group.iter(f"{SVG}path")]
+    assert [path.get("stroke") for path in paths].count("currentColor") == 16
+
+
+def test_an_interval_of_a_share_is_drawn_and_tabled_up_to_100_percent() -> None:
+    line = Line("accuracy", (Point(0, 0.98, 0.9, 1.06), Point(1, 0.5, -0.2, 0.6)))
+    picture = Lines("one", "One", "", Axis("hidden layers"), Axis("accuracy", is_share=True), (line,))
+    assert [row[3:] for row in table_of(picture).rows] == [(90.0, 100.0), (0.0, 60.0)]
+    written = texts(drawn(picture))
+    assert {"0", "1"} <= set(written)
+    assert "0.5" not in written
+
+
+@pytest.mark.parametrize("pixels", [HALF, NARROW])
+def test_a_ranking_names_every_row_and_kind(pixels: int) -> None:
+    picture = networks_of(samples.exercise()).accuracy
+    root = drawn(picture, pixels=pixels)
+    written = " ".join(texts(root))
+    assert all(f"{result.network}, {result.brief}" in written for result in PUBLISHED)
+    assert all(row.label in written for row in picture.rows)
+    assert {"ours", "the handout", "plain", "committee"} <= set(texts(root))
+    assert "…" not in written
+    assert float(root.get("width", 0)) <= pixels
+    assert {"1 %", "5 %"} <= set(texts(root))
+
+
+def test_long_names_are_folded_and_not_cut() -> None:
+    name = "a network of many hidden layers with a name that no legend and no margin holds in one line"
+    ends = (Point(1.0, 1.0), Point(2.0, 2.0))
+    lines = Lines("one", "One", "", Axis("x"), Axis("y"), (Line(name, ends), Line("b", ends)))
+    forest = Forest("f", "F", "", Axis("x"), (Effect(name, "", Estimate(0.1, 0.0, 0.2)),))
+    for picture in (lines, forest):
+        for pixels in (WIDE, NARROW, SMALL):
+            written = "".join(texts(drawn(picture, pixels=pixels))).replace(" ", "")
+            assert name.replace(" ", "") in written
 
 
 def test_fits_of_no_line_in_particular_look_different() -> None:

@@ -14,7 +14,11 @@ from tests.studies.documents import SIZES
 from tests.studies.test_progress import bowl, made_up, small, tuned
 
 STUDY = small(SIZES, tuned(0.25, 2, also=[0.01]))
-LOSS = bowl(1)
+
+
+def loss(spec: RunSpec) -> float:
+    """The third seed puts the best rate beyond the range, where the first two do not."""
+    return bowl(1)(spec) if spec.seed < 2 else 5 * bowl(8)(spec)
 
 
 class Results(dict[str, RunResult]):
@@ -27,7 +31,7 @@ class Results(dict[str, RunResult]):
         return {}
 
     def learn(self, spec: RunSpec) -> None:
-        self[spec.key] = made_up(spec, LOSS(spec))
+        self[spec.key] = made_up(spec, loss(spec))
 
 
 @pytest.fixture(params=sorted(STRATEGIES))
@@ -80,4 +84,5 @@ def test_what_is_found_depends_on_the_results_alone(name: str, data: st.DataObje
         if data.draw(st.booleans()):
             strategy = STRATEGIES[name](STUDY)
     assert stage.conditions == whole.conditions
+    assert stage.notes == whole.notes
     assert stage.run_count == whole.run_count == len(known)

@@ -16,7 +16,7 @@ class Bottom:
     log2_rate: of the lowest point of the curve, between the rates that were tried
     weights:   of the rates, with which anything that was measured at them is read off there: linear
                interpolation between the two nearest, [rate]; they sum to 1
-    edge:      at which end of the rates the curve still falls: there it is no optimum
+    edge:      at which end of the rates the mean loss is least: it may fall on, so that is no optimum
     """
 
     log2_rate: float
@@ -58,21 +58,29 @@ def choices(losses: Float64[np.ndarray, "seed rate"]) -> set[int]:
 def find_bottom(log2_rates: Float64[np.ndarray, "rate"], means: Float64[np.ndarray, "rate"]) -> Bottom:
     """The lowest point of the parabola through the least of the means and its two neighbours.
 
-    It moves without a jump when the means do, also where another rate becomes the least (half-way between the
-    two, whichever parabola is taken), except at an end of the rates: the jackknife needs that. The accuracy
-    at that point is interpolated linearly, which stays between what was measured even where the next rate
-    breaks every network; a parabola would not.
+    Where the least is the last or the first, the parabola goes through the three at that end, and its lowest
+    point counts as far as the rates go. So the bottom moves without a jump when the means do, also where
+    another rate becomes the least (half-way between the two, whichever parabola is taken): the jackknife
+    needs that. The accuracy at that point is interpolated linearly, which stays between what was measured
+    even where the next rate breaks every network; a parabola would not.
 
     log2_rates: rising, [rate]
     means:      mean loss at each, [rate]
     """
     least, last = int(np.argmin(means)), len(means) - 1
-    if least in (0, last):
-        edge: Edge = "low" if least == 0 else "high"
-        return Bottom(float(log2_rates[least]), np.eye(last + 1)[least], edge)
-    x, y = log2_rates[least - 1 : least + 2], means[least - 1 : least + 2]
+    edge: Edge = "low" if least == 0 else "high" if least == last else ""
+    place = float(log2_rates[least])
+    if last > 1:
+        middle = min(max(least, 1), last - 1)
+        place = _lowest(log2_rates[middle - 1 : middle + 2], means[middle - 1 : middle + 2], place)
+    weights = [np.interp(place, log2_rates, unit) for unit in np.eye(last + 1)]
+    return Bottom(place, np.array(weights), edge)
+
+
+def _lowest(x: Float64[np.ndarray, "3"], y: Float64[np.ndarray, "3"], least: float) -> float:
+    """Where the parabola through three points is lowest between them; `least` where it has no bottom."""
     left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])  # slopes, below and above
     bend = (right - left) / (x[2] - x[0])
-    place = float((x[0] + x[1]) / 2 - left / (2 * bend)) if bend > 0 else float(x[1])
-    weights = [np.interp(place, log2_rates, unit) for unit in np.eye(last + 1)]
-    return Bottom(place, np.array(weights), "")
+    if bend <= 0:
+        return least
+    return float(np.clip((x[0] + x[1]) / 2 - left / (2 * bend), x[0], x[2]))

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float64
 from scipy.optimize import brentq
-from scipy.special import chdtri, digamma, ndtr, polygamma
+from scipy.special import chdtri, digamma, ndtr, polygamma, stdtrit
 from scipy.stats import norm
 
 from digitlab.analysis.findings import Estimate
@@ -91,4 +91,6 @@ def critical_value(count: int, freedom: float, correlation: float) -> float:
         inside = ndtr((c * roots - shared) / own) - ndtr((-c * roots - shared) / own)  # [z, s]
         return float(weights @ (inside @ weights) ** count) - CONFIDENCE
 
-    return float(brentq(missing, 0.5, 1e7))
+    # Between Student's quantile for one and Bonferroni's for all, each with room for the sums' rounding.
+    alone, bonferroni = (-float(stdtrit(freedom, (1 - CONFIDENCE) / 2 / n)) for n in (1, count))
+    return float(brentq(missing, 0.9 * alone, 2 * bonferroni, xtol=1e-6))

@@ -1,5 +1,6 @@
 """Training-set size: how the error falls with the number of training images."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ from digitlab.result import RunResult
 SIZE, ERROR = Axis("training images", "log"), Axis("test error", "log", is_share=True)
 _FEWEST_SIZES = 4
 """A law of three parameters is fitted to no fewer."""
+_LEAST_ERROR = 1e-9
+"""Less than one image of any test set: networks without an error follow no law."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ def _budget(name: str, conditions: Sequence[Condition]) -> _Budget:
     sizes = np.array([spec_of(condition).train_size for condition in whole], dtype=np.float64)
     rows = [reached(condition, _error, LOG) for condition in whole]
     log_errors = np.stack(rows, axis=1) if rows else np.empty((0, 0))  # [draw, size]
-    law = fit_power_law(sizes, log_errors) if len(sizes) >= _FEWEST_SIZES else None
+    is_enough = len(sizes) >= _FEWEST_SIZES and (log_errors.mean(axis=0) > math.log(_LEAST_ERROR)).all()
+    law = fit_power_law(sizes, log_errors) if is_enough else None
     return _Budget(
         name, tuple(ordered), sizes, log_errors, law if law and np.isfinite(law.beta.value) else None
     )
@@ -186,9 +190,9 @@ def _floor(law: PowerLaw) -> str:
 
 
 def _held_out(budget: _Budget) -> list[Finding]:
-    predicted, measured = predict_left_out(budget.sizes, budget.log_errors)
-    if not np.isfinite(predicted.value):
+    if budget.law is None:
         return []
+    predicted, measured = predict_left_out(budget.sizes, budget.log_errors)
     size = f"{budget.sizes[-1]:,.0f}"
     sentence = (
         f"With {budget.name}, at {size} images the error is {percent(measured, 2)}; the power law of the "

@@ -1,6 +1,5 @@
 """Whose handwriting: what networks make of pupils' digits and of the Census staff's, and writer by writer."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +29,7 @@ from digitlab.analysis.summary import (
     points_in_words,
     study_findings,
 )
-from digitlab.data.writers import PUPILS
+from digitlab.data.writers import PUPILS, Writers
 
 SIZE = Axis("training images", "log")
 _KINDS = ("pupils", "staff")
@@ -109,7 +108,7 @@ def find(evidence: Evidence) -> StudyFindings:
         findings=[*harder, *slopes, *alike],
         pictures=_pictures(networks, test),
         tables=[_table(network, test) for network in networks],
-        methods=_methods(test),
+        methods=_methods(test, evidence.writers),
     )
 
 
@@ -134,13 +133,14 @@ def _wrong(
     return np.asarray(np.stack(given) != labels)
 
 
-def _methods(test: _Test) -> list[str]:
+def _methods(test: _Test, writers: Writers) -> list[str]:
+    are_new = not np.isin(writers.test_writer, writers.train_writer).any()
     counts = {kind: (len(np.unique(test.writer[test.of(kind)])), test.of(kind).sum()) for kind in _KINDS}
     (pupils, by_pupils), (staff, by_staff) = (counts[kind] for kind in _KINDS)
     return [
         f"Who wrote the test images is told by QMNIST (Yadav & Bottou 2019, arXiv 1905.10498): {pupils} "
-        f"pupils wrote {by_pupils:,} of them, {staff} of the Census Bureau's staff {by_staff:,}. None of "
-        "them wrote training images.",
+        f"pupils wrote {by_pupils:,} of them, {staff} of the Census Bureau's staff {by_staff:,}."
+        f"{' None of them wrote training images.' if are_new else ''}",
         "Intervals of errors and of their difference hold for new seeds and new writers: seeds crossed with "
         "writers, Satterthwaite's degrees of freedom. Intervals of slopes and ratios are Student's over "
         "seeds, each of which draws its own training images, on these test images.",
@@ -157,7 +157,7 @@ def _harder(network: _Network, test: _Test) -> Finding:
     pupils, staff = (percent(float(size.errors(test.of(kind)).mean()), 2) for kind in _KINDS)
     conclusion = "whether either are harder is not resolved"
     if is_resolved(difference):
-        conclusion = f"{'pupils' if difference.value > 0 else 'staff'}' digits are harder"
+        conclusion = f"{_whose(difference)} digits are harder"
     sentence = (
         f"Trained on {size.train_size:,} images, {network.name} misreads {pupils} of the pupils' digits and "
         f"{staff} of the staff's: {conclusion} ({points_in_words(difference)}, for new writers and seeds)."
@@ -173,22 +173,29 @@ def _harder(network: _Network, test: _Test) -> Finding:
     )
 
 
+def _whose(difference: Estimate) -> str:
+    """Of whom there is more, by the sign of pupils' less staff's."""
+    return "pupils'" if difference.value > 0 else "the staff's"
+
+
 def _slopes(network: _Network, test: _Test) -> Finding:
     """Whether more training images help pupils' digits more."""
     pupils, staff = (_exponents(network, test.of(kind)) for kind in _KINDS)
     with np.errstate(invalid="ignore"):
         difference = mean_interval(pupils - staff)
-    left = [10 ** -float(exponents.mean()) for exponents in (pupils, staff)]
-    conclusion = "whether more images help either more is not resolved"
-    if is_resolved(difference):
-        helped = "pupils" if difference.value > 0 else "staff"
-        conclusion = f"in proportion, more images help {helped}' digits more"
     first, last = network.sizes[0].train_size, network.largest.train_size
-    sentence = (
-        f"From {first:,} to {last:,} images, ten times as many leave {network.name} {left[0]:.2f} of its "
-        f"errors on pupils' digits and {left[1]:.2f} on staff's: {conclusion} (exponents differ by "
-        f"{difference})."
-    )
+    sentence = f"From {first:,} to {last:,} images, {network.name}: "
+    if np.isfinite(difference.value):
+        left = [10 ** -float(exponents.mean()) for exponents in (pupils, staff)]
+        sentence += (
+            f"ten times as many leave {left[0]:.2f} of the errors on pupils' digits and {left[1]:.2f} of "
+            "those on staff's; "
+        )
+    if is_resolved(difference):
+        sentence += f"in proportion, more images help {_whose(difference)} digits more"
+    else:
+        sentence += "whether more images help either more is not resolved"
+    sentence += f" (exponents differ by {difference})." if np.isfinite(difference.value) else "."
     return Finding(
         title=f"Exponent of the error on pupils' digits less that on staff's, {network.name}",
         estimate=difference,
@@ -217,7 +224,7 @@ def _alike(network: _Network, test: _Test) -> Finding:
     factor = mean_interval(factors)
     images = size.wrong.shape[1]
     sentence = "Nothing varies between writers."
-    if math.isfinite(factor.value):
+    if factor.value > 0:
         sentence = (
             f"Images by one writer are alike: the accuracy of {network.name} has "
             f"{three_figures(factor.value)} times the variance that it would have if every image were by "

@@ -17,8 +17,7 @@ from digitlab.errors import StoreError
 
 if TYPE_CHECKING:
     from digitlab.analysis.findings import StudyFindings
-    from digitlab.exercise import ComparedNetwork, Comparison
-    from digitlab.handout import Figure
+    from digitlab.handout import ComparedNetwork, Comparison, Figure
     from digitlab.result import RunResult
     from digitlab.store import Store
 
@@ -91,6 +90,8 @@ def exercise(
         if store is not None and not keep(comparison, store):
             stderr().print("the three networks are not kept: the store is for runs of the lockstep engine")
         observed = _observe(store, workers, device, is_told=not json) if studies and store else []
+        if not json:
+            _print_details(observed)
         if output is not None:
             with stderr().status("writing the report"):
                 write_exercise_report(comparison, output, store, has_observations=studies)
@@ -148,21 +149,34 @@ def _usable_store(path: Path | None) -> "Iterator[Store | StoreError]":
 
 
 def _observe(store: "Store", workers: int | None, device: str, *, is_told: bool) -> "list[StudyFindings]":
-    """Make the observations; what they found."""
+    """Make the observations, and answer each question as soon as it can be; what they found."""
     from digitlab.cli.commands.study import run_and_tell
-    from digitlab.cli.findings import print_findings
+    from digitlab.cli.findings import print_answer
     from digitlab.exercise import SCALE, observations
+    from digitlab.report.opening import answer_of
 
     if is_told:
-        stdout().print("\nThe observations, at quick scale; `digitlab study run all` makes them in full.\n")
+        stdout().print(
+            "\nThe four questions, at quick scale; `digitlab study run all` answers them in full.\n"
+        )
     observed = []
     for study in observations():
         found = run_and_tell(study, SCALE, store, workers=workers, device=device)
         if found is not None:
             observed.append(found)
             if is_told:
-                print_findings(found, is_brief=True)
+                print_answer(answer_of(found))
     return observed
+
+
+def _print_details(observed: "Sequence[StudyFindings]") -> None:
+    """What the observations say in full sentences, after the answers in one."""
+    from digitlab.cli.findings import print_findings
+
+    if observed:
+        stdout().print("In more words\n")
+    for found in observed:
+        print_findings(found, is_brief=True)
 
 
 def _print_as_handout(name: str, result: "RunResult") -> None:
@@ -178,6 +192,7 @@ def _print_as_handout(name: str, result: "RunResult") -> None:
 def _print_comparison(comparison: "Comparison") -> None:
     """The table of figures beside the handout's, and the verdict on all of them."""
     from digitlab.handout import Z_LIMIT
+    from digitlab.report.opening import verdict
 
     seeds, own = comparison.seeds, comparison.has_own_spread
     out = stdout()
@@ -190,13 +205,7 @@ def _print_comparison(comparison: "Comparison") -> None:
     source = f"these {seeds} seeds" if own else f"{comparison.spread.seeds} other seeds, measured beforehand"
     out.print(f"z: standard deviations from the mean of {source}")
     out.print(f"inside: |z| is at most {Z_LIMIT:g}")
-    outside = [f"{name}, {figure.label}" for name, figure in comparison.outside]
-    verdict = f"outside are {'; '.join(outside)}" if outside else "all inside"
-    name, farthest = comparison.farthest
-    out.print(
-        f"Of the handout's figures, {len(comparison.figures)} can be compared: {verdict}. "
-        f"The largest |z| of the handout's is {abs(farthest.z):.1f} ({name}, {farthest.label})."
-    )
+    out.print(verdict(comparison))
 
 
 def _print_table(networks: "Sequence[ComparedNetwork]", *, own: bool) -> None:

@@ -9,18 +9,19 @@ from xml.etree import ElementTree as ET
 import altair as alt
 import vl_convert
 
-from digitlab.analysis.findings import HeatMap, Lines, Picture
+from digitlab.analysis.findings import HeatMap, Lines, Picture, Ranking
 from digitlab.report.charts.colours import Theme
 from digitlab.report.charts.forest import forest_chart
 from digitlab.report.charts.heatmap import heatmap_chart
 from digitlab.report.charts.lines import lines_chart
-from digitlab.report.charts.marks import FONT_SIZE, Look, look
+from digitlab.report.charts.marks import Look, look
+from digitlab.report.charts.ranking import ranking_chart
 from digitlab.report.numbers import clean
 
-__all__ = ["NARROW", "WIDE", "png", "svg"]
+__all__ = ["HALF", "NARROW", "SMALL", "WIDE", "png", "svg"]
 
-WIDE, NARROW = 700, 350
-"""Pixels from side to side: on a page, and on a telephone's."""
+WIDE, HALF, NARROW, SMALL = 700, 560, 350, 216
+"""Pixels from side to side: on a page, on half of a wide one, on a telephone's, beside text."""
 _SVG = "http://www.w3.org/2000/svg"
 _TITLE_LETTER_PIXELS = 9.0
 ET.register_namespace("", _SVG)
@@ -56,6 +57,8 @@ def _specification(picture: Picture, look: Look) -> dict[str, Any]:
         drawn, legend = lines_chart(picture, look)
     elif isinstance(picture, HeatMap):
         drawn, legend = heatmap_chart(picture, look)
+    elif isinstance(picture, Ranking):
+        drawn, legend = ranking_chart(picture, look)
     else:
         drawn, legend = forest_chart(picture, look)
     whole = alt.vconcat(*([drawn, legend] if legend else [drawn]), spacing=14)
@@ -68,20 +71,20 @@ def _specification(picture: Picture, look: Look) -> dict[str, Any]:
 
 def _config(look: Look) -> dict[str, Any]:
     colours = {"labelColor": look.ink, "titleColor": look.ink}
-    words = {**colours, "labelFontSize": FONT_SIZE - 1, "titleFontSize": FONT_SIZE}
+    words = {**colours, "labelFontSize": look.font_size - 1, "titleFontSize": look.font_size}
     return {
         "background": look.paper if look.has_title else "transparent",
         "padding": 16 if look.has_title else 4,
         "font": "sans-serif",
         "aria": False,
         "view": {"stroke": None},
-        "text": {"color": look.ink, "fontSize": FONT_SIZE - 0.5},
-        "title": {"color": look.ink, "fontSize": FONT_SIZE + 4, "fontWeight": 600},
+        "text": {"color": look.ink, "fontSize": look.font_size - 0.5},
+        "title": {"color": look.ink, "fontSize": look.font_size + 4, "fontWeight": 600},
         "axis": {
             **words,
             "titleFontWeight": "normal",
             "titlePadding": 8,
-            "titleLimit": look.plot_pixels,
+            "titleLimit": look.pixels - 30,
             "labelLimit": 70 if look.is_narrow else 110,
             "domain": False,
             "ticks": False,

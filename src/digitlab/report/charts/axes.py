@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 import altair as alt
 
-from digitlab.analysis.findings import Axis
+from digitlab.analysis.findings import Axis, Point
 from digitlab.report.numbers import are_powers_of_two, clean, number, percent
 
 Value = float | str
 Options = dict[str, Any]
 _SMALLEST, _LARGEST = 1e-100, 1e100
 """What lies beyond is not drawn: the ends of an axis could not be reckoned."""
+_MOST_WHOLE = 1e12
+"""Whole numbers that lie farther apart have no whole ticks of their own."""
 _LETTER_PIXELS = 6.6
 """About the width of a letter at the charts' size."""
 
@@ -81,6 +83,13 @@ def labels(axis: Axis, values: Sequence[Value]) -> list[str]:
     ]
 
 
+def interval_within(axis: Axis, point: Point) -> tuple[float, float]:
+    """The ends of a point's interval. That of a share reaches no further than from 0 to 1."""
+    if axis.is_share and 0 <= point.y <= 1:
+        return max(point.low, 0.0), min(point.high, 1.0)
+    return point.low, point.high
+
+
 def in_categories(axis: Axis, values: Iterable[Value]) -> Placed:
     """An axis of categories. Those of a scale of numbers are sorted, others keep their order."""
     order = list(dict.fromkeys(values))
@@ -93,7 +102,7 @@ def in_categories(axis: Axis, values: Iterable[Value]) -> Placed:
 def in_numbers(axis: Axis, values: Iterable[float], *, most_ticks: int) -> Placed:
     """An axis of numbers that holds all finite values; on a log scale, all positive ones."""
     is_log = axis.scale == "log"
-    found = [value for value in values if _is_shown(value, "log" if is_log else "linear")]
+    found = [value for value in (*values, *axis.covers) if _is_shown(value, "log" if is_log else "linear")]
     if not found:
         found = [1.0, 10.0] if is_log else [0.0, 1.0]
     low, high = min(found), max(found)
@@ -102,7 +111,10 @@ def in_numbers(axis: Axis, values: Iterable[float], *, most_ticks: int) -> Place
         domain = (low / room, high * room)
         return Placed(axis, "log", domain, _log_ticks(axis, found, domain, most_ticks))
     room = 0.05 * (high - low) or 0.1 * abs(high) or 0.5
-    return Placed(axis, "linear", (low - room, high + room), None)
+    domain = (low - room, high + room)
+    if axis.is_share and low > 0 and high <= 1:
+        domain = (max(domain[0], 0.0), min(domain[1], 1.0))
+    return Placed(axis, "linear", domain, None if axis.is_share else _whole_ticks(found, most_ticks))
 
 
 def placed(axis: Axis, values: Sequence[Value], *, most_ticks: int) -> Placed:
@@ -110,6 +122,17 @@ def placed(axis: Axis, values: Sequence[Value], *, most_ticks: int) -> Placed:
     if axis.scale == "category" or any(isinstance(value, str) for value in values):
         return in_categories(axis, values)
     return in_numbers(axis, map(float, values), most_ticks=most_ticks)
+
+
+def _whole_ticks(values: Sequence[float], most_ticks: int) -> tuple[tuple[float, str], ...] | None:
+    """Whole numbers, 1, 2 or 5 times 10^k apart, where all values are whole; else the chart's own."""
+    low, high = min(values), max(values)
+    if not all(float(value).is_integer() for value in values) or high - low > _MOST_WHOLE:
+        return None
+    steps = (factor * 10**power for power in range(16) for factor in (1, 2, 5))
+    step = next(step for step in steps if (high - low) / step < most_ticks)
+    ticks = range(math.ceil(low / step) * step, math.floor(high) + 1, step)
+    return tuple((float(tick), number(tick)) for tick in ticks) or None
 
 
 def _log_ticks(

@@ -16,6 +16,8 @@ INK_AND_PAPER: dict[Theme, tuple[str, str]] = {
 SERIES = ("#2878b5", "#d55e00", "#009e73", "#b0589f", "#a8780c", "#5a6fd0")
 GREY = "#8a8a8a"
 """Of what is not the point of a chart."""
+GREYS = (GREY, "#9a7f66", "#66889a")
+"""The same, where several are to be told apart."""
 
 SCHEME: Final = "viridis"
 """Of a heat map's cells, dark to bright."""

@@ -10,22 +10,41 @@ import altair as alt
 from digitlab.analysis.findings import Effect, Forest
 from digitlab.report.charts.axes import Placed, in_numbers, on_field, x_encoding
 from digitlab.report.charts.colours import GREY, SERIES
-from digitlab.report.charts.marks import SHAPES, Layer, Look, Row, Stroke, chart, legend, point_layer
+from digitlab.report.charts.marks import (
+    SHAPES,
+    Layer,
+    Look,
+    Row,
+    Stroke,
+    chart,
+    legend,
+    point_layer,
+    wrapped,
+)
 from digitlab.report.numbers import clean, number, percent
 
-_ROW, _NARROW_ROW = 24, 40
+_ROW, _NARROW_ROW, _SMALL_ROW = 24, 40, 27
 _LABEL_PIXELS, _NUMBER_PIXELS = 210, 10
 
 
 def forest_chart(picture: Forest, look: Look) -> tuple[Layer, Layer | None]:
     """The chart and its legend."""
     groups = list(dict.fromkeys(effect.group for effect in picture.effects))
-    rows = _rows(picture.effects, groups)
+    rows = [row for row in _rows(picture.effects, groups) if not (look.is_small and row["is_head"])]
+    for place, row in enumerate(rows):
+        row["y"] = place
     ends = [end for effect in picture.effects for end in _ends(effect)]
     margin = [picture.margin, -picture.margin]
-    x = in_numbers(replace(picture.x, scale="linear"), [0.0, *ends, *margin], most_ticks=7)
+    x = in_numbers(
+        replace(picture.x, scale="linear"), [0.0, *ends, *margin], most_ticks=5 if look.is_small else 7
+    )
     width = look.plot_pixels + 30 if look.is_narrow else look.pixels - _LABEL_PIXELS - _NUMBER_PIXELS
-    height = max(len(rows), 1) * (_NARROW_ROW if look.is_narrow else _ROW)
+    room = look.plot_pixels if look.is_narrow else _LABEL_PIXELS - 26
+    lines = _wrap_labels(rows, room, look)
+    row_height = (_SMALL_ROW if look.is_small else _NARROW_ROW if look.is_narrow else _ROW) + (
+        lines - 1
+    ) * _line_height(look)
+    height = max(len(rows), 1) * row_height
     down = alt.Scale(domain=[max(len(rows), 1) - 0.5, -0.5], nice=False, zero=False)
     y = alt.Y("y:Q", scale=down, axis=None)
     places = {"x": x_encoding(x, width), "y": y}
@@ -34,9 +53,9 @@ def forest_chart(picture: Forest, look: Look) -> tuple[Layer, Layer | None]:
         mine = [row for row in rows if row["group"] == group and not row["is_head"]]
         stroke = Stroke(SERIES[index % len(SERIES)], None, SHAPES[index % len(SHAPES)])
         layers += _effect_layers([row for row in mine if row["x"] is not None], stroke, places)
-    layers += _label_layers(rows, look, y)
+    layers += _label_layers(rows, look, y, lines=lines)
     drawn = alt.layer(*layers).properties(width=width, height=height)
-    return drawn, legend(_margin_entry(picture), width)
+    return drawn, legend(_margin_entry(picture), look, width)
 
 
 def _rows(effects: Sequence[Effect], groups: Sequence[str]) -> list[Row]:
@@ -69,6 +88,19 @@ def _ends(effect: Effect) -> tuple[float, float, float]:
     return effect.estimate.value, effect.estimate.low, effect.estimate.high
 
 
+def _wrap_labels(rows: Sequence[Row], pixels: float, look: Look) -> int:
+    """Break labels that are too wide into lines; how many the longest has then."""
+    most = 1
+    for row in rows:
+        lines = wrapped(row["label"], pixels, look.letter_pixels * (1.08 if row["is_head"] else 1))
+        row["label"], most = "\n".join(lines), max(most, len(lines))
+    return most
+
+
+def _line_height(look: Look) -> int:
+    return look.font_size + 2
+
+
 def _effect_layers(rows: list[Row], stroke: Stroke, places: Row) -> list[Layer]:
     if not rows:
         return []
@@ -92,25 +124,30 @@ def _zero_layer(look: Look, places: Row) -> Layer:
     return layer
 
 
-def _label_layers(rows: Sequence[Row], look: Look, y: alt.Y) -> list[Layer]:
-    """Names: left of the plot, or above each bar where there is no room beside it."""
+def _label_layers(rows: Sequence[Row], look: Look, y: alt.Y, *, lines: int) -> list[Layer]:
+    """Names, of so many lines at most: left of the plot, or above each bar where it is narrow."""
     layers = []
     for is_head in (True, False):
         mine = chart([row for row in rows if row["is_head"] == is_head])
         weight: Any = "bold" if is_head else "normal"
+        form: Row = {
+            "align": "left",
+            "fontWeight": weight,
+            "lineBreak": "\n",
+            "lineHeight": _line_height(look),
+        }
         if look.is_narrow:
             placement: Row = {
                 "x": 0 if is_head else 6,
-                "dy": 4 if is_head else -12,
-                "limit": look.plot_pixels,
+                "dy": 4 if is_head else (-9 if look.is_small else -12) - (lines - 1) * _line_height(look) / 2,
             }
             # Lines of the chart pass below these names.
             edge: Row = {"color": look.paper, "stroke": look.paper, "strokeWidth": 3}
-            halo = mine.mark_text(align="left", fontWeight=weight, **placement, **edge)
+            halo = mine.mark_text(**form, **placement, **edge)
             layers.append(halo.encode(y=y, text="label:N"))
         else:
-            placement = {"x": 12 - _LABEL_PIXELS, "dx": 0 if is_head else 12, "limit": _LABEL_PIXELS - 26}
-        words = mine.mark_text(align="left", fontWeight=weight, **placement)
+            placement = {"x": 12 - _LABEL_PIXELS, "dx": 0 if is_head else 12}
+        words = mine.mark_text(**form, **placement)
         layers.append(words.encode(y=y, text="label:N"))
     return layers
 

@@ -17,7 +17,7 @@ from digitlab.report.charts.axes import (
     y_encoding,
 )
 from digitlab.report.charts.colours import BLACK, CASING, ON_CELLS, ONE_HUE, SCHEME, WHITE
-from digitlab.report.charts.marks import FONT_SIZE, Layer, Look, Row, Stroke, chart, legend, line_layers
+from digitlab.report.charts.marks import Layer, Look, Row, Stroke, chart, legend, line_layers
 from digitlab.report.numbers import clean, number, percent
 
 BROKEN = {"collapsed": "×", "diverged": "∞"}
@@ -43,15 +43,19 @@ def heatmap_chart(picture: HeatMap, look: Look) -> tuple[Layer, Layer | None]:
     rows = [_row(square, picture, x, y, colours) for square in picture.squares]
     layers = _cell_layers(rows, colours, look, places)
     written = rows if picture.text else [row for row in rows if row["state"] in BROKEN]
-    size = _text_size(rows, width) if picture.text else _SIGN_SIZE
+    size = _text_size(rows, width, look) if picture.text else _SIGN_SIZE
     layers += _text_layers(written, look, places, size=size)
     strokes = [_stroke(index) for index in range(len(picture.lines))]
     for line, stroke in zip(picture.lines, strokes, strict=True):
         layers += line_layers(stroke, _places_of(line, x, y), **places)
-    height = _height(len(x.order), len(y.order), width)
+    height = _height(
+        len(x.order), len(y.order), width, least=10 if look.is_small else 24, most=16 if look.is_small else 42
+    )
     drawn = alt.layer(*layers).properties(width=width, height=height)
     named = {line.name: stroke for line, stroke in zip(picture.lines, strokes, strict=True)}
-    return drawn, legend(named | _state_strokes(picture.squares, look), width)
+    if look.is_small:  # beside its answer in words; the chapter's has everything
+        return drawn, None
+    return drawn, legend(named | _state_strokes(picture.squares, look), look, width)
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def _cell_layers(rows: Sequence[Row], colours: _Colours, look: Look, places: Row
     best = [row for row in rows if row["state"] == "best"]
     layers: list[Layer] = [chart(broken).mark_rect(color=look.ink, opacity=0.09).encode(**edges)]
     if known:
-        key = _colour_key(colours.values, look)
+        key = None if look.is_small else _colour_key(colours.values, look)
         colour = alt.Color("value:Q", scale=colours.scale, legend=key)
         layers.append(chart(known).mark_rect(stroke=look.paper, strokeWidth=1).encode(color=colour, **edges))
     for colour_of_edge, width in ((look.paper, 5.5), (look.ink, 2.5)):
@@ -161,16 +165,17 @@ def _text_layers(rows: Sequence[Row], look: Look, places: Row, *, size: float) -
     return layers
 
 
-def _text_size(rows: Sequence[Row], width: float) -> float:
+def _text_size(rows: Sequence[Row], width: float, look: Look) -> float:
     """So large that the longest word fits its cell."""
     longest = max((len(row["words"]) for row in rows), default=1)
     columns = len({row["x"] for row in rows}) or 1
-    return max(6.0, min(FONT_SIZE - 1.0, width / columns / (0.62 * longest + 0.4)))
+    return max(6.0, min(look.font_size - 1.0, width / columns / (0.62 * longest + 0.4)))
 
 
 def _stroke(index: int) -> Stroke:
-    colour = ON_CELLS[index % len(ON_CELLS)]
-    return Stroke(colour, _DASHES[index % len(_DASHES)], None, casing=CASING, width=2.4)
+    again = index // len(ON_CELLS)  # the colours' second round has other dashes
+    dash = _DASHES[(index + again) % len(_DASHES)]
+    return Stroke(ON_CELLS[index % len(ON_CELLS)], dash, None, casing=CASING, width=2.4)
 
 
 def _state_strokes(squares: Sequence[Square], look: Look) -> dict[str, Stroke]:
@@ -193,7 +198,7 @@ def _places_of(line: Line, x: Placed, y: Placed) -> list[Row]:
     return rows
 
 
-def _height(columns: int, rows: int, width: float) -> float:
+def _height(columns: int, rows: int, width: float, *, least: int, most: int) -> float:
     """Cells are about square, unless that makes the chart too tall or too flat."""
-    cell = min(max(width / max(columns, 1), 24), 42)
+    cell = min(max(width / max(columns, 1), least), most)
     return float(cell * max(rows, 1))

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 import altair as alt
 
 from digitlab.analysis.findings import Line, Lines, Point, Role
-from digitlab.report.charts.axes import Placed, in_numbers, on_field, placed, x_encoding, y_encoding
-from digitlab.report.charts.colours import GREY, SERIES
+from digitlab.report.charts.axes import (
+    Placed,
+    in_numbers,
+    interval_within,
+    on_field,
+    placed,
+    x_encoding,
+    y_encoding,
+)
+from digitlab.report.charts.colours import GREYS, SERIES
 from digitlab.report.charts.marks import (
+    DASHES,
     SHAPES,
     Layer,
     Look,
@@ -33,28 +42,42 @@ _POINTS_FOR_MARKS = 40
 def lines_chart(picture: Lines, look: Look) -> tuple[Layer, Layer | None]:
     """The chart and its legend."""
     points = [point for line in picture.lines for point in line.points]
-    x = placed(picture.x, [point.x for point in points], most_ticks=6 if look.is_narrow else 13)
-    heights = [height for point in points for height in (point.y, point.low, point.high)]
-    y = in_numbers(picture.y, [*heights, *([picture.rule[0]] if picture.rule else [])], most_ticks=8)
+    x = placed(picture.x, [point.x for point in points], most_ticks=_most_ticks(look))
+    heights = [height for point in points for height in (point.y, *interval_within(picture.y, point))]
+    y = in_numbers(
+        picture.y,
+        [*heights, *([picture.rule[0]] if picture.rule else [])],
+        most_ticks=5 if look.is_small else 8,
+    )
     width = look.plot_pixels
     places = {"x": x_encoding(x, width), "y": y_encoding(y)}
-    strokes = strokes_of(picture.lines)
+    strokes = strokes_of(picture.lines, look.ink)
     layers = [_anchor(x, y, places)]
     for line, stroke in zip(picture.lines, strokes, strict=True):
         rows = _rows(line, x, y)
         layers += _interval_layers(rows, stroke, places)
         layers += line_layers(stroke, rows, **places)
-    named = {line.name: stroke for line, stroke in zip(picture.lines, strokes, strict=True)}
+    named = {
+        line.name: stroke
+        for line, stroke in zip(picture.lines, strokes, strict=True)
+        if not look.is_small or line.role in {"measured", "reference"}
+    }
     if picture.rule and math.isfinite(rule_height := y.place(picture.rule[0])):
         named[picture.rule[1]] = Stroke(look.ink, (4, 3), width=1.2)
         layers += _rule_layers(rule_height, named[picture.rule[1]], places)
-    height = round(width * (0.85 if look.is_narrow else 0.56))
+    height = round(width * (0.55 if look.is_small else 0.7 if look.is_narrow else 0.56))
     drawn = alt.layer(*layers).properties(width=width, height=height)
-    return drawn, legend(named, width)
+    return drawn, legend(named, look, width)
 
 
-def strokes_of(lines: Sequence[Line]) -> list[Stroke]:
-    """How each line looks.
+def _most_ticks(look: Look) -> int:
+    return 4 if look.is_small else 6 if look.is_narrow else 13
+
+
+def strokes_of(lines: Sequence[Line], ink: str = "currentColor") -> list[Stroke]:
+    """How each line looks; no two look alike.
+
+    ink: the colour of reference points that no line joins, which lie upon other lines
 
     One that is fitted or predicted has the colour of the measured line whose name its own begins with
     (`2 × 100`, `2 × 100, power law`), and a fit joins that line's points instead; else a colour of its own.
@@ -67,15 +90,20 @@ def strokes_of(lines: Sequence[Line]) -> list[Stroke]:
     for line in lines:
         nth, owner = of_role[line.role], _owner(line, measured)
         of_role[line.role] += 1
-        if line.role == "reference":
+        if line.drawn == "points alone":
+            is_other = line.role == "reference"
+            colour = ink if is_other else _colour(places.setdefault(line.name, len(places)))
+            strokes.append(Stroke(colour, None, SHAPES[nth % len(SHAPES)], filled=not is_other, size=30))
+        elif line.role == "reference":
             shape = SHAPES[(nth + 3) % len(SHAPES)]
-            strokes.append(Stroke(GREY, _OF_OTHERS[nth % len(_OF_OTHERS)], shape, filled=False))
+            grey = GREYS[nth % len(GREYS)]
+            strokes.append(Stroke(grey, _OF_OTHERS[nth % len(_OF_OTHERS)], shape, filled=False))
         elif line.role == "measured":
             strokes.append(_measured(line, places[line.name], is_joined=line.name not in joined))
         else:
             if owner is None:
                 places[line.name] = max(places.values(), default=-1) + 1
-            dashes = _FITTED if line.role == "fitted" else _PREDICTED
+            dashes: tuple[tuple[int, ...], ...] = _FITTED if line.role == "fitted" else _PREDICTED
             dash = dashes[0] if owner else dashes[nth % len(dashes)]
             mark = "diamond" if len(line.points) == 1 else None  # a line needs two
             strokes.append(Stroke(_colour(places[owner or line.name]), dash, mark, filled=False))
@@ -93,9 +121,11 @@ def _owner(line: Line, measured: Sequence[Line]) -> str | None:
 
 
 def _measured(line: Line, index: int, *, is_joined: bool) -> Stroke:
-    if len(line.points) > _POINTS_FOR_MARKS:
-        return Stroke(_colour(index), ())
-    return Stroke(_colour(index), () if is_joined else None, SHAPES[index % len(SHAPES)])
+    """Colours come again when all were used, with another dash and another shape."""
+    dash = DASHES[index // len(SERIES) % len(DASHES)]
+    if len(line.points) > _POINTS_FOR_MARKS or line.drawn == "line alone":
+        return Stroke(_colour(index), dash)
+    return Stroke(_colour(index), dash if is_joined else None, SHAPES[index % len(SHAPES)])
 
 
 def _colour(index: int) -> str:
@@ -113,9 +143,10 @@ def _rows(line: Line, x: Placed, y: Placed) -> list[Row]:
 
 
 def _ends(point: Point, y: Placed) -> tuple[float | None, float | None]:
-    if not (math.isfinite(point.low) and math.isfinite(point.high)):
+    low, high = interval_within(y.axis, point)
+    if not (math.isfinite(low) and math.isfinite(high)):
         return None, None
-    return y.clamp(point.low), y.clamp(point.high)
+    return y.clamp(low), y.clamp(high)
 
 
 def _interval_layers(rows: list[Row], stroke: Stroke, places: Row) -> list[Layer]:
@@ -124,7 +155,7 @@ def _interval_layers(rows: list[Row], stroke: Stroke, places: Row) -> list[Layer
     if not known:
         return []
     ends = {"x": places["x"], "y": on_field(places["y"], "low"), "y2": "high:Q"}
-    if len(known) == len(rows) >= _POINTS_FOR_BAND and stroke.dash == ():
+    if len(known) == len(rows) >= _POINTS_FOR_BAND and stroke.dash is not None:
         band = chart(known).mark_area(color=stroke.colour, opacity=0.18, clip=True)
         return [band.encode(**ends)]
     bars = chart(known).mark_rule(color=stroke.colour, strokeWidth=1.6, clip=True)

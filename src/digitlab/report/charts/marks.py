@@ -5,6 +5,8 @@ No colour stands alone: lines differ in the shape of their points or in their da
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from textwrap import wrap
 from typing import Any
 
 import altair as alt
@@ -13,8 +15,9 @@ from digitlab.report.charts.colours import INK_AND_PAPER, Theme
 from digitlab.report.numbers import clean
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
-FONT_SIZE = 13
-_LEGEND_ROW, _LEGEND_TEXT_AT, _LETTER_PIXELS = 22, 36, 6.9
+DASHES: tuple[tuple[int, ...], ...] = ((), (8, 3), (2, 3), (8, 3, 2, 3))
+FONT_SIZE, SMALL_FONT_SIZE = 13, 11
+_LEGEND_ROW, _LEGEND_TEXT_AT = 22, 36
 
 Row = dict[str, Any]
 Layer = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -37,12 +40,27 @@ class Look:
     @property
     def plot_pixels(self) -> int:
         """Width of what lies between the axes, about."""
-        return self.pixels - 62
+        return self.pixels - (50 if self.is_small else 62)
 
     @property
     def is_narrow(self) -> bool:
-        """Whether it is for a telephone."""
+        """Whether it is for a telephone, or small."""
         return self.pixels < 480
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it stands beside text or beside others, with smaller letters."""
+        return self.pixels < 300
+
+    @property
+    def font_size(self) -> int:
+        """Of its letters."""
+        return SMALL_FONT_SIZE if self.is_small else FONT_SIZE
+
+    @property
+    def letter_pixels(self) -> float:
+        """About the width of a letter."""
+        return 0.53 * self.font_size
 
 
 def look(theme: Theme, *, pixels: int) -> Look:
@@ -59,6 +77,7 @@ class Stroke:
     shape:  of points; None: no points
     casing: the colour of an edge on both sides; None: no edge
     text:   a sign that stands for it, in the legend
+    size:   of points, their area in square pixels
     """
 
     colour: str
@@ -68,6 +87,7 @@ class Stroke:
     casing: str | None = None
     width: float = 2.2
     text: str = ""
+    size: int = 52
 
 
 def chart(rows: Sequence[Row]) -> alt.Chart:
@@ -96,38 +116,55 @@ def point_layer(stroke: Stroke, rows: Sequence[Row], **places: Any) -> Layer:
         fill=stroke.colour if stroke.filled else "transparent",
         stroke=stroke.casing or stroke.colour,
         strokeWidth=1.2 if stroke.filled else 2,
-        size=52,
+        size=stroke.size,
         opacity=1,
     )
     layer: Layer = points.encode(**places)
     return layer
 
 
-def legend(entries: Mapping[str, Stroke], pixels: float) -> Layer | None:
-    """Names beside what they look like, in as many columns as fit; None when there is nothing to name."""
+def wrapped(text: str, pixels: float, letter_pixels: float) -> list[str]:
+    """A text in lines that are no wider; at least one."""
+    return wrap(clean(text), max(int(pixels / letter_pixels), 4)) or [""]
+
+
+def legend(entries: Mapping[str, Stroke], look: Look, pixels: float) -> Layer | None:
+    """Names beside what they look like, in as many columns as fit; None when there is nothing to name.
+
+    pixels: wide; a longer name goes on in further lines
+    """
     if not entries:
         return None
     longest = max(len(name) for name in entries)
-    columns = max(1, int(pixels // (_LEGEND_TEXT_AT + longest * _LETTER_PIXELS + 14)))
+    columns = max(1, int(pixels // (_LEGEND_TEXT_AT + longest * look.letter_pixels + 14)))
     columns = min(columns, len(entries))
-    cell = pixels / columns
-    height = _LEGEND_ROW * -(-len(entries) // columns)
+    cell, line_height = pixels / columns, look.font_size + 3
+    names = [wrapped(name, cell - _LEGEND_TEXT_AT, look.letter_pixels) for name in entries]
+    tallest = [max(map(len, names[first : first + columns])) for first in range(0, len(names), columns)]
+    tops = [0.0, *accumulate(_LEGEND_ROW + line_height * (lines - 1) for lines in tallest)]
     scale: Row = {"scale": alt.Scale(domain=[0, pixels], nice=False), "axis": None}
-    down: Row = {"scale": alt.Scale(domain=[height, 0], nice=False), "axis": None}
+    down: Row = {"scale": alt.Scale(domain=[tops[-1], 0], nice=False), "axis": None}
     places = {"x": alt.X("x:Q", **scale), "y": alt.Y("y:Q", **down)}
     layers: list[Layer] = []
-    for index, (name, stroke) in enumerate(entries.items()):
-        left, y = cell * (index % columns), _LEGEND_ROW * (index // columns + 0.5)
-        middle = {"x": left + 14, "y": y}
-        ends = [{"x": left + dx, "y": y, "order": dx} for dx in (0, 28)]
-        lines = line_layers(stroke, ends, **places)
-        layers += lines[:-1] if stroke.shape else lines
-        if stroke.shape:
-            layers.append(point_layer(stroke, [middle], **places))
-        if stroke.text:
-            sign = chart([middle]).mark_text(text=stroke.text, fontSize=16, color=stroke.colour)
-            layers.append(sign.encode(**places))
-        beside = [{"x": left + _LEGEND_TEXT_AT, "y": y, "name": clean(name)}]
-        words = chart(beside).mark_text(align="left", limit=max(cell - _LEGEND_TEXT_AT, 40))
-        layers.append(words.encode(text="name:N", **places))
-    return alt.layer(*layers).properties(width=pixels, height=height)
+    for index, (lines, stroke) in enumerate(zip(names, entries.values(), strict=True)):
+        left, y = cell * (index % columns), tops[index // columns] + _LEGEND_ROW / 2
+        layers += _legend_mark(stroke, left, y, places)
+        beside = [
+            {"x": left + _LEGEND_TEXT_AT, "y": y + line_height * nth, "name": line}
+            for nth, line in enumerate(lines)
+        ]
+        layers.append(chart(beside).mark_text(align="left").encode(text="name:N", **places))
+    return alt.layer(*layers).properties(width=pixels, height=tops[-1])
+
+
+def _legend_mark(stroke: Stroke, left: float, y: float, places: Row) -> list[Layer]:
+    middle = {"x": left + 14, "y": y}
+    ends = [{"x": left + dx, "y": y, "order": dx} for dx in (0, 28)]
+    lines = line_layers(stroke, ends, **places)
+    layers = lines[:-1] if stroke.shape else lines
+    if stroke.shape:
+        layers.append(point_layer(stroke, [middle], **places))
+    if stroke.text:
+        sign = chart([middle]).mark_text(text=stroke.text, fontSize=16, color=stroke.colour)
+        layers.append(sign.encode(**places))
+    return layers

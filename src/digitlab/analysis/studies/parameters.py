@@ -189,7 +189,8 @@ def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
     if not unclear:
         return []
     most = max((change.points for change in unclear), key=lambda points: max(-points.low, points.high))
-    names = ", ".join(name_of(change.to) for change in unclear)
+    apart = "; " if any(len(change.to.labels) > 1 for change in unclear) else ", "  # such names have commas
+    names = apart.join(name_of(change.to) for change in unclear)
     verb = "differs" if len(unclear) == 1 else "differ"
     return [f"The other settings ({names}) {verb} from {base} by at most {most_in_words(most)}."]
 

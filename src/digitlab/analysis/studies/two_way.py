@@ -161,7 +161,7 @@ def _main_effects(grid: Grid, points: Float64[np.ndarray, "seed row column"], nu
         _Effect(
             title=f"{grid.level(number, level)} against {base}, {over}",
             label=grid.level(number, level),
-            family=f"against {base}, {over}",
+            family=f"against {base}",
             points=estimate,
             verdict=f"{over.capitalize()}, {compared_in_words(grid.level(number, level), base, estimate)}",
         )
@@ -182,7 +182,7 @@ def _interactions(grid: Grid, points: Float64[np.ndarray, "seed row column"]) ->
         _Effect(
             title=f"effect of {grid.level(0, i)} at {grid.level(1, j)}, minus that at {base}",
             label=f"{grid.level(0, i)} at {grid.level(1, j)}",
-            family=f"interaction: effect against {grid.level(0, row)}, minus that at {base}",
+            family="interaction",
             points=estimate,
             verdict=f"At {_between(grid, (i, j), steps, estimate)}",
             is_between=True,
@@ -323,9 +323,11 @@ def _forest(grid: Grid, effects: Sequence[_Effect]) -> Forest:
         name="effects",
         title=f"What {grid.axis(0)} and {grid.axis(1)} change",
         caption=(
-            f"Differences in test accuracy, {seed_count(grid.conditions)} seeds. The intervals of each group "
-            f"hold together with 95 %. Within the grey band, ±{MARGIN} points, differences count as "
-            "practically equal."
+            f"Differences in test accuracy, {seed_count(grid.conditions)} seeds: each level against another, "
+            "averaged over the other axis; then, as interaction, how far the effect at a level of "
+            f"{grid.axis(1)} is above that at {grid.level(1, grid.reference[1])}. Intervals of a group hold "
+            f"together with 95 %. Within the grey band, ±{MARGIN} points, differences count as practically "
+            "equal."
         ),
         x=Axis("points of test accuracy"),
         effects=tuple(Effect(effect.label, effect.family, effect.points) for effect in effects),

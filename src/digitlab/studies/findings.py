@@ -6,6 +6,7 @@ from digitlab.analysis.conditions import About, Evidence, Reference
 from digitlab.analysis.findings import StudyFindings
 from digitlab.analysis.registry import ANALYSES
 from digitlab.data import Writers, load_writers, registry
+from digitlab.errors import DataError
 from digitlab.handout import EPOCHS, handout_runs
 from digitlab.result import RunResult
 from digitlab.store import Store
@@ -46,10 +47,19 @@ def _evidence(study: Study, scale: str, stage: Stage, store: Store) -> Evidence:
 
 
 def _writers(study: Study, runs: Sequence[RunResult]) -> Writers | None:
-    """Who wrote the images, where the analysis asks for it. Raises what `load_writers` raises."""
-    if not (ANALYSES[study.analysis].reads_writers and runs):
+    """Who wrote the images, where the analysis asks for it, or says more if it is known.
+
+    Raises what `load_writers` raises, where the analysis cannot do without.
+    """
+    analysis = ANALYSES[study.analysis]
+    if not (runs and (analysis.reads_writers or analysis.reads_predictions)):
         return None
-    return load_writers(runs[0].spec.data.name)
+    try:
+        return load_writers(runs[0].spec.data.name)
+    except DataError:
+        if analysis.reads_writers:
+            raise
+        return None
 
 
 def _handout() -> Reference:

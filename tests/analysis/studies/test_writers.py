@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from digitlab.analysis.findings import Finding, Lines, StudyFindings
 from digitlab.analysis.statistics.clusters import design_factor
 from digitlab.analysis.studies.writers import find
 from digitlab.data.writers import PUPILS, Writers
+from digitlab.result import RunResult
 from tests.analysis.results import about, condition, reports, run, spec
 
 HANDS, EACH = 10, 100
@@ -192,8 +194,8 @@ def test_the_network_of_the_fewest_errors_is_drawn_and_all_are_compared() -> Non
     assert len(found.answer) == 3  # which digits are harder, of each; how alike a writer's images are
 
 
-def _with_reports(base: Condition, runs: Sequence[object]) -> Condition:
-    return Condition(base.labels, base.groups, base.is_best, (), (), None, tuple(runs), {})  # type: ignore[arg-type]
+def _with_reports(base: Condition, runs: Sequence[RunResult]) -> Condition:
+    return replace(base, judged=(tuple(runs),), reported=(tuple(runs),))
 
 
 def test_a_broken_network_leaves_its_size_out() -> None:
@@ -217,7 +219,6 @@ def test_without_writers_it_is_said_how_they_are_had() -> None:
     assert found.answer[0].endswith("`digitlab data fetch mnist --writers` gets the files that say it.")
 
 
-def test_methods_say_who_wrote_how_much_and_a_quick_look_says_so() -> None:
-    found = find(evidence(alike(), scale="quick"))
+def test_methods_say_who_wrote_how_much() -> None:
+    found = find(evidence(alike()))
     assert "10 pupils wrote 1,000 of them, 10 of the Census Bureau's staff 1,000. None of" in found.methods[0]
-    assert all(sentence.startswith("Quick look: ") for sentence in found.answer)

@@ -19,7 +19,11 @@ DIFFERENCE_FACTORS = (0.9, 2.7)
 same hands; above 2 between one of these and the linear one."""
 
 
-def writers_interval(values: Num[np.ndarray, "seed image"], writer: Int[np.ndarray, "image"]) -> Estimate:
+def writers_interval(
+    values: Num[np.ndarray, "seed image"],
+    writer: Int[np.ndarray, "image"],
+    by_seed: Float64[np.ndarray, "seed"] | None = None,
+) -> Estimate:
     """Mean over seeds and images, as it holds for new seeds and for images by new writers.
 
     Seeds are crossed with writers in a two-way layout. As writers wrote different numbers of images, the mean
@@ -30,9 +34,10 @@ def writers_interval(values: Num[np.ndarray, "seed image"], writer: Int[np.ndarr
     values: 1 where an image was given its own class and 0 where not; or the difference of two networks; or
             either weighted, as long as every seed's mean is what is to be estimated, [seed, image]
     writer: number of each image's writer, [image]
+    by_seed: as of `crossed_interval`
     No interval for one seed or one writer.
     """
-    return _crossed(_cells(np.asarray(values, np.float64), writer))
+    return _crossed(_cells(np.asarray(values, np.float64), writer), by_seed)
 
 
 def series_interval(
@@ -103,5 +108,7 @@ def _cells(
     return np.asarray(means + totals * len(numbers) / values.shape[1])
 
 
-def _crossed(cells: Float64[np.ndarray, "seed writer"]) -> Estimate:
-    return crossed_interval(cells, np.zeros_like(cells))
+def _crossed(
+    cells: Float64[np.ndarray, "seed writer"], by_seed: Float64[np.ndarray, "seed"] | None = None
+) -> Estimate:
+    return crossed_interval(cells, np.zeros_like(cells), by_seed)

@@ -33,6 +33,7 @@ from digitlab.analysis.findings import (
     Table,
 )
 from digitlab.analysis.reached import best_rate, bottom, loss_estimate, reached
+from digitlab.analysis.statistics.clusters import new_images_note, writers_interval
 from digitlab.analysis.statistics.compare import Verdict, crossed_interval, judge
 from digitlab.analysis.statistics.simultaneous import CHAIN, simultaneous_intervals
 from digitlab.analysis.summary import (
@@ -86,12 +87,14 @@ class _Step:
 
     difference:  over seeds, with an interval that holds together with those of the other steps of a family
     over_images: over seeds and images
+    over_writers: over seeds and those who wrote the images; no interval where they are not known
     """
 
     shallower: Condition
     deeper: Condition
     difference: Estimate
     over_images: Estimate
+    over_writers: Estimate
 
     @property
     def verdict(self) -> Verdict:
@@ -106,7 +109,7 @@ def find(evidence: Evidence) -> StudyFindings:
     """What the study says."""
     about, conditions = evidence.about, evidence.conditions
     families = _families(conditions)
-    steps = [(family, _steps(family, evidence.predictions, evidence.labels)) for family in families]
+    steps = [(family, _steps(family, evidence)) for family in families]
     spread = [finding for family in families for finding in _spread(family)]
     compared = [_finding(family, step) for family, found in steps for step in found]
     first = [family for family in families if family.group == families[0].group]
@@ -133,6 +136,7 @@ def find(evidence: Evidence) -> StudyFindings:
             "together for the steps of a family with 95 % (Šidák's factor, moderated variances after Smyth "
             f"2004). Practically equal means that the whole interval lies within ±{MARGIN} points. The "
             "interval over seeds and images says what holds on new images.",
+            *([new_images_note()] if evidence.predictions and evidence.writers is None else []),
         ),
     )
 
@@ -153,22 +157,27 @@ def _depth(condition: Condition) -> int:
 # ---- Findings ----
 
 
-def _steps(family: _Family, predictions: Predictions, labels: bytes) -> list[_Step]:
+def _steps(family: _Family, evidence: Evidence) -> list[_Step]:
     pairs = [(a, b) for a, b in pairwise(family.conditions) if a.reports and b.reports]
     if not pairs:
         return []
     points = np.stack([differences(b, a) for a, b in pairs], axis=1)  # [seed, step]
     return [
-        _Step(a, b, interval, _over_images(a, b, predictions, labels))
+        _Step(a, b, interval, *_beyond(a, b, evidence))
         for (a, b), interval in zip(pairs, simultaneous_intervals(points, CHAIN), strict=True)
     ]
 
 
-def _over_images(a: Condition, b: Condition, predictions: Predictions, labels: bytes) -> Estimate:
-    right_a, right_b = (_right(condition, predictions, labels) for condition in (a, b))
+def _beyond(a: Condition, b: Condition, evidence: Evidence) -> tuple[Estimate, Estimate]:
+    """The difference in points as it holds on new images, and on images by new writers."""
+    right_a, right_b = (_right(condition, evidence.predictions, evidence.labels) for condition in (a, b))
     if right_a is None or right_b is None:
-        return Estimate(math.nan)
-    return in_points(crossed_interval(right_b, right_a, reached(b) - reached(a)))
+        return Estimate(math.nan), Estimate(math.nan)
+    by_seed = reached(b) - reached(a)
+    images = in_points(crossed_interval(right_b, right_a, by_seed))
+    if evidence.writers is None:
+        return images, Estimate(math.nan)
+    return images, in_points(writers_interval(right_b - right_a, evidence.writers.test_writer, by_seed))
 
 
 def _right(
@@ -189,12 +198,18 @@ def _right(
 
 
 def _finding(family: _Family, step: _Step) -> Finding:
-    also = f" On new images: {points_in_words(step.over_images)}." if step.over_images.has_interval else ""
+    also = "".join(
+        f" On {what}: {points_in_words(estimate)}."
+        for what, estimate in (("new images", step.over_images), ("new writers", step.over_writers))
+        if estimate.has_interval
+    )
     method = "difference in test accuracy, each at its best learning rate; jackknife over seeds"
     if step.difference.has_interval:
         method += ", interval together with those of the other steps"
     if also:
         method += "; on new images: crossed over seeds and images"
+    if step.over_writers.has_interval:
+        method += "; on new writers: crossed over seeds and writers"
     return Finding(
         title=f"From {step.name}: {family.name}",
         estimate=step.difference,

@@ -78,9 +78,9 @@ tune = true
 
 [seeds]
 tune = 1
-report = 1
-""".format(steps=round(1200 * WORK), widths=", ".join(f"[{width}]" for width in range(4, 34)))
-LONG_RUNS = 30 * (2 + 1)
+report = 2
+""".format(steps=round(900 * WORK), widths=", ".join(f"[{width}]" for width in range(4, 34)))
+LONG_RUNS = 30 * (2 + 2)
 
 # Ctrl-C is ignored by whoever is started in a shell's background; here it is meant to be heard. And workers are
 # started for however little work, unless it is said that there is one.

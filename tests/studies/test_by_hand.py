@@ -96,18 +96,18 @@ def dunnett(count: int, freedom: float) -> float:
 
 
 def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:
-    """As limma's squeezeVar has it, the trigamma function inverted by bisection."""
+    """As limma's squeezeVar has it, the trigamma function inverted by bisection; the prior no more than each own."""
     e = np.log(variances) - special.digamma(freedom / 2) + math.log(freedom / 2)
     excess = e.var(ddof=1) - special.polygamma(1, freedom / 2)
     if excess <= 0:
-        return np.full_like(variances, variances.mean()), len(variances) * freedom
+        return (variances + variances.mean()) / 2, 2.0 * freedom
     low, high = 1e-4, 1e6
     for _ in range(200):
         half = math.sqrt(low * high)
         low, high = (half, high) if special.polygamma(1, half) > excess else (low, half)
     common = math.exp(e.mean() + special.digamma(half) - math.log(half))
-    drawn = (2 * half * common + freedom * variances) / (2 * half + freedom)
-    return drawn, min(2 * half + freedom, len(variances) * freedom)
+    prior = min(2 * half, freedom)
+    return (prior * common + freedom * variances) / (prior + freedom), prior + freedom
 
 
 def test_best_rates_and_accuracies_are_those_of_the_rows(done: tuple[StudyFindings, Cells]) -> None:

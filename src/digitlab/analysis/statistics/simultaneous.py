@@ -55,8 +55,8 @@ def moderated(
 ) -> tuple[Float64[np.ndarray, "setting"], float]:
     """Variances drawn toward their common value, and their degrees of freedom (Smyth 2004, section 6.2).
 
-    Unchanged for fewer than 3 of them, or where one is 0. Their plain mean, where they scatter no more than
-    equal ones do.
+    The common value counts for no more than the own one: differences share the base, so the others tell less
+    than as many independent ones would. Unchanged for fewer than 3 of them, or where one is 0.
 
     variances: with `freedom` degrees of freedom each, [setting]
     """
@@ -65,12 +65,13 @@ def moderated(
     half = freedom / 2
     logs = np.log(variances) - digamma(half) + math.log(half)
     excess = float(logs.var(ddof=1) - polygamma(1, half))  # spread of the true log variances
-    if excess <= _LEAST_EXCESS:
-        return np.full_like(variances, variances.mean()), len(variances) * freedom
-    prior = 2 * float(brentq(lambda x: float(polygamma(1, x)) - excess, 1e-6, 1e9))
-    common = math.exp(float(logs.mean() + digamma(prior / 2) - math.log(prior / 2)))
-    drawn = (prior * common + freedom * variances) / (prior + freedom)
-    return np.asarray(drawn), min(prior + freedom, len(variances) * freedom)
+    if excess <= _LEAST_EXCESS:  # they scatter no more than equal ones do
+        prior, common = freedom, float(variances.mean())
+    else:
+        prior = 2 * float(brentq(lambda x: float(polygamma(1, x)) - excess, 1e-6, 1e9))
+        common = math.exp(float(logs.mean() + digamma(prior / 2) - math.log(prior / 2)))
+        prior = min(prior, freedom)
+    return np.asarray((prior * common + freedom * variances) / (prior + freedom)), prior + freedom
 
 
 @cache

@@ -96,7 +96,7 @@ def test_differences_that_are_clear_only_alone_are_not_clear() -> None:
         alone = mean_interval(points)
         assert alone.low > 0
         # One variance for all three, with three times the degrees of freedom, and Sidak's factor.
-        reach = stats.t.ppf((1 + 0.95 ** (1 / 3)) / 2, 15) * points.std(ddof=1) / math.sqrt(6)
+        reach = stats.t.ppf((1 + 0.95 ** (1 / 3)) / 2, 10) * points.std(ddof=1) / math.sqrt(6)
         assert finding.estimate.high - finding.estimate.value == pytest.approx(reach, rel=1e-3)
 
 

@@ -232,6 +232,12 @@ class Repeated:
         """Median width."""
         return float(np.median([e.high - e.low for e in self.estimates])) if self.estimates else math.nan
 
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Between these lie 90 of 100 estimates."""
+        low, high = np.quantile([e.value for e in self.estimates], [0.05, 0.95])
+        return float(low), float(high)
+
     def verdicts(self) -> Counter[str]:
         """Of differences in points."""
         return Counter(judge(estimate, MARGIN) for estimate in self.estimates)
@@ -435,11 +441,29 @@ told from 0.
 """
 
 
-EVIDENCE = RESULTS.parent.parent / "docs" / "evidence.md"
+DOCS = RESULTS.parent.parent / "docs"
 
 
-def fill(page: Path, found: Sequence[RepeatedStudy]) -> None:
-    """Put what the repeats say between the page's marks."""
+def fill(page: Path, lines: Sequence[str]) -> None:
+    """Put lines between the page's marks."""
+    begin, end = "<!-- stability -->\n", "<!-- end -->"
+    before, rest = page.read_text().split(begin)
+    page.write_text(f"{before}{begin}" + "\n".join(lines) + f"\n{end}{rest.split(end, 1)[1]}")
+
+
+def expected(found: Sequence[RepeatedStudy]) -> list[str]:
+    """What students' reports will say, for who marks their worksheets."""
+    rows = [
+        [one.title, f"{one.truth:.3g}", "{:.3g} to {:.3g}".format(*one.spread), one.unit]
+        for whole in found
+        for one in whole.findings
+        if one.estimates and not one.title.startswith("The law")
+    ]
+    return table(("figure", "all seeds together", "90 of 100 reports", "unit"), rows)
+
+
+def summary(found: Sequence[RepeatedStudy]) -> list[str]:
+    """How often the questions are answered, and what the intervals are worth."""
     rows = [
         [whole.study.title, question, f"{100 * share:.0f}"]
         for whole in found
@@ -451,7 +475,7 @@ def fill(page: Path, found: Sequence[RepeatedStudy]) -> None:
         one.coverage for whole in found for one in whole.findings if not one.is_signed and one.estimates
     ]
     wrong = max(one.wrong_sign for one in signed)
-    lines = [
+    return [
         *table(("study", "question", "answered, % of repeats"), rows),
         "",
         f"The intervals of a family of differences all held together in {100 * min(together):.0f} to "
@@ -459,9 +483,6 @@ def fill(page: Path, found: Sequence[RepeatedStudy]) -> None:
         f"and other figures each in {100 * min(others):.0f} to {100 * max(others):.0f} %. The wrong sign "
         f"came out in at most {100 * wrong:.1f} %.",
     ]
-    begin, end = "<!-- stability -->\n", "<!-- end -->"
-    before, rest = page.read_text().split(begin)
-    page.write_text(f"{before}{begin}" + "\n".join(lines) + f"\n{end}{rest.split(end, 1)[1]}")
 
 
 def main() -> None:

@@ -510,6 +510,9 @@ def main() -> None:
         path.with_suffix(".md").write_text(
             head + "\n".join(line for whole in found for line in lines_of(whole)).rstrip() + "\n"
         )
+        if options.scale == "quick":
+            fill(DOCS / "evidence.md", summary(found))
+            fill(DOCS / "teaching.md", expected(found))
         documents = {
             "scale": options.scale,
             "seeds of the pool": seeds,

@@ -274,10 +274,10 @@ def answers(found: StudyFindings) -> dict[str, bool]:
             whole.setdefault("one hidden layer is better than none", True)
             whole["one hidden layer is better than none"] &= estimate.low > 0
         elif title.startswith("From "):
-            whole.setdefault("each further layer: a direction, or a bound of 0.6 points at most", True)
+            whole.setdefault("each further layer: a direction, or a bound of 0.8 points at most", True)
             bound = max(-estimate.low, estimate.high)
-            whole["each further layer: a direction, or a bound of 0.6 points at most"] &= (
-                bound <= 0.6 or estimate.low > 0 or estimate.high < 0
+            whole["each further layer: a direction, or a bound of 0.8 points at most"] &= (
+                bound <= 0.8 or estimate.low > 0 or estimate.high < 0
             )
         elif title in {"width 30", "learning rate 0.03"} and found.name == "parameters":
             whole[f"{title} is worse"] = estimate.high < 0

@@ -260,14 +260,7 @@ def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
     out, _ = study("status", tmp_path / "broken.toml", "--store", store)
     assert out.splitlines()[1:] == [
         "done",
-        *(
-            f"batch size {size}: {what}"
-            for what in (
-                "the best learning rate lies at the end of its range",
-                "most networks broke at every learning rate",
-            )
-            for size in (20, 50)
-        ),
+        *(f"batch size {size}: most networks broke at every learning rate" for size in (20, 50)),
     ]
 
 

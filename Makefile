@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: exercise study test fuzz lint generate sanitize bench clean
+.PHONY: exercise study test fuzz lint generate sanitize bench evidence clean
 
 exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
@@ -46,6 +46,10 @@ sanitize: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py
+
+# The quick studies again and again, on the pool of real networks (benchmarks/pool.py trains what it lacks).
+evidence: $(VENV)/.run
+	$(BIN)/python benchmarks/stability.py quick
 
 clean:
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

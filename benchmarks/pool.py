@@ -122,8 +122,8 @@ def label_of(labels: Mapping[str, str]) -> str:
 class Pool:
     """The rows of one scale, and the training of those that are missing."""
 
-    def __init__(self, scale: str, seeds: int, below: int, end: float) -> None:
-        self.scale, self.seeds, self.below, self.end, self.path = scale, seeds, below, end, path_of(scale)
+    def __init__(self, scale: str, seeds: int, wider: int, end: float) -> None:
+        self.scale, self.seeds, self.wider, self.end, self.path = scale, seeds, wider, end, path_of(scale)
         self.rows = {(row.study, row.condition, row.key): row for row in read(self.path)}
         self._by_key = {row.key: row for row in self.rows.values()}
         labels = load("mnist").test.labels
@@ -131,7 +131,7 @@ class Pool:
 
     def fill(self, study: Study) -> None:
         """Train what a study lacks, as far as the time allows."""
-        specs_of = [_Runs(study, combination, self.below) for combination in checked(study)]
+        specs_of = [_Runs(study, combination, self.wider) for combination in checked(study)]
         self._train(study, [spec for runs in specs_of for spec in runs.scouted(_SCOUTS)])
         for _ in range(8):
             wanted = [spec for runs in specs_of for spec in runs.near(self._by_key, self.seeds)]
@@ -216,8 +216,8 @@ class Pool:
 class _Runs:
     """The runs of one condition."""
 
-    def __init__(self, study: Study, combination: Combination, below: int) -> None:
-        self.study, self.combination, self.below = study, combination, below
+    def __init__(self, study: Study, combination: Combination, wider: int) -> None:
+        self.study, self.combination, self.wider = study, combination, wider
         self.rates = list(combination.range.values) if combination.range else []
         self.factor = combination.range.factor if combination.range else 1.0
         self._base = spec_of(study, combination, self.rates[0] if self.rates else None, 0)
@@ -251,8 +251,8 @@ class _Runs:
             best = losses.index(min(known))
             inner = [losses[at] if 0 <= at < len(losses) else math.nan for at in (best - 1, best + 1)]
             leans_up = not inner[0] <= inner[1]  # where the bottom of the parabola lies
-            low = best - (1 if leans_up else 2) - self.below
-            high = best + (2 if leans_up else 1)
+            low = best - (1 if leans_up else 2) - self.wider
+            high = best + (2 if leans_up else 1) + self.wider
             if low < 0:
                 self.rates.insert(0, self.rates[0] / self.factor)
             elif high >= len(self.rates):
@@ -297,11 +297,11 @@ def main() -> None:
     parser.add_argument("studies", nargs="+")
     parser.add_argument("--seeds", type=int, default=48)
     parser.add_argument(
-        "--below", type=int, default=0, help="further rates below the best, where the valley is flat"
+        "--wider", type=int, default=0, help="further rates on both sides, where the valley is flat"
     )
     parser.add_argument("--minutes", type=float, default=math.inf)
     options = parser.parse_args()
-    pool = Pool(options.scale, options.seeds, options.below, time.monotonic() + 60 * options.minutes)
+    pool = Pool(options.scale, options.seeds, options.wider, time.monotonic() + 60 * options.minutes)
     for name in options.studies:
         pool.fill(read_study(name).at(options.scale))
         print(f"{name}: {len(pool.rows):,} rows in all", file=sys.stderr, flush=True)

@@ -191,8 +191,12 @@ def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
     most = max((change.points for change in unclear), key=lambda points: max(-points.low, points.high))
     apart = "; " if any(len(change.to.labels) > 1 for change in unclear) else ", "  # such names have commas
     names = apart.join(name_of(change.to) for change in unclear)
-    verb = "differs" if len(unclear) == 1 else "differ"
-    return [f"The other settings ({names}) {verb} from {base} by at most {most_in_words(most)}."]
+    differ = (
+        f"The other setting ({names}) differs"
+        if len(unclear) == 1
+        else f"The other settings ({names}) differ"
+    )
+    return [f"{differ} from {base} by at most {most_in_words(most)}."]
 
 
 def _finding(change: _Change) -> Finding:

@@ -61,20 +61,16 @@ class PooledStudy:
     def __init__(self, study: Study, rows: Iterable[Row]) -> None:
         self.study = study
         self._rows: dict[tuple[str, float, int, int], Row] = {}
-        names = {label_of(combination.labels) for combination in checked(study)}
+        combinations = {label_of(combination.labels): combination for combination in checked(study)}
         for row in rows:
-            if row.study == study.name and row.condition in names:
+            if row.study == study.name and row.condition in combinations:
                 self._rows[row.condition, float(f"{row.rate:.6g}"), row.seed, row.is_stopped] = row
         self.seeds = len({row.seed for row in self._rows.values()})
         self._bases = {
-            label_of(combination.labels): spec_of(
-                study, combination, combination.range.values[0] if combination.range else None, 0
-            )
-            for combination in checked(study)
+            name: spec_of(study, combination, combination.range.values[0] if combination.range else None, 0)
+            for name, combination in combinations.items()
         }
-        self._tuned = {
-            label_of(combination.labels): bool(combination.range) for combination in checked(study)
-        }
+        self._tuned = {name: bool(combination.range) for name, combination in combinations.items()}
         self.specs: dict[str, tuple[str, float, int, RunSpec]] = {}
         for condition, rate in sorted({(condition, rate) for condition, rate, _, _ in self._rows}):
             for index in range(self.seeds):

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 
+from digitlab.analysis.findings import State
 from digitlab.analysis.statistics.choice import choose
 from digitlab.data.writers import Writers
 from digitlab.result import RunResult
@@ -54,7 +55,7 @@ class Condition:
         """Whether a learning rate was chosen."""
         return bool(self.rates)
 
-    @property
+    @cached_property
     def losses(self) -> Float64[np.ndarray, "seed near"]:
         """Validation losses that the rate is chosen by."""
         return validation_losses(self.judged, best=self.is_best)
@@ -62,8 +63,7 @@ class Condition:
     @cached_property
     def _best(self) -> int | None:
         best = choose(self.losses) if self.is_tuned else 0
-        broken = sum(run.outcome != "completed" for run in self.judged[best])
-        return None if self.is_tuned and 2 * broken > len(self.judged[best]) else best
+        return None if self.is_tuned and most_broke(self.judged[best]) else best
 
     @property
     def chosen(self) -> float | None:
@@ -80,6 +80,17 @@ class Condition:
         if not self.is_tuned and rate in self.near:
             return self.reports
         return self.also.get(rate, ())
+
+
+def most_broke(runs: Sequence[RunResult]) -> bool:
+    """Whether more than half of the networks diverged or collapsed."""
+    return 2 * sum(run.outcome != "completed" for run in runs) > len(runs)
+
+
+def how_broken(runs: Sequence[RunResult]) -> State:
+    """What became of most of those that broke."""
+    diverged, collapsed = (sum(run.outcome == kind for run in runs) for kind in ("diverged", "collapsed"))
+    return "diverged" if diverged >= collapsed else "collapsed"
 
 
 def validation_losses(runs: Sequence[Sequence[RunResult]], *, best: bool) -> Float64[np.ndarray, "seed rate"]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from digitlab.analysis.conditions import Condition, seed_count, validation_losses
+from digitlab.analysis.conditions import Condition, how_broken, most_broke, seed_count, validation_losses
 from digitlab.analysis.findings import (
     Axis,
     Estimate,
@@ -81,10 +81,9 @@ def _explanation(lines: Sequence[Line]) -> str:
 
 def _cell(condition: Condition, at: int) -> tuple[float, State]:
     runs = condition.trials[at]
+    if most_broke(runs):
+        return math.nan, how_broken(runs)
     intact = [run for run in runs if run.outcome == "completed"]
-    if 2 * len(intact) < len(runs):
-        diverged = sum(run.outcome == "diverged" for run in runs)
-        return math.nan, "diverged" if 2 * diverged >= len(runs) - len(intact) else "collapsed"
     is_best = condition.rates[at] == condition.chosen
     losses = validation_losses([intact], best=condition.is_best)
     return float(losses.mean()), "best" if is_best else "fine"

@@ -263,10 +263,8 @@ def _spread(family: _Family) -> list[Finding]:
     ]
     if len(deep) < 2:
         return []
-    tuned = sorted(deep, key=lambda condition: accuracy(condition).value)
-    fixed = sorted(deep, key=lambda condition: accuracy_of(condition.at(FIXED_RATE)).value)
-    worst, best = (test_accuracies(condition.at(FIXED_RATE)).mean() for condition in (fixed[0], fixed[-1]))
-    at_fixed = 100 * (best - worst)
+    fixed = [float(test_accuracies(condition.at(FIXED_RATE)).mean()) for condition in deep]
+    at_fixed = 100 * (max(fixed) - min(fixed))
     at_best = _largest_gap(deep)
     sentence = (
         f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}), mean accuracies "
@@ -282,7 +280,7 @@ def _spread(family: _Family) -> list[Finding]:
             title=f"Largest difference between depths, learning rate tuned: {family.name}",
             estimate=at_best,
             unit="points",
-            n=len(tuned[0].reports),
+            n=len(deep[0].reports),
             n_of="seeds",
             method="largest minus smallest mean test accuracy; its interval covers all pairs of depths "
             "together",

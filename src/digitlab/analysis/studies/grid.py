@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from digitlab.analysis.conditions import Condition, in_words, level_name, seed_count
+from digitlab.analysis.conditions import Condition, how_broken, in_words, level_name, seed_count
 from digitlab.analysis.findings import Axis, HeatMap, Square, Table
 from digitlab.analysis.reached import reached
 from digitlab.analysis.summary import accuracy
@@ -101,9 +101,7 @@ def _square(condition: Condition, value: float, *, is_best: bool) -> Square:
     y, x = condition.labels.values()
     if condition.reports:
         return Square(x, y, value, "best" if is_best else "fine")
-    runs = [run for same in condition.judged for run in same]
-    diverged, collapsed = (sum(run.outcome == kind for run in runs) for kind in ("diverged", "collapsed"))
-    return Square(x, y, math.nan, "diverged" if diverged >= collapsed else "collapsed")
+    return Square(x, y, math.nan, how_broken([run for same in condition.judged for run in same]))
 
 
 def grid_table(grid: Grid) -> Table:

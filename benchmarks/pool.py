@@ -4,10 +4,10 @@ with many seeds. `benchmarks/stability.py` draws studies from it.
     python benchmarks/pool.py quick depth parameters --seeds 48 --minutes 30
     python benchmarks/pool.py full depth --seeds 40 --minutes 60
 
-Rows are written to benchmarks/results/pool-SCALE.csv.gz as soon as they are known, and a run that is there
-is not
-trained again: stop it at any time, and go on later. What no analysis reads is left out (weights, curves,
-predictions), so that the file stays small enough to be kept with the project.
+Rows are written to benchmarks/results/pool-SCALE.csv.gz as soon as they are known, and a run that is there,
+or in the store that `--store` names, is not trained again: stop it at any time, and go on later. What no
+analysis reads is left out (weights, curves, predictions), so that the file stays small enough to be kept with
+the project.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from digitlab.data import load
 from digitlab.execution.events import Failed, Finished
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
+from digitlab.store import Store, open_store
 from digitlab.studies import read_study
 from digitlab.studies.definition import Study
 from digitlab.studies.expansion import Combination, checked, spec_of, varied
@@ -122,8 +123,9 @@ def label_of(labels: Mapping[str, str]) -> str:
 class Pool:
     """The rows of one scale, and the training of those that are missing."""
 
-    def __init__(self, scale: str, seeds: int, wider: int, end: float) -> None:
+    def __init__(self, scale: str, seeds: int, wider: int, end: float, store: Store | None = None) -> None:
         self.scale, self.seeds, self.wider, self.end, self.path = scale, seeds, wider, end, path_of(scale)
+        self.store = store
         self.rows = {(row.study, row.condition, row.key): row for row in read(self.path)}
         self._by_key = {row.key: row for row in self.rows.values()}
         labels = load("mnist").test.labels
@@ -153,6 +155,9 @@ class Pool:
                 self._add(replace(other, study=study.name, condition=condition, is_stopped=int(is_stopped)))
             else:
                 missing[spec.key] = (combination, spec, is_stopped)
+        for key, result in (self.store.get(list(missing)) if self.store else {}).items():
+            combination, _, is_stopped = missing.pop(key)
+            self._add(self._row(study, combination, result, is_stopped))
         if not missing or time.monotonic() > self.end:
             return False
         begun, written = time.monotonic(), time.monotonic()
@@ -300,8 +305,10 @@ def main() -> None:
         "--wider", type=int, default=0, help="further rates on both sides, where the valley is flat"
     )
     parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--store", type=Path, help="a store in which some of the runs may be")
     options = parser.parse_args()
-    pool = Pool(options.scale, options.seeds, options.wider, time.monotonic() + 60 * options.minutes)
+    store = open_store(options.store, must_exist=True) if options.store else None
+    pool = Pool(options.scale, options.seeds, options.wider, time.monotonic() + 60 * options.minutes, store)
     for name in options.studies:
         pool.fill(read_study(name).at(options.scale))
         print(f"{name}: {len(pool.rows):,} rows in all", file=sys.stderr, flush=True)

@@ -193,6 +193,7 @@ class Repeated:
     """One finding, over all repeats.
 
     truth:     of all seeds of the pool
+    first:     of the study's own seeds: what a reader of its report is told
     estimates: that have an interval, of each repeat
     factor:    by which intervals are shortened before they are held against the truth
     """
@@ -200,6 +201,7 @@ class Repeated:
     title: str
     unit: str
     truth: float
+    first: Estimate
     estimates: tuple[Estimate, ...]
     factor: float
 
@@ -237,6 +239,18 @@ class Repeated:
     def verdicts(self) -> Counter[str]:
         """Of differences in points."""
         return Counter(judge(estimate, MARGIN) for estimate in self.estimates)
+
+    def said(self, estimate: Estimate) -> str:
+        """What a reader takes from one estimate: the verdict, or whether 0 is excluded."""
+        if self.is_signed:
+            return judge(estimate, MARGIN)
+        return "above 0" if estimate.low > 0 else "below 0" if estimate.high < 0 else "0 is possible"
+
+    @property
+    def said_again(self) -> float:
+        """Share of the repeats that say what the study itself says."""
+        first = self.said(self.first)
+        return float(np.mean([self.said(e) == first for e in self.estimates])) if self.estimates else math.nan
 
     @property
     def wrong_sign(self) -> float:
@@ -318,6 +332,8 @@ def repeat(pooled: PooledStudy, repeats: int) -> RepeatedStudy:
     truths, _ = pooled.ask(list(range(pooled.seeds)))
     if truths is None:
         raise SystemExit(f"{study.name}: the pool lacks runs; benchmarks/pool.py trains them")
+    first, _ = pooled.ask(list(range(count)))
+    firsts = {_stable(f.title): f.estimate for f in first.findings} if first else {}
     truth = {_stable(finding.title): finding for finding in truths.findings}
     draws = stream(0, f"stability/{study.name}")
     found: list[dict[str, Estimate]] = []
@@ -338,6 +354,7 @@ def repeat(pooled: PooledStudy, repeats: int) -> RepeatedStudy:
             title,
             finding.unit,
             finding.estimate.value,
+            firsts.get(title, Estimate(math.nan)),
             tuple(estimates[title] for estimates in found if title in estimates),
             factor,
         )
@@ -382,6 +399,8 @@ def document(whole: RepeatedStudy) -> dict[str, object]:
                 "with interval": len(one.estimates),
                 "median width": one.width,
                 "coverage": one.coverage,
+                "said": one.said(one.first),
+                "said again": one.said_again,
                 "verdicts": dict(one.verdicts()) if one.is_signed else None,
                 "wrong sign": one.wrong_sign,
                 "power": {str(at): one.power(at) for at in _POWER_AT} if one.is_signed else None,
@@ -398,7 +417,17 @@ def lines_of(whole: RepeatedStudy) -> Iterator[str]:
     left = f"; {whole.outside} of them wanted a rate of which the pool has few seeds" if whole.outside else ""
     yield f"{whole.repeats} repeats of {whole.study.seeds.report} seeds{left}."
     yield ""
-    heads = ("finding", "truth", "width", "coverage, %", "verdicts", "wrong sign, %", "power, %")
+    heads = (
+        "finding",
+        "truth",
+        "width",
+        "coverage, %",
+        "said",
+        "said again, %",
+        "verdicts",
+        "wrong sign, %",
+        "power, %",
+    )
     yield from table(heads, list(map(_row, whole.findings)))
     yield ""
     for name, share in whole.together.items():
@@ -418,6 +447,8 @@ def _row(one: Repeated) -> list[str]:
         f"{one.truth:.3g}",
         f"{one.width:.2g}",
         f"{100 * one.coverage:.1f}",
+        one.said(one.first),
+        f"{100 * one.said_again:.1f}",
         ", ".join(verdicts) if one.is_signed else "",
         f"{100 * one.wrong_sign:.1f}" if one.is_signed else "",
         " / ".join(f"{100 * one.power(at):.0f}" for at in _POWER_AT) if one.is_signed else "",
@@ -431,7 +462,8 @@ benchmarks/stability.py {scale}`; how it is done, and what follows, is in
 [evidence.md](../../docs/evidence.md)).
 Truth: what all seeds of the pool say together. Width: the median width of the 95 % intervals. Coverage: how
 many of them hold the truth, shortened for the share of the pool that a repeat uses; intervals that hold
-together cover more than 95 % each. Power: how often a true difference of 0.1 / 0.2 / 0.5 / 1 points would be
+together cover more than 95 % each. Said: what the study says with its own seeds, and how many repeats say the
+same. Power: how often a true difference of 0.1 / 0.2 / 0.5 / 1 points would be
 told from 0.
 
 """

@@ -17,9 +17,10 @@ from typing import Any
 
 from tables import table
 
+from digitlab.analysis.findings import Table
 from digitlab.report import build
+from digitlab.report.cells import written
 from digitlab.report.charts import svg
-from digitlab.report.numbers import column
 from digitlab.store import open_store
 from digitlab.studies import OBSERVATIONS, read_study
 
@@ -54,9 +55,11 @@ def filled(page: str, documents: dict[str, Any]) -> str:
 
 def markdown(found: dict[str, Any]) -> list[str]:
     """A table, its numbers written as in the report."""
-    columns = [column([row[index] for row in found["rows"]]) for index in range(len(found["columns"]))]
-    note = ["", found["note"]] if found["note"] else []
-    return [*table(found["columns"], list(zip(*columns, strict=True))), *note]
+    whole = written(Table(**found))
+    return [
+        *table([head.name for head in whole.heads], whole.rows),
+        *(["", whole.note] if whole.note else []),
+    ]
 
 
 def finite(value: Any) -> Any:

@@ -38,8 +38,8 @@ def test_the_readmes_table_is_what_was_measured() -> None:
 def test_the_speed_tables_words_are_true() -> None:
     results = json.loads((PROJECT / "benchmarks" / "results" / "speed.json").read_text())["results"]
     medians = {result["name"]: sorted(result["seconds"])[len(result["seconds"]) // 2] for result in results}
-    # docs/design.md: about a tenth.
-    assert 0.05 < medians["load MNIST, later"] / medians["load MNIST, first time"] < 0.2
+    # docs/design.md: a tenth to a third.
+    assert 0.05 < medians["load MNIST, later"] / medians["load MNIST, first time"] < 0.4
     assert medians["digitlab --help"] < 2 * medians["python -c 'import typer, rich'"]
 
 

@@ -79,11 +79,12 @@ def test_coverage_and_power_are_counted_as_they_are_said(benchmarks: tuple[Any, 
     from digitlab.analysis.findings import Estimate
 
     estimates = (Estimate(1.0, 0.5, 1.5), Estimate(0.4, -0.1, 0.9), Estimate(-0.6, -1.0, -0.2))
-    one = stability.Repeated("a", "points", 0.5, estimates, 0.5)
+    one = stability.Repeated("a", "points", 0.5, estimates[0], estimates, 0.5)
     # Half as wide: 0.75 to 1.25, 0.15 to 0.65, -0.8 to -0.4.
     assert one.holds == [False, True, False]
     assert one.coverage == pytest.approx(1 / 3)
     assert one.verdicts() == {"better": 1, "no clear difference": 1, "worse": 1}
+    assert (one.said(one.first), one.said_again) == ("better", pytest.approx(1 / 3))
     assert one.wrong_sign == pytest.approx(1 / 3)
     # Moved to a true difference of 0.3: 0.3 to 1.3, -0.3 to 0.7, -1.2 to -0.4.
     assert one.power(0.3) == pytest.approx(2 / 3)

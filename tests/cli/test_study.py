@@ -180,7 +180,7 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
     assert "seconds and 0." in messages
     out, _ = study("status", small, "--store", store)
     assert out.splitlines() == [
-        f"small, full: {SMALL_RUNS} runs planned, 0 known of those that are due",
+        f"small, full, seeds 0-5: {SMALL_RUNS} runs planned, 0 known of those that are due",
         "next: trying the range of learning rates, 30 runs",
     ]
     out, _ = study("show", small, "--store", store)

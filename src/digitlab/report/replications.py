@@ -12,7 +12,7 @@ from digitlab.report import numbers
 from digitlab.report.build import CompletedStudy, completed_study, scales_to_try
 from digitlab.store import Store
 from digitlab.studies import Study, built_in_names, read_study, run_command
-from digitlab.studies.expansion import all_seeds, scouting_seeds
+from digitlab.studies.expansion import all_seeds, scouting_seeds, seeds_in_words
 from digitlab.studies.files import with_seed_base
 
 
@@ -79,12 +79,6 @@ def _named(completed: CompletedStudy) -> CompletedStudy:
     title = f"{completed.findings.title}, {seeds_in_words(completed.study)}"
     findings = replace(completed.findings, title=title)
     return replace(completed, findings=findings, seed_base=completed.study.seeds.first)
-
-
-def seeds_in_words(study: Study) -> str:
-    """The seeds of a study: `seeds 1000-1015`."""
-    seeds = all_seeds(study)
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}-{seeds[-1]}"
 
 
 def replication_tables(studies: Sequence[CompletedStudy]) -> list[Table]:

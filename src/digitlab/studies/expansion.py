@@ -170,6 +170,12 @@ def all_seeds(study: Study) -> range:
     return range(study.seeds.first, study.seeds.first + study.seeds.report)
 
 
+def seeds_in_words(study: Study) -> str:
+    """The seeds of a study: `seeds 1000-1015`."""
+    seeds = all_seeds(study)
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}-{seeds[-1]}"
+
+
 def scouting_seeds(study: Study) -> range:
     """Those that the whole range of learning rates is tried on."""
     return range(study.seeds.first, study.seeds.first + study.seeds.tune)

@@ -139,12 +139,15 @@ def run(
 
 def _document(study: "Study", scale: str, current: "Status") -> dict[str, object]:
     """How far a study is, for JSON."""
+    from digitlab.studies.expansion import all_seeds
+
     stage = current.stage
     return {
         "name": study.name,
         "title": study.title,
         "question": study.question,
         "scale": scale,
+        "seeds": list(all_seeds(study)),
         "planned": current.planned_count,
         "known": stage.known_count,
         "missing": len(stage.missing),
@@ -267,6 +270,7 @@ def status_(
 ) -> None:
     """Say how far a study is."""
     from digitlab.studies import read_study_at
+    from digitlab.studies.expansion import seeds_in_words
     from digitlab.studies.progress import status
 
     checked_output(output, json=json)
@@ -278,7 +282,7 @@ def status_(
         return
     stage = current.stage
     stdout().print(
-        f"{study.name}, {scale}: {current.planned_count:,} runs planned, "
+        f"{study.name}, {scale}, {seeds_in_words(study)}: {current.planned_count:,} runs planned, "
         f"{stage.known_count:,} known of those that are due"
     )
     stdout().print("done" if stage.is_done else f"next: {stage.title}, {len(stage.missing):,} runs")

@@ -20,7 +20,7 @@ from digitlab.execution.workers import Workers
 from digitlab.models.inspection import Inspection, inspect_network
 from digitlab.models.trained import TrainedNetwork, writable_folder, writable_target
 from digitlab.options import Base, Options, make_spec, read_document, with_options
-from digitlab.planning.calibration import TYPICAL, calibrate
+from digitlab.planning.calibration import calibrate, known
 from digitlab.planning.cost import Images
 from digitlab.planning.planner import TORCH_WORKER_BYTES, WORKER_BYTES, Cohort, Plan, plan
 from digitlab.result import RunResult
@@ -44,7 +44,7 @@ Engine = Literal["lockstep", "reference"]
 _SECONDS_TO_START_WORKERS = 1.5
 """What workers must save at least: they start, and prove their data, while others may want the cores too."""
 _SECONDS_FOR_CALIBRATION = 60.0
-"""Less work than this is planned by typical costs: to measure this machine's takes seconds."""
+"""For less work than this the machine is not measured, which takes seconds."""
 
 
 OnAdvance = Callable[[Advance], None]
@@ -146,12 +146,13 @@ def _planned(
         return Plan(cohorts, 1, math.fsum(cohort.seconds for cohort in cohorts), 0), False
     stacked = found is not None and found.kind != "cpu"
     limit = free_memory(found) if stacked else None  # of the device: the cohorts lie there
-    alone = plan(specs, images, TYPICAL, workers=1, memory_limit=limit, stacked=stacked)
+    costs = known(device)
+    alone = plan(specs, images, costs, workers=1, memory_limit=limit, stacked=stacked)
     count = workers if workers is not None else usable_cores()
     if count == 1 or len(specs) < 2 or stacked:
         return alone, False
     taken = _worker_bytes(specs)
-    shared = plan(specs, images, TYPICAL, workers=count, worker_bytes=taken)
+    shared = plan(specs, images, costs, workers=count, worker_bytes=taken)
     if shared.workers < 2 or alone.seconds - shared.seconds < _SECONDS_TO_START_WORKERS:
         return alone, False
     if alone.seconds >= _SECONDS_FOR_CALIBRATION:
@@ -187,9 +188,9 @@ def run_many(
 
 
 def estimated(specs: Sequence[RunSpec], *, workers: int) -> Plan:
-    """The plan for these runs at typical costs, with its time and memory."""
+    """The plan for these runs, with its time and memory, at the costs that are known of this machine."""
     images = {data: Images.of(dataset) for data, dataset in _datasets(specs).items()}
-    return plan(specs, images, TYPICAL, workers=workers, worker_bytes=_worker_bytes(specs))
+    return plan(specs, images, known(), workers=workers, worker_bytes=_worker_bytes(specs))
 
 
 def _worker_bytes(specs: Sequence[RunSpec]) -> int:

@@ -87,7 +87,9 @@ def test_no_cost_is_below_0() -> None:
 @pytest.mark.slow
 def test_a_machine_is_measured_once(mnist: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda _: tmp_path / "cache")
+    np.testing.assert_array_equal(calibration.known(), TYPICAL)
     costs = calibration.calibrate(mnist)
+    np.testing.assert_array_equal(calibration.known(), costs)
     assert (costs >= 0).all()
     assert costs.sum() > 0
     monkeypatch.setattr(calibration, "_measure", lambda *_: pytest.fail("measured again"))

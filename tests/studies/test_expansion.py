@@ -28,11 +28,12 @@ def all_specs(definition: Study) -> list[RunSpec]:
     for combination in combinations(definition):
         rates = combination.range.values if combination.range else ()
         also = definition.tuned.also if definition.tuned and rates else ()
-        for_all: list[float | None] = [*rates[:RATES_FOR_ALL], *also] or [None]
+        for_all: list[float | None] = [*rates[:RATES_FOR_ALL]] or [None]
         pairs: list[tuple[float | None, int]] = [
             (rate, seed) for rate in rates for seed in scouting_seeds(definition)
         ]
         pairs += [(rate, seed) for rate in for_all for seed in all_seeds(definition)]
+        pairs += [(rate, seed) for rate in also for seed in all_seeds(definition)[: definition.seeds.also]]
         specs += [spec_of(definition, combination, rate, seed) for rate, seed in dict.fromkeys(pairs)]
     return specs
 
@@ -159,6 +160,8 @@ def studies(draw: st.DrawFn) -> Study:
         own = draw(st.sampled_from(kinds))
         axes += [levels_axis({"momentum": 0.5, **own}), draw(tuned_axes)]
     seeds = {"tune": draw(st.integers(1, 3)), "report": draw(st.integers(1, 5))}
+    if draw(st.booleans()):
+        seeds["also"] = draw(st.integers(1, 6))
     return study(axes=draw(st.permutations(axes)), seeds=seeds, fixed={"steps": 3, "train_size": 500})
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlab import lab
 from digitlab.analysis.registry import NOISE_SCALE
 from digitlab.analysis.studies.batch_rate import networks_to_measure
+from digitlab.analysis.summary import tuning_gain
 from digitlab.data import Dataset
 from digitlab.errors import StoreError
 from digitlab.result import RunResult
@@ -150,6 +152,25 @@ def test_a_study_that_is_done_has_its_conditions() -> None:
         assert condition.reports == condition.trials[2]
         assert {run.spec.batch_size for run in condition.reports} == {size}
         assert [run.spec.optimiser.learning_rate for run in condition.also[0.01]] == [0.01] * 3
+
+
+def test_rates_that_are_reported_besides_can_have_fewer_seeds() -> None:
+    def loss(spec: RunSpec) -> float:
+        return bowl(1)(spec) + (0.01 if spec.optimiser.learning_rate > 0.01 else -0.02) * spec.seed**2
+
+    world = World(loss)
+    fewer = study(
+        axes=[SIZES, tuned(0.25, 4, also=[0.01])], fixed=FIXED, seeds={"tune": 2, "report": 4, "also": 3}
+    )
+    done = world.pursue(fewer)
+    for condition in done.conditions:
+        assert [run.spec.seed for run in condition.also[0.01]] == [0, 1, 2]
+        assert [run.spec.seed for run in condition.reports] == [0, 1, 2, 3]
+        # The difference is taken within the first three seeds; what is made up as accuracy is the loss.
+        lost = tuning_gain(condition, condition.also[0.01])
+        within = 100 * (0.03 * np.array([0, 1, 4]) - math.log2(0.01) ** 2)
+        interval = scipy.stats.t.interval(0.95, 2, within.mean(), scipy.stats.sem(within))
+        assert (lost.value, lost.low, lost.high) == pytest.approx((within.mean(), *interval))
 
 
 @given(st.integers(3, 7), st.integers(1, 4), st.integers(1, 5), st.booleans(), st.data())

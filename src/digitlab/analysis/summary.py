@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from digitlab.analysis.conditions import About, Condition, name_of, run_count, seeds_in_words
+from digitlab.analysis.conditions import About, Condition, name_of, run_count, seed_count, seeds_in_words
 from digitlab.analysis.findings import Estimate, Finding, Headline, Picture, Point, StudyFindings, Table
 from digitlab.analysis.reached import estimate, estimate_of, reached, values
 from digitlab.analysis.statistics.compare import Verdict, judge
@@ -38,8 +38,19 @@ def differences(condition: Condition, other: Condition) -> Float64[np.ndarray, "
 
 
 def tuning_gain(condition: Condition, runs: Sequence[RunResult]) -> Estimate:
-    """By how many points test accuracy at the best rate is above that of runs of the same seeds."""
-    return mean_interval(100 * (reached(condition) - values(runs)))
+    """By how many points test accuracy at the best rate is above that of these runs.
+
+    runs: of the condition's first seeds; the difference is taken within each of them
+    """
+    return mean_interval(100 * (reached(condition)[: len(runs)] - values(runs)))
+
+
+def fewer_at_fixed(conditions: Sequence[Condition]) -> str:
+    """For captions, after the number of seeds: ` (5 at learning rate 0.01)` where these are fewer; else
+    empty.
+    """
+    count = max((len(condition.at(FIXED_RATE)) for condition in conditions), default=0)
+    return f" ({count} at learning rate {FIXED_RATE:g})" if 0 < count < seed_count(conditions) else ""
 
 
 def in_points(share: Estimate) -> Estimate:

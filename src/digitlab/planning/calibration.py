@@ -57,21 +57,40 @@ TYPICAL = np.array([2e-3, 2.5e-3, 1e-8, 1e-7, 1e-6, 6e-6, 0, 4.8e-9, 5.5e-5, 2.9
 
 def calibrate(dataset: Dataset, device: str = "cpu") -> Costs:
     """The costs of this machine, measured (some seconds) or, where that was done before, read."""
-    found = find_device(device)
-    described = [processor_name(found), found.name, torch_version(), __version__, *WORK]
-    described += ["kernel" if found.kind == "cpu" and kernel("float32") else "torch"]
-    cache = places.cache_folder()
-    if cache is None:
-        return _measure(dataset, device)
-    kept = cache / "costs.json"
-    with suppress(OSError, ValueError, KeyError):
-        document = json.loads(kept.read_text())
-        costs = np.array(document["costs"], np.float64)
-        if document["of"] == described and costs.shape == (len(WORK),) and (costs >= 0).all():
-            return costs
+    if (found := _kept(device)) is not None:
+        return found
     costs = _measure(dataset, device)
-    _keep(kept, {"of": described, "costs": costs.tolist()})
+    _keep({"of": _machine(device), "costs": costs.tolist()})
     return costs
+
+
+def known(device: str = "cpu") -> Costs:
+    """The costs of this machine where they were measured before, else typical ones: nothing is measured."""
+    found = _kept(device)
+    return TYPICAL if found is None else found
+
+
+def _kept(device: str) -> Costs | None:
+    if (file := _file()) is None:
+        return None
+    with suppress(OSError, ValueError, KeyError):
+        document = json.loads(file.read_text())
+        costs = np.array(document["costs"], np.float64)
+        if document["of"] == _machine(device) and costs.shape == (len(WORK),) and (costs >= 0).all():
+            return costs
+    return None
+
+
+def _machine(device: str) -> list[str]:
+    """All that the costs depend on."""
+    found = find_device(device)
+    arithmetic = "kernel" if found.kind == "cpu" and kernel("float32") else "torch"
+    return [processor_name(found), found.name, torch_version(), __version__, *WORK, arithmetic]
+
+
+def _file() -> Path | None:
+    cache = places.cache_folder()
+    return None if cache is None else cache / "costs.json"
 
 
 def _measure(dataset: Dataset, device: str) -> Costs:
@@ -123,7 +142,9 @@ def fit(counts: Float64[np.ndarray, "cohort work"], seconds: Float64[np.ndarray,
     return costs
 
 
-def _keep(path: Path, document: dict[str, Any]) -> None:
+def _keep(document: dict[str, Any]) -> None:
+    if (path := _file()) is None:
+        return
     with suppress(OSError):  # where nothing can be kept, the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(document))

@@ -174,11 +174,14 @@ class Seeds(Part):
 
     report: seeds, each trained at the learning rates around the best
     tune:   the first of them, on which the whole range of learning rates is tried
+    also:   the first of them, on which the rates are trained that are reported besides (the axis's `also`);
+            None: all
     first:  the first seed; with another one the study is repeated with everything drawn anew
     """
 
     tune: Annotated[PlainInt, Field(ge=1, le=1_000)] = 3
     report: Annotated[PlainInt, Field(ge=1, le=100_000)] = 5
+    also: Annotated[PlainInt, Field(ge=1, le=100_000)] | None = None
     first: Annotated[PlainInt, Field(ge=0, le=LAST_FIRST_SEED)] = 0
 
 

@@ -109,7 +109,9 @@ def _run_count(study: Study, rates: int) -> int:
     """Runs of one condition whose range has so many rates."""
     also = len(study.tuned.also) if study.tuned else 0
     near, few = min(rates, RATES_FOR_ALL), min(study.seeds.tune, study.seeds.report)
-    return rates * study.seeds.tune + near * (study.seeds.report - few) + also * study.seeds.report
+    return (
+        rates * study.seeds.tune + near * (study.seeds.report - few) + also * len(seeds_of_other_rates(study))
+    )
 
 
 def _refuse_too_many(study: Study, count: int) -> None:
@@ -168,6 +170,12 @@ def varied(base: RunSpec, rate: float | None, seed: int) -> RunSpec:
 def all_seeds(study: Study) -> range:
     """The seeds of a study."""
     return range(study.seeds.first, study.seeds.first + study.seeds.report)
+
+
+def seeds_of_other_rates(study: Study) -> range:
+    """Those that the rates are trained on which are reported beside the best."""
+    seeds, count = all_seeds(study), study.seeds.also
+    return seeds if count is None else seeds[:count]
 
 
 def seeds_in_words(study: Study) -> str:

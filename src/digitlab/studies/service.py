@@ -30,7 +30,7 @@ class Estimate:
 
 
 def estimate(current: Status, *, workers: int | None = None) -> Estimate:
-    """What the rest of a study that is not done will take, at typical costs.
+    """What the rest of a study that is not done will take, at the costs that are known of this machine.
 
     workers: as of `run_many`
     """

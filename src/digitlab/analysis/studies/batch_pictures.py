@@ -21,7 +21,7 @@ from digitlab.analysis.findings import (
 from digitlab.analysis.statistics.optimum import Optimum
 from digitlab.analysis.statistics.scaling_laws import LawFit, local_exponents
 from digitlab.analysis.studies.best_rates import BestRates, edge_of
-from digitlab.analysis.summary import FIXED_RATE, accuracy, accuracy_of, point
+from digitlab.analysis.summary import FIXED_RATE, accuracy, accuracy_of, fewer_at_fixed, point
 
 BATCH, RATE = Axis("batch size", "log"), Axis("learning rate", "log")
 
@@ -156,8 +156,8 @@ def _accuracy_picture(budget: BestRates) -> Lines:
     return Lines(
         name="accuracy",
         title=f"Test accuracy at the best learning rate and at {FIXED_RATE:g}",
-        caption=f"Mean test accuracy of {seed_count(budget.conditions)} seeds with its 95 % interval, "
-        f"{budget.budget}.",
+        caption=f"Mean test accuracy of {seed_count(budget.conditions)} seeds"
+        f"{fewer_at_fixed(budget.conditions)} with its 95 % interval, {budget.budget}.",
         x=BATCH,
         y=Axis("test accuracy", is_share=True),
         lines=tuple(line for line in lines if line.points),

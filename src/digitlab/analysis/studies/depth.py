@@ -43,6 +43,7 @@ from digitlab.analysis.summary import (
     accuracy_of,
     bound_in_words,
     differences,
+    fewer_at_fixed,
     in_points,
     point,
     points_in_words,
@@ -356,7 +357,8 @@ def _by_depth(families: Sequence[_Family], references: Sequence[Reference]) -> l
         Lines(
             name="accuracy",
             title=f"Test accuracy by depth, at learning rate {FIXED_RATE:g} and with the learning rate tuned",
-            caption=f"Mean of {_seeds(families[0])} with its 95 % interval{_of_group(families[0])}."
+            caption=f"Mean of {_seeds(families[0])}{fewer_at_fixed(families[0].conditions)} with its 95 % "
+            f"interval{_of_group(families[0])}."
             + "".join(f" {reference.name.capitalize()}: {reference.recipe}." for reference in beside),
             x=Axis("hidden layers"),
             y=Axis("test accuracy", is_share=True),

@@ -35,6 +35,7 @@ from digitlab.analysis.summary import (
     FIXED_RATE,
     accuracy,
     accuracy_of,
+    fewer_at_fixed,
     in_points,
     is_resolved,
     percent,
@@ -270,7 +271,8 @@ def _error_picture(budgets: Sequence[_Budget]) -> Lines:
         name="error",
         title="Test error against the number of training images",
         caption=(
-            f"Mean test error of {len(primary.log_errors)} draws with its 95 % interval. Both axes are "
+            f"Mean test error of {len(primary.log_errors)} draws{fewer_at_fixed(primary.conditions)} with "
+            "its 95 % interval. Both axes are "
             f"logarithmic, so a power law is a straight line until it meets its floor.{fitted}"
         ),
         x=SIZE,

@@ -343,7 +343,11 @@ def _seeds_in_words(study: "Study") -> str:
     if study.tuned is None:
         return whole
     few = "the first tries" if study.seeds.tune == 1 else f"the first {study.seeds.tune} try"
-    return f"{whole}; {few} the whole range of learning rates, all of them those around the best"
+    besides = ""
+    if study.tuned.also and study.seeds.also is not None:
+        rates = ", ".join(f"{rate:g}" for rate in study.tuned.also)
+        besides = f", the first {study.seeds.also} also {rates}"
+    return f"{whole}; {few} the whole range of learning rates{besides}, all of them those around the best"
 
 
 @study_app.command()

@@ -21,6 +21,7 @@ from digitlab.studies.expansion import (
     checked,
     run_count,
     scouting_seeds,
+    seeds_of_other_rates,
     spec_of,
     varied,
 )
@@ -90,6 +91,7 @@ class AroundOptimum:
             for combination in checked(study)
         ]
         self._seeds, self._scouts = all_seeds(study), scouting_seeds(study)
+        self._seeds_of_others = seeds_of_other_rates(study)
         self._notes: list[str] = []
         self._known: dict[str, RunResult] = {}
 
@@ -145,15 +147,18 @@ class AroundOptimum:
         return [
             search.run(rate, seed)
             for search in self._searches
-            for rate in self._reported_rates(search)
-            for seed in self._seeds
+            for rate, seeds in self._reported(search).items()
+            for seed in seeds
         ]
 
-    def _reported_rates(self, search: _Search) -> list[float | None]:
-        """Those around the best and those that are reported besides; None where nothing is tuned."""
+    def _reported(self, search: _Search) -> dict[float | None, range]:
+        """Seeds of the rates around the best, and of those that are reported besides; None where nothing is
+        tuned.
+        """
         if not search.rates:
-            return [None]
-        return list(dict.fromkeys([*search.near, *self._also(search)]))
+            return {None: self._seeds}
+        near: dict[float | None, range] = dict.fromkeys(search.near, self._seeds)
+        return near | {rate: self._seeds_of_others for rate in self._also(search) if rate not in near}
 
     def _also(self, search: _Search) -> tuple[float, ...]:
         return self.study.tuned.also if self.study.tuned and search.rates else ()
@@ -163,8 +168,8 @@ class AroundOptimum:
             _Keyed.of(early_stopped(self._known[search.run(rate, seed).key]))
             for search in self._searches
             if search.is_best
-            for rate in self._reported_rates(search)
-            for seed in self._seeds
+            for rate, seeds in self._reported(search).items()
+            for seed in seeds
         ]
 
     # ---- Decisions ----
@@ -233,8 +238,8 @@ class AroundOptimum:
     def _condition(self, search: _Search) -> Condition:
         combination = search.combination
 
-        def reported(rate: float | None) -> tuple[RunResult, ...]:
-            runs = self._runs(search, rate, self._seeds)
+        def reported(rate: float | None, seeds: range = self._seeds) -> tuple[RunResult, ...]:
+            runs = self._runs(search, rate, seeds)
             return tuple(self._known[early_stopped(run).key] for run in runs) if search.is_best else runs
 
         near = search.near if search.rates else [search.base.optimiser.learning_rate]
@@ -251,7 +256,7 @@ class AroundOptimum:
             near=tuple(near),
             judged=tuple(self._runs(search, rate, self._seeds) for rate in own),
             reported=tuple(map(reported, own)),
-            also={rate: reported(rate) for rate in self._also(search)},
+            also={rate: reported(rate, self._seeds_of_others) for rate in self._also(search)},
         )
 
 

@@ -41,7 +41,7 @@ def test_three_runtimes_and_the_batch_s_size(
     for count in (1, 3, 40):
         images = np.ascontiguousarray(mnist.test.images[:count])
         ours = shown.network.probabilities(images)  # NumPy
-        theirs = np.asarray(reference.run(None, {"images": images})[0])
+        theirs = np.asarray(next(iter(reference.run(None, {"images": images}))))
         assert theirs == pytest.approx(ours, abs=1e-6)
         assert by_onnxruntime(file, images) == pytest.approx(ours, abs=1e-6)
         assert by_torch(shown.network, images) == pytest.approx(ours, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Images that every one of several networks gets wrong: bad handwriting, or a label that is wrong itself."""
+"""Images that every one of several networks gets wrong: bad handwriting, wrong labels, their limits."""
 
 import math
 from collections import Counter

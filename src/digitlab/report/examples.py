@@ -97,8 +97,9 @@ def missed_in_words(missed: Missed) -> str:
     chance = "less than one" if missed.by_chance < 1 else f"about {missed.by_chance:,.0f}"
     return (
         f"All {networks} miss {images} of {missed.images:,}; were their mistakes independent of each other, "
-        f"{chance} would be expected. What all miss is written badly, or its label is wrong itself. Those "
-        "images come first on whose class the networks agree most."
+        f"{chance} would be expected. What all miss is hard for networks of this kind: bad handwriting, a "
+        "label that is wrong itself, or shapes that they do not tell apart. Those images come first on whose "
+        "class the networks agree most."
     )
 
 

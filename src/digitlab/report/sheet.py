@@ -14,9 +14,6 @@ from digitlab.report.numbers import clean
 _SVG = "http://www.w3.org/2000/svg"
 _INK, _SOFT, _PAPER = "#24292f", "#5b6570", "#ffffff"
 _COLUMNS, _CELL_WIDTH, _IMAGE, _MARGIN, _LINE = 6, 150, 84, 28, 17
-_TEXT_LINES = 6
-"""Below an image: what it is, which one, and at most four classes."""
-_CELL_HEIGHT = _IMAGE + _TEXT_LINES * _LINE + 22
 _WIDTH = 2 * _MARGIN + _COLUMNS * _CELL_WIDTH
 _LETTERS_A_LINE = 130
 
@@ -54,10 +51,12 @@ def _heading(root: ET.Element, y: int, title: str, text: str, *, size: int) -> i
 
 def _cells(root: ET.Element, y: int, shown: Sequence[Mistake]) -> int:
     """A grid of digits; where the next thing begins."""
+    lines = 2 + max((len(mistake.bars) for mistake in shown), default=0)
+    cell_height = _IMAGE + lines * _LINE + 22
     for i, mistake in enumerate(shown):
         row, column = divmod(i, _COLUMNS)
-        _cell(root, _MARGIN + column * _CELL_WIDTH, y + row * _CELL_HEIGHT, mistake)
-    return y + -(-len(shown) // _COLUMNS) * _CELL_HEIGHT
+        _cell(root, _MARGIN + column * _CELL_WIDTH, y + row * cell_height, mistake)
+    return y + -(-len(shown) // _COLUMNS) * cell_height
 
 
 def _cell(root: ET.Element, x: int, y: int, mistake: Mistake) -> None:

@@ -1,7 +1,6 @@
 """The contract of sinks: what they are told of runs. One suite of tests holds every sink to it."""
 
-from collections.abc import Mapping
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from digitlab.option_fields import option_fields
@@ -41,16 +40,17 @@ def run_name(spec: RunSpec) -> str:
     return f"{spec.network_name}-batch{spec.batch_size}-rate{rate}-seed{spec.seed}-{spec.key[:12]}"
 
 
-def _inner(part: object, name: str) -> object:
-    return getattr(part, name, None)
-
-
 def options_of(spec: RunSpec) -> dict[str, str]:
     """All that decides a run, by the names of the options of `digitlab.train`."""
     values: dict[str, object] = {
-        name: reduce(_inner, option.path, spec)
-        for name, option in option_fields(RunSpec).items()
-        if name != "data"
+        name: _inside(spec, option.path) for name, option in option_fields(RunSpec).items() if name != "data"
     }
     told = {"data": spec.data.name, **values}
     return {name: str(value) for name, value in told.items() if value is not None}
+
+
+def _inside(part: object, path: Sequence[str]) -> object:
+    """What lies there in a spec; None where its part has no such field."""
+    for name in path:
+        part = getattr(part, name, None)
+    return part

@@ -124,11 +124,11 @@ def _in_words(error: BaseException) -> str:
     bottom = error
     while (below := bottom.__cause__ or bottom.__context__) is not None:
         bottom = below
-    reason = bottom.strerror or "" if isinstance(bottom, OSError) else ""
-    if reason and bottom is error:
-        return f"{reason} ({bottom.filename})" if bottom.filename else reason
     words = " ".join(f"{type(error).__name__}: {error}".split())
-    return plain(f"{reason} ({words})" if reason else words, _LONGEST_CAUSE)
+    if isinstance(bottom, OSError) and bottom.strerror:
+        where = bottom.filename if bottom is error else plain(words, _LONGEST_CAUSE // 2)
+        words = f"{bottom.strerror} ({where})" if where else bottom.strerror
+    return plain(words, _LONGEST_CAUSE)
 
 
 class Recorder:

@@ -58,7 +58,6 @@ def mistakes(
 def _print(found: "Mistakes") -> None:
     from digitlab.cli.tables import print_table
     from digitlab.report.examples import missed_in_words
-    from digitlab.report.numbers import interval
 
     out, network, names = stdout(), found.network, found.network.class_names
     out.print(f"{network.title}, run {network.key[:12]}: {network.caption}\n", soft_wrap=True)
@@ -70,7 +69,7 @@ def _print(found: "Mistakes") -> None:
             f"{count:,}",
             f"{count - round(count * accuracy.value):,}",
             f"{accuracy.value:.4f}",
-            interval(accuracy),
+            f"{accuracy.low:.4f} to {accuracy.high:.4f}",
         )
         for name, count, accuracy in zip(("all", *names), images, found.accuracies, strict=True)
         if count

@@ -63,22 +63,23 @@ def train(
     checked_output(output, json=json)
     if save:
         writable_target(save)
-    with logging_to(log) as see, training_progress(run.network_name) as on_progress:
-        result, network = lab.run(
-            run,
-            device=device,
-            engine=chosen,
-            threads=threads,
-            on_progress=on_progress,
-            on_event=None if see is None else lambda event: see([event]),
-        )
-    if json:
-        print_json(result.to_json(), output)
-    else:
-        _show(result)
-    if save:  # last, so that the result is not lost with it
-        network.save(save)
-        stderr().print(f"weights: {save}", soft_wrap=True)
+    with logging_to(log) as see:
+        with training_progress(run.network_name) as on_progress:
+            result, network = lab.run(
+                run,
+                device=device,
+                engine=chosen,
+                threads=threads,
+                on_progress=on_progress,
+                on_event=None if see is None else lambda event: see([event]),
+            )
+        if json:
+            print_json(result.to_json(), output)
+        else:
+            _show(result)
+        if save:  # last, so that the result is not lost with it
+            network.save(save)
+            stderr().print(f"weights: {save}", soft_wrap=True)
 
 
 def _loss(value: float) -> str:

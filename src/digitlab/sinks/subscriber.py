@@ -77,6 +77,8 @@ class Subscriber:
         with self._changed:
             self._is_closing = True
             self._changed.notify()
+            if self._has_failed:
+                return
         if not self._opened.wait(self._opening_seconds):
             self._give_up(f"it has not opened, {self._opening_seconds:g} seconds after the end")
             return
@@ -86,8 +88,9 @@ class Subscriber:
             if not self._thread.is_alive():
                 return
             if self._taken == taken:
-                break
-        self._give_up(f"it has not taken everything, {self._patience:g} seconds after its last event")
+                self._give_up(f"it has not taken everything, {self._patience:g} seconds after its last event")
+                return
+        self._give_up(f"it has not taken everything, {_LONGEST_END_SECONDS:g} seconds after the end")
 
     def _serve(self) -> None:
         try:

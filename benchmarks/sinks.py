@@ -1,6 +1,6 @@
 """What logging costs a training: the same network trained without a log, and with each kind, in turns.
 
-    python benchmarks/sinks.py [--repeats 7]
+    python benchmarks/sinks.py [--repeats 7] [--epochs 30]
 
 The time of the training alone, from its first step to its result, and the time that is waited for the log at
 its end. A sink that hangs, and one that raises, are measured like the real ones; the bits of every result are
@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from digitlab import lab
@@ -24,7 +25,6 @@ from digitlab.sinks.tensorboard import TensorBoardSink
 from digitlab.spec import RunSpec
 
 RESULT = Path(__file__).parent / "results" / "sinks.md"
-EPOCHS = 30
 
 
 class HangingSink:
@@ -49,20 +49,35 @@ def raising_sink() -> Sink:
     raise OSError(28, "No space left on device")
 
 
-def trained(spec: RunSpec, open_sink: Callable[[], Sink] | None) -> tuple[float, float, str]:
-    """Seconds of the training, seconds with the end of the log, and all of the result's bits."""
-    faults: list[str] = []
-    begin = time.perf_counter()
+@dataclass(frozen=True)
+class Turn:
+    """Seconds of a training: that pass, of the processor in all threads, and waited for the log after it."""
+
+    passed: float
+    used: float
+    waited: float
+    bits: str
+
+
+def trained(spec: RunSpec, open_sink: Callable[[], Sink] | None) -> Turn:
+    """Train once, with a log or without."""
+    begin, used = time.perf_counter(), time.process_time()
     if open_sink is None:
         result, _ = lab.run(spec)
         after = time.perf_counter()
+        used = time.process_time() - used
     else:
-        subscriber = Subscriber("sink", open_sink, faults.append)
+        subscriber = Subscriber("sink", open_sink, lambda _: None)
         result, _ = lab.run(spec, on_event=lambda event: subscriber.see([event]))
         after = time.perf_counter()
+        used = time.process_time() - used
         subscriber.close()
-    bits = result.model_dump_json(exclude={"provenance"})
-    return after - begin, time.perf_counter() - begin, bits
+    waited = time.perf_counter() - after
+    return Turn(after - begin, used, waited, result.model_dump_json(exclude={"provenance"}))
+
+
+def _ratios(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
 
 
 def main() -> None:
@@ -71,8 +86,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
-    spec = lab.make_spec(hidden=(100,), learning_rate=0.1, epochs=EPOCHS, validation_size=10_000)
+    parser.add_argument("--epochs", type=int, default=30)
+    options = parser.parse_args()
+    repeats, epochs = options.repeats, options.epochs
+    spec = lab.make_spec(hidden=(100,), learning_rate=0.1, epochs=epochs, validation_size=10_000)
     with tempfile.TemporaryDirectory() as folder:
         kinds: dict[str, Callable[[], Sink] | None] = {
             "no log": None,
@@ -81,35 +98,34 @@ def main() -> None:
             "a sink that raises": raising_sink,
             "a sink that hangs": HangingSink,
         }
-        _, _, expected = trained(spec, None)
+        expected = trained(spec, None).bits
         for make in kinds.values():  # libraries are loaded, tables made
             trained(spec.model_copy(update={"seed": 1}), make)
-        turns: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+        turns: dict[str, list[Turn]] = {name: [] for name in kinds}
         for _ in range(repeats):
             for name, make in kinds.items():
-                training, whole, bits = trained(spec, make)
-                if bits != expected:
+                turns[name].append(trained(spec, make))
+                if turns[name][-1].bits != expected:
                     raise SystemExit(f"{name}: other bits")
-                turns[name].append((training, whole))
     lines = [
         "# What logging costs a training",
         "",
-        f"784-100-10, batch 100, {EPOCHS} epochs with a point each, in this process; "
+        f"784-100-10, batch 100, {epochs} epochs with a point each, in this process; "
         f"{processor_name(find_device('cpu'))}; n = {repeats} turns of all kinds; written by "
         "`benchmarks/sinks.py`. Ratios to the turn without a log: median (least to largest). Every result "
         f"has the same bits. A sink that takes nothing for {PATIENCE_SECONDS:g} seconds is given up then.",
         "",
-        "| log | seconds of the training | ratio | seconds waited at the end |",
-        "|---|--:|--:|--:|",
+        "| log | seconds of the training | time that passes | processor's time | seconds waited at the end |",
+        "|---|--:|--:|--:|--:|",
     ]
     for name, measured in turns.items():
-        ratios = sorted(
-            after / before for (after, _), (before, _) in zip(measured, turns["no log"], strict=True)
+        pairs = list(zip(measured, turns["no log"], strict=True))
+        seconds, waited = (
+            statistics.median(getattr(turn, kind) for turn in measured) for kind in ("passed", "waited")
         )
-        seconds = statistics.median(training for training, _ in measured)
-        waited = statistics.median(whole - training for training, whole in measured)
-        shown = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
-        lines.append(f"| {name} | {seconds:.2f} | {shown} | {waited:.2f} |")
+        passed = _ratios([after.passed / before.passed for after, before in pairs])
+        used = _ratios([after.used / before.used for after, before in pairs])
+        lines.append(f"| {name} | {seconds:.2f} | {passed} | {used} | {waited:.2f} |")
     print("\n".join(lines))
     RESULT.write_text("\n".join(lines) + "\n")
 

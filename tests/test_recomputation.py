@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from digitlab import lab
-from digitlab.recomputation import Recomputed, recomputed
+from digitlab.recomputation import Recomputed, recomputed, trained_again
 from digitlab.result import RunResult
 from digitlab.store import open_store
 
@@ -43,3 +43,17 @@ def test_bits_from_elsewhere_are_not_compared(result: RunResult, tmp_path: Path)
     recomputed_run = recompute(changed, tmp_path / "runs.db")
     assert not recomputed_run.differs
     assert recomputed_run.verdict.startswith("not compared: processor was an abacus, is ")
+
+
+def test_a_network_is_had_again(result: RunResult) -> None:
+    again = trained_again(result)
+    assert again.note == ""
+    assert again.network.spec == result.spec
+    metrics = result.metrics.model_copy(update={"test_loss": 1.25})
+    changed = result.model_copy(update={"metrics": metrics})
+    assert trained_again(changed).note == (
+        f"{result.key[:12]}: trained again, it differs from the run in the store, and nothing explains it"
+    )
+    provenance = result.provenance.model_copy(update={"processor": "an abacus"})
+    note = trained_again(changed.model_copy(update={"provenance": provenance})).note
+    assert "it differs from the run in the store: processor was an abacus, is " in note

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, Unpack
 
-from digitlab.data import Dataset, load_writers, registry
+from digitlab.data import Dataset, LabelledImages, load_writers, registry
 from digitlab.engine.device import find_device, free_memory, usable_cores
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.lockstep.c.build import kernel
 from digitlab.engine.progress import CancelledRunError, OnProgress, Watch, watched_by
-from digitlab.execution.events import Failed, Failure, Finished
+from digitlab.execution.events import Cancelled, Event, Failed, Failure, Finished, Planned, Progress, Started
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
 from digitlab.execution.training import Advance, AdvanceMeter, Training
 from digitlab.execution.workers import Workers
-from digitlab.models.inspection import Inspection, inspect_network
+from digitlab.models.inspection import MOST_DIGITS, Inspection, inspect_network
 from digitlab.models.trained import TrainedNetwork, writable_folder, writable_target
 from digitlab.options import Base, Options, make_spec, read_document, with_options
 from digitlab.planning.calibration import calibrate, known
@@ -48,6 +48,7 @@ _SECONDS_FOR_CALIBRATION = 60.0
 
 
 OnAdvance = Callable[[Advance], None]
+OnEvent = Callable[[Event], None]
 
 
 def run(
@@ -57,10 +58,33 @@ def run(
     engine: Engine = "lockstep",
     threads: int | None = None,
     on_progress: OnProgress | None = None,
+    on_event: OnEvent | None = None,
 ) -> tuple[RunResult, TrainedNetwork]:
-    """Train the network of a RunSpec in this process; see `train`."""
+    """Train the network of a RunSpec in this process; see `train`.
+
+    on_event: told what happens to the run, as `start` tells it of many
+    """
     dataset = registry.load(spec.data.name)
-    (both,) = _train([spec], dataset, device, engine, watched_by(on_progress), threads)
+    if on_event is None:
+        (both,) = _train([spec], dataset, device, engine, watched_by(on_progress), threads)
+        return both
+
+    def tell(progress: Progress) -> None:
+        on_event(progress)
+        if on_progress is not None:
+            on_progress(progress)
+
+    on_event(Planned(spec.key, spec, 1.0))
+    on_event(Started(spec.key))
+    try:
+        (both,) = _train([spec], dataset, device, engine, watched_by(tell), threads)
+    except Exception as error:
+        on_event(Failed(spec.key, Failure(spec, str(error))))
+        raise
+    except BaseException:
+        on_event(Cancelled(spec.key))
+        raise
+    on_event(Finished(spec.key, both[0]))
     return both
 
 
@@ -211,23 +235,48 @@ def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
 
 def inspection_of(spec: RunSpec, *, device: str = "cpu") -> Inspection:
     """Train a network again and look at it closely."""
-    result, network = run(spec, device=device)
+    _, network = run(spec, device=device)
     dataset = registry.load(spec.data.name)
     split, train, test = run_split(spec, dataset), dataset.train, dataset.test
-    parts = {"training": (train.images[split.train], train.labels[split.train])}
+    parts = {"training": LabelledImages(train.images[split.train], train.labels[split.train])}
     if spec.validation_size:
-        parts["validation"] = (train.images[split.validation], train.labels[split.validation])
-    parts["test"] = (test.images, test.labels)
-    rate, accuracy = spec.optimiser.learning_rate, result.metrics.test_accuracy
+        held_out = split.validation
+        parts["validation"] = LabelledImages(train.images[held_out], train.labels[held_out])
+    return _inspected(network, dataset, parts | {"test": test})
+
+
+def inspection_on_test_images(
+    network: TrainedNetwork, dataset: Dataset, most_digits: int = MOST_DIGITS
+) -> Inspection:
+    """Look closely at a network on its test images alone.
+
+    most_digits: so many mistakes are shown
+    Raises WeightsError when it has no probabilities.
+    """
+    return _inspected(network, dataset, {"test": dataset.test}, most_digits)
+
+
+def _inspected(
+    network: TrainedNetwork,
+    dataset: Dataset,
+    parts: Mapping[str, LabelledImages],
+    most_digits: int = MOST_DIGITS,
+) -> Inspection:
+    spec = network.spec
+    judged = {name: (network.probabilities(part.images), part.labels) for name, part in parts.items()}
+    probabilities, labels = judged["test"]
+    accuracy = float((probabilities.argmax(1) == labels).mean())
     return inspect_network(
         title=spec.network_name,
         caption=f"Trained on {spec.train_size:,} images of {spec.data.name} for {spec.step_count:,} steps in "
-        f"batches of {spec.batch_size} at rate {rate:g}, seed {spec.seed}; test accuracy {accuracy:.4f}.",
+        f"batches of {spec.batch_size} at rate {spec.optimiser.learning_rate:g}, seed {spec.seed}; "
+        f"test accuracy {accuracy:.4f}.",
         key=spec.key,
         class_names=dataset.entry.class_names,
-        parts={name: (network.probabilities(images), labels) for name, (images, labels) in parts.items()},
-        test_images=test.images,
+        parts=judged,
+        test_images=dataset.test.images,
         first_weights=network.layers[0].weight,
+        most_digits=most_digits,
     )
 
 

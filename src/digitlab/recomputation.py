@@ -1,10 +1,15 @@
-"""Recomputation: runs of a store trained again, to see whether they come out the same."""
+"""Recomputation: runs of a store trained again, to see whether they come out the same, or for their networks.
+
+The store keeps no weights: the same RunSpec gives the same network, to the last bit.
+"""
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from digitlab import lab
+from digitlab.engine.progress import OnProgress
+from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.store import Filter, Store
 
@@ -39,9 +44,41 @@ def recomputed(store: Store, count: int) -> Iterator[Recomputed]:
     keys = store.keys(Filter()) if count else []
     results = store.get(random.sample(keys, min(count, len(keys))), predictions=True).values()
     for result in results:
-        recomputed_result, _ = lab.run(result.spec)
-        elsewhere = result.provenance.fingerprint.differences(recomputed_result.provenance.fingerprint)
-        yield Recomputed(result.key, _bits(result) == _bits(recomputed_result), tuple(elsewhere))
+        again, _ = lab.run(result.spec)
+        yield compared(result, again)
+
+
+def compared(known: RunResult, again: RunResult) -> Recomputed:
+    """How a run came out when it was trained again. Both with their predictions."""
+    elsewhere = known.provenance.fingerprint.differences(again.provenance.fingerprint)
+    return Recomputed(known.key, _bits(known) == _bits(again), tuple(elsewhere))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkAgain:
+    """The network of a run of the store, trained again.
+
+    note: how it differs from that run, in a sentence; empty where it is the same to the last bit
+    """
+
+    network: TrainedNetwork
+    note: str
+
+
+def trained_again(known: RunResult, on_progress: OnProgress | None = None) -> NetworkAgain:
+    """The network of a run of the store, trained on the CPU.
+
+    known: the run, with its predictions
+    Raises what `lab.train` raises.
+    """
+    result, network = lab.run(known.spec, on_progress=on_progress)
+    found = compared(known, result)
+    if found.is_same:
+        return NetworkAgain(network, "")
+    why = f": {', '.join(found.elsewhere)}" if found.elsewhere else ", and nothing explains it"
+    return NetworkAgain(
+        network, f"{known.key[:12]}: trained again, it differs from the run in the store{why}"
+    )
 
 
 def _bits(result: RunResult) -> tuple[str, bytes | None]:

@@ -9,6 +9,7 @@ line, their help and the table in docs/runspec.md are made of these models (`opt
 
 import hashlib
 import json
+import re
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -402,6 +403,11 @@ class RunSpec(Document):
     def key(self) -> str:
         """The name of this run: SHA-256 of the canonical JSON and the numerics version, 64 hex digits."""
         return hashlib.sha256(f"{NUMERICS_VERSION}\n{self.canonical_json}".encode()).hexdigest()
+
+
+def is_key_prefix(text: str) -> bool:
+    """Whether the key of a run may begin with this text: hexadecimal digits, 64 at most."""
+    return bool(re.fullmatch(r"[0-9a-f]{1,64}", text))
 
 
 def geometric_steps(step_count: int, points: int) -> list[int]:

@@ -27,6 +27,7 @@ from digitlab.analysis.findings import (
 )
 from digitlab.handout import Comparison, compare_networks, handout_runs
 from digitlab.models.inspection import Digit, Inspection
+from digitlab.models.missed import Missed, MissedDigit
 from digitlab.report.document import Report
 from digitlab.report.opening import opening
 from digitlab.result import RunResult
@@ -204,6 +205,7 @@ def _digit(random: np.random.Generator) -> Digit:
     ring = np.exp(-((np.hypot(x - cx, (y - cy) * 0.8) - r) ** 2) / 2.5) * 255
     probabilities = random.dirichlet(np.full(10, 0.2))
     return Digit(
+        int(1_000 * cx),
         tuple(tuple(int(v) for v in row) for row in ring),
         int(random.integers(10)),
         tuple(map(float, probabilities)),
@@ -236,6 +238,16 @@ def example() -> Inspection:
         tuple(_digit(random) for _ in range(20)),
         tuple(weights),
     )
+
+
+def missed() -> Missed:
+    random = np.random.default_rng(5)
+    first, second = _digit(random), _digit(random)
+    digits = (
+        MissedDigit(first.index, first.image, 4, ((9, 5),)),
+        MissedDigit(second.index, second.image, 5, ((6, 3), (3, 2))),
+    )
+    return Missed("784-100-10", tuple("0123456789"), 5, 10_000, 2, 0.01, digits)
 
 
 def study(*pictures: Picture, name: str = "batch-and-rate") -> StudyFindings:
@@ -360,6 +372,7 @@ def report() -> Report:
         ("digitlab study run batch-and-rate --scale full", "digitlab report --output report.html"),
         "Results come from two types of processor; last digits may differ.",
         opening(exercise(), studies),
+        missed(),
     )
 
 
@@ -433,7 +446,7 @@ def hostile_report() -> Report:
         0,
         HOSTILE,
     )
-    digit = Digit(tuple((0,) * 28 for _ in range(28)), 1, (math.nan, 0.5))
+    digit = Digit(0, tuple((0,) * 28 for _ in range(28)), 1, (math.nan, 0.5))
     weights = (tuple((math.nan,) * 28 for _ in range(28)), tuple((0.0,) * 28 for _ in range(28)))
     shown = Inspection(
         HOSTILE,
@@ -456,4 +469,5 @@ def hostile_report() -> Report:
         (HOSTILE,),
         HOSTILE,
         opening(None, studies),
+        Missed(HOSTILE, (HOSTILE, "b"), 5, 9, 1, 0.5, (MissedDigit(3, digit.image, 0, ((1, 5),)),)),
     )

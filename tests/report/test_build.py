@@ -87,6 +87,18 @@ def test_a_page_is_written(study: Study, store: Store, tmp_path: Path) -> None:
         write_report([completed], store, tmp_path / "report.pdf")
 
 
+def test_networks_beside_an_example_differ_in_their_seeds(study: Study, store: Store) -> None:
+    completed = build.completed_study(study, "full", store)
+    assert completed is not None
+    shown = build.example_network([completed])
+    assert shown is not None
+    beside = store.get(build.networks_beside([completed], shown))
+    assert sorted(run.spec.seed for run in beside.values()) == [0, 1, 2]
+    assert {run.spec.hidden for run in beside.values()} == {shown.hidden}
+    assert shown.key in beside
+    assert build.networks_beside([], shown) == []
+
+
 def test_a_report_holds_its_studies_and_how_to_make_them_again(study: Study, store: Store) -> None:
     completed = build.completed_study(study, "full", store)
     assert completed is not None

@@ -118,7 +118,7 @@ def test_everything_is_on_the_page(good: str) -> None:
     # Four of the networks and six in chapters have their numbers below them; three stand beside answers.
     assert tags["details"] == 4 + 6
     assert tags["figure"] == tags["details"] + 3
-    assert tags["img"] == 20 + 32
+    assert tags["img"] == 20 + 32 + 2
     assert tags["svg"] == 2 * tags["figure"]
     assert all(attributes["role"] == "img" for tag, attributes in page.elements if tag == "svg")
     assert all(attributes["alt"] for tag, attributes in page.elements if tag == "img")

@@ -8,6 +8,8 @@ from typer.core import TyperGroup
 from digitlab.cli.commands.data import data_app
 from digitlab.cli.commands.evaluate import evaluate
 from digitlab.cli.commands.exercise import exercise
+from digitlab.cli.commands.export import export
+from digitlab.cli.commands.mistakes import mistakes
 from digitlab.cli.commands.report import report
 from digitlab.cli.commands.runs import runs_app
 from digitlab.cli.commands.store import store_app
@@ -33,6 +35,8 @@ app = typer.Typer(
 app.command()(exercise)
 app.command()(train)
 app.command()(evaluate)
+app.command()(export)
+app.command()(mistakes)
 app.command()(report)
 app.add_typer(data_app, name="data", cls=_PlainGroup)
 app.add_typer(study_app, name="study", cls=_PlainGroup)

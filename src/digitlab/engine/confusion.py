@@ -85,16 +85,31 @@ def confusion_on(network: TrainedNetwork, data: str | None = None) -> Confusion:
     """Evaluate a network on the test images of a data set, by default of the one it was trained on.
 
     data: its name
-    Raises DataError when the data set that is not named is no longer what the network was trained on, and
-    what `confusion_of` and `data.load` raise.
+    Raises what `own_dataset` raises for the data set that is not named, and what `confusion_of` and
+    `data.load` raise.
+    """
+    name = network.spec.data.name
+    dataset = (
+        load(data) if data else own_dataset(network, f"say that it is meant all the same: --data {name}")
+    )
+    return confusion_of(network, dataset)
+
+
+def own_dataset(
+    network: TrainedNetwork, remedy: str = "import the one that it was trained on, under its name"
+) -> Dataset:
+    """The data set that a network was trained on.
+
+    remedy: what to do where it is another by now
+    Raises DataError when the data set of its name is no longer the same, and what `data.load` raises.
     """
     trained_on = network.spec.data
-    dataset = load(data or trained_on.name)
-    if data is None and dataset.entry.sha256 != trained_on.sha256:
+    dataset = load(trained_on.name)
+    if dataset.entry.sha256 != trained_on.sha256:
         raise DataError(
             f"data set {trained_on.name}",
             f"SHA-256 {dataset.entry.sha256[:12]}…",
             f"{trained_on.sha256[:12]}…, which the network was trained on",
-            f"say that it is meant all the same: --data {trained_on.name}",
+            remedy,
         )
-    return confusion_of(network, dataset)
+    return dataset

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-_MOST_DIGITS = 24
+MOST_DIGITS = 24
 _MOST_UNITS = 48
 
 Judged = tuple[Float[np.ndarray, "n classes"], UInt8[np.ndarray, "n"]]
@@ -18,11 +18,13 @@ Judged = tuple[Float[np.ndarray, "n classes"], UInt8[np.ndarray, "n"]]
 class Digit:
     """One test image and what a network makes of it.
 
+    index:         which of the test images it is, from 0
     image:         grey values 0 … 255, [28][28]
     label:         its class
     probabilities: of each class, [class]
     """
 
+    index: int
     image: tuple[tuple[int, ...], ...]
     label: int
     probabilities: tuple[float, ...]
@@ -61,15 +63,17 @@ def inspect_network(
     parts: Mapping[str, Judged],
     test_images: UInt8[np.ndarray, "n 28 28"],
     first_weights: Float[np.ndarray, "units 784"],
+    most_digits: int = MOST_DIGITS,
 ) -> Inspection:
     """Look closely at a network by its outputs.
 
     parts: training, validation and test images as far as there are, by name; `test` is among them
+    most_digits: so many mistakes are shown
     """
     probabilities, labels = parts["test"]
     predicted = probabilities.argmax(1)
     wrong = np.flatnonzero(predicted != labels)
-    most_confident = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:_MOST_DIGITS]
+    most_confident = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:most_digits]
     confusion = np.zeros((len(class_names), len(class_names)), dtype=np.int64)
     np.add.at(confusion, (labels, predicted), 1)
     return Inspection(
@@ -84,7 +88,8 @@ def inspect_network(
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         misclassified=tuple(
             Digit(
-                image=tuple(tuple(int(grey) for grey in row) for row in test_images[i]),
+                index=int(i),
+                image=greys(test_images[i]),
                 label=int(labels[i]),
                 probabilities=tuple(float(p) for p in probabilities[i]),
             )
@@ -95,6 +100,11 @@ def inspect_network(
             for unit in first_weights[:_MOST_UNITS]
         ),
     )
+
+
+def greys(image: UInt8[np.ndarray, "28 28"]) -> tuple[tuple[int, ...], ...]:
+    """An image as plain numbers, [28][28]."""
+    return tuple(tuple(map(int, row)) for row in image)
 
 
 def _accuracy(judged: Judged, index: int | None) -> float:

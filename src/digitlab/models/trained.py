@@ -8,7 +8,7 @@ Nothing is ever unpickled.
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -96,12 +96,14 @@ class TrainedNetwork:
                 "with a smaller learning rate"
             )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], more: Mapping[str, str] | None = None) -> None:
         """Write the network as a safetensors file, whole or not at all.
 
+        more: texts for the metadata in its header, besides those that `load` needs
         Raises WeightsError when the place cannot be written.
         """
         metadata = {
+            **(more or {}),
             "digitlab_spec": self.spec.canonical_json,
             "digitlab_input_scale": json.dumps([self.scale.offset, self.scale.divisor]),
         }
@@ -109,7 +111,7 @@ class TrainedNetwork:
         try:
             write_whole(target, to_safetensors(_tensors(self.layers), metadata))
         except OSError as error:
-            raise _unwritable(path, error.strerror or str(error)) from None
+            raise unwritable(path, error.strerror or str(error)) from None
 
 
 def save_all(
@@ -128,7 +130,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from None
+        raise unwritable(path, getattr(error, "strerror", None) or str(error)) from None
     writable_target(Path(path) / "x.safetensors")
     return Path(path).resolve()
 
@@ -141,17 +143,18 @@ def writable_target(path: str | os.PathLike[str]) -> Path:
     try:
         target = Path(path).resolve()
         if target.exists() and not target.is_file():
-            raise _unwritable(path, "there is something that is not a file")
+            raise unwritable(path, "there is something that is not a file")
         if not target.parent.is_dir():
-            raise _unwritable(path, "there is no such folder")
+            raise unwritable(path, "there is no such folder")
         if not os.access(target.parent, os.W_OK):
-            raise _unwritable(path, "its folder is not yours to write to")
+            raise unwritable(path, "its folder is not yours to write to")
     except (OSError, RuntimeError, ValueError) as error:  # too long; a circle of links; a NUL
-        raise _unwritable(path, str(error)) from None
+        raise unwritable(path, str(error)) from None
     return target
 
 
-def _unwritable(path: object, reason: str) -> WeightsError:
+def unwritable(path: object, reason: str) -> WeightsError:
+    """That a network cannot be written to `path`, and what to do."""
     return WeightsError(f"{path}: cannot be written: {reason}; name a file in a folder that you can write to")
 
 

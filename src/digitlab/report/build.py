@@ -10,6 +10,7 @@ from digitlab.analysis.findings import Cell, StudyFindings, Table
 from digitlab.errors import StoreError
 from digitlab.handout import EPOCHS, Comparison, compare_networks, handout_runs
 from digitlab.models.inspection import Inspection
+from digitlab.models.missed import Missed
 from digitlab.options import make_spec
 from digitlab.report.document import Report
 from digitlab.report.opening import data_name, opening
@@ -105,16 +106,27 @@ def example_network(studies: Sequence[CompletedStudy]) -> RunSpec | None:
     return min(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
+def networks_beside(studies: Sequence[CompletedStudy], shown: RunSpec) -> list[str]:
+    """Keys of an example's condition: its reported networks, which differ in their seeds."""
+    for study in studies:
+        for condition in study.stage.conditions:
+            if any(run.spec == shown for run in condition.reports):
+                return [run.key for run in condition.reports if run.outcome == "completed"]
+    return []
+
+
 def report(
     studies: Sequence[CompletedStudy],
     examples: Sequence[Inspection],
     store: Store | None,
     exercise: Comparison | None = None,
     replications: Sequence[Table] = (),
+    missed: Missed | None = None,
 ) -> Report:
     """The whole report.
 
     replications: studies beside themselves with other seeds
+    missed:   test images that all networks like the example get wrong
     store:    where the exercise's networks may be known; None where there is no store
     exercise: the exercise's networks, which come before those of the store
     """
@@ -147,6 +159,7 @@ def report(
             else ""
         ),
         opening=opening(exercise, [study.findings for study in studies]),
+        missed=missed,
     )
 
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from digitlab.analysis.findings import Axis, Cell, HeatMap, Square, Table
+from digitlab.analysis.statistics.intervals import accuracy_intervals
 from digitlab.models.inspection import Digit, Inspection
+from digitlab.models.missed import Missed, MissedDigit
 from digitlab.report.images import diverging, grey, largest
 from digitlab.report.numbers import DASH, clean, number
 
@@ -25,8 +27,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A misclassified digit: its image (a data: URI), its class, the predicted class."""
+    """A misclassified digit.
 
+    place:     which of the test images it is, from 0
+    image:     a data: URI
+    label:     its class
+    predicted: the predicted class
+    """
+
+    place: int
     image: str
     label: str
     predicted: str
@@ -35,12 +44,17 @@ class Mistake:
 
 def accuracy_table(network: Inspection) -> Table:
     """Accuracy on each part of the data, a row for all images and one for each class."""
+    tested = accuracy_intervals(network.confusion)
     rows: list[tuple[Cell, ...]] = [
-        (name, *(shares[i] for shares in network.accuracy.values()))
-        for i, name in enumerate(("all", *network.class_names))
+        (name, *(shares[i] for shares in network.accuracy.values()), interval.low, interval.high)
+        for i, (name, interval) in enumerate(zip(("all", *network.class_names), tested, strict=True))
     ]
     return Table(
-        "Accuracy by class", ("class", *(f"{name} images" for name in network.accuracy)), tuple(rows)
+        "Accuracy by class",
+        ("class", *(f"{name} images" for name in network.accuracy), "from", "to"),
+        tuple(rows),
+        "From … to: the interval of 95 % for images like the test images, taken as independent (Wilson 1927)."
+        " It is wider for new writers, and for other seeds.",
     )
 
 
@@ -69,6 +83,26 @@ def mistakes(network: Inspection) -> list[Mistake]:
     return [_mistake(digit, network) for digit in network.misclassified]
 
 
+def missed_digits(missed: Missed) -> list[Mistake]:
+    """The images that all networks miss, in their order; bars are shares of the networks."""
+    return [_missed(digit, missed) for digit in missed.digits]
+
+
+def missed_in_words(missed: Missed) -> str:
+    """How many images all networks get wrong, and what that means."""
+    networks = f"{missed.networks} networks that differ in their seed alone"
+    if not missed.count:
+        return f"No test image is missed by all of {networks}."
+    images = "1 test image" if missed.count == 1 else f"{missed.count:,} test images"
+    chance = "less than one" if missed.by_chance < 1 else f"about {missed.by_chance:,.0f}"
+    return (
+        f"All {networks} miss {images} of {missed.images:,}; were their mistakes independent of each other, "
+        f"{chance} would be expected. What all miss is hard for networks of this kind: bad handwriting, a "
+        "label that is wrong itself, or shapes that they do not tell apart. Those images come first on whose "
+        "class the networks agree most."
+    )
+
+
 def weight_images(network: Inspection) -> list[str]:
     """The first layer's weights as data: URIs, [unit], all on one scale that is symmetric about 0."""
     limit = largest(network.weights)
@@ -80,7 +114,21 @@ def _mistake(digit: Digit, network: Inspection) -> Mistake:
     shown = order[:_BARS] if digit.label in order[:_BARS] else [*order[:_BARS], digit.label]
     bars = tuple(_bar(index, digit, network) for index in shown if index < len(digit.probabilities))
     predicted = _name(order[0], network) if order else ""
-    return Mistake(grey(digit.image), _name(digit.label, network), predicted, bars)
+    return Mistake(digit.index, grey(digit.image), _name(digit.label, network), predicted, bars)
+
+
+def _missed(digit: MissedDigit, missed: Missed) -> Mistake:
+    names = missed.class_names
+    bars = tuple(
+        Bar(
+            clean(names[predicted]),
+            round(100 * votes / missed.networks, 1),
+            f"{votes} of {missed.networks}",
+            False,
+        )
+        for predicted, votes in digit.votes[:_BARS]
+    )
+    return Mistake(digit.index, grey(digit.image), clean(names[digit.label]), bars[0].name, bars)
 
 
 def _bar(index: int, digit: Digit, network: Inspection) -> Bar:

@@ -1,6 +1,7 @@
 """The report as one HTML file that needs nothing else: no script, no network, no fonts of its own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -11,15 +12,24 @@ from markupsafe import Markup
 from digitlab.analysis.findings import Picture, StudyFindings
 from digitlab.errors import RunError
 from digitlab.files import write_whole
+from digitlab.models.inspection import Inspection
+from digitlab.models.missed import Missed
 from digitlab.report import numbers
 from digitlab.report.cells import written
 from digitlab.report.charts import HALF, NARROW, SMALL, WIDE, svg
 from digitlab.report.document import Report
-from digitlab.report.examples import accuracy_table, confusion_picture, mistakes, weight_images
+from digitlab.report.examples import (
+    accuracy_table,
+    confusion_picture,
+    missed_digits,
+    missed_in_words,
+    mistakes,
+    weight_images,
+)
 from digitlab.report.opening import Opening, answer_of
 from digitlab.report.tables import table_of
 
-_FILES = ("page.html", "parts.html", "style.css")
+_FILES = ("page.html", "mistakes.html", "parts.html", "style.css")
 
 
 _WIDTHS: Mapping[str, Mapping[str, int]] = {
@@ -34,6 +44,12 @@ _WIDTHS: Mapping[str, Mapping[str, int]] = {
 def render(report: Report) -> str:
     """The whole page. Every text is escaped."""
     return _environment().get_template("page.html").render(report=report)
+
+
+def mistakes_page(network: Inspection, missed: Missed | None) -> str:
+    """A page of what one network gets wrong, and what all networks like it do."""
+    shown = replace(network, weights=())
+    return _environment().get_template("mistakes.html").render(network=shown, missed=missed)
 
 
 def fragment(findings: StudyFindings) -> str:
@@ -99,6 +115,8 @@ def _environment() -> Environment:
         estimate=numbers.estimate,
         interval=numbers.interval,
         mistakes=mistakes,
+        missed_digits=missed_digits,
+        missed_in_words=missed_in_words,
         table_of=table_of,
         written=written,
         weight_images=weight_images,

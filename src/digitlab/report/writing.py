@@ -1,15 +1,20 @@
-"""Writing a report: one page, and files of its pictures."""
+"""Writing a report: one page, and files of its pictures; and mistakes, as a page or a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from digitlab.analysis.findings import Table
+from digitlab.data import registry
+from digitlab.errors import RunError
+from digitlab.files import write_whole
 from digitlab.handout import Comparison
 from digitlab.lab import inspection_of
+from digitlab.mistakes import Mistakes, missed_by
 from digitlab.report import build
-from digitlab.report.document import checked_page
+from digitlab.report.document import checked_page, checked_sheet
 from digitlab.report.figures import write_figures
-from digitlab.report.html import write
+from digitlab.report.html import mistakes_page, write
+from digitlab.report.sheet import sheet_png, sheet_svg
 from digitlab.store import Store
 
 
@@ -32,7 +37,34 @@ def write_report(
     checked_page(output)
     shown = build.example_network(studies)
     examples = [inspection_of(shown)] if shown is not None else []
-    whole = build.report(studies, examples, store, exercise, replications)
+    missed = None
+    if shown is not None and store is not None:
+        beside = build.networks_beside(studies, shown)
+        missed = missed_by(beside, shown, registry.load(shown.data.name), store)
+    whole = build.report(studies, examples, store, exercise, replications, missed)
     write(whole, output)
     if figures is not None:
         write_figures(whole, figures)
+
+
+def write_mistakes(found: Mistakes, output: Path) -> None:
+    """Write a contact sheet: a page with all that is known, or the digits alone as a picture.
+
+    Raises SpecError for another kind of file, RunError when it cannot be written.
+    """
+    checked_sheet(output)
+    kind = output.suffix.lower()
+    content: str | bytes
+    if kind == ".svg":
+        content = sheet_svg(found.network, found.missed)
+    elif kind == ".png":
+        content = sheet_png(found.network, found.missed)
+    else:
+        content = mistakes_page(found.network, found.missed)
+    try:
+        write_whole(output, content)
+    except OSError as error:
+        raise RunError(
+            f"{output}: cannot be written ({error.strerror}); name a file in a folder that is there and that "
+            "you may write to"
+        ) from None

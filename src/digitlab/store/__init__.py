@@ -8,7 +8,7 @@ codes; `location` says where the store lies, and opens it; `keys` finds the key 
 """
 
 from digitlab.store.interface import Filter, RunRow, Store, Verification
-from digitlab.store.keys import SHORT_KEY, full_key
+from digitlab.store.keys import SHORT_KEY, full_key, known_run
 from digitlab.store.location import is_named, is_there, open_store, store_path, usable_store
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "full_key",
     "is_named",
     "is_there",
+    "known_run",
     "open_store",
     "store_path",
     "usable_store",

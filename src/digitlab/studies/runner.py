@@ -11,7 +11,7 @@ from digitlab.data import registry
 from digitlab.engine.inputs import run_split
 from digitlab.engine.noise_scale import noise_scale
 from digitlab.errors import RunError, StoreError
-from digitlab.execution.events import Failed, Failure, Finished
+from digitlab.execution.events import Event, Failed, Failure, Finished
 from digitlab.execution.training import Advance, AdvanceMeter
 from digitlab.lab import OnAdvance
 from digitlab.result import RunResult
@@ -34,6 +34,7 @@ def run_study(
     seconds_limit: float = math.inf,
     on_stage: Callable[[Stage], None] = lambda _: None,
     on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
+    on_events: Callable[[Sequence[Event]], None] = lambda _: None,
     on_advance: OnAdvance = lambda _: None,
 ) -> Stage:
     """Train and measure what a study lacks, stage by stage; each cohort is kept as soon as it is done.
@@ -41,6 +42,7 @@ def run_study(
     seconds_limit: after so many seconds, end with the cohort that is done next; others under way are lost
     on_stage:      told each stage that has missing runs, before they are trained
     on_results:    told what was put into the store
+    on_events:     told what happens to the runs that are trained
     Returns the stage that was reached: done, unless the time was over.
     Raises what `lab.train` raises, StoreError, also when the store does not know what was put into it, and
     RunError when a run failed, after all others are done.
@@ -52,7 +54,7 @@ def run_study(
         if stage.measurement:
             steps = _measured(stage, store, device, on_advance)
         else:
-            steps = _trained(stage, store, device, workers, on_results, on_advance)
+            steps = _trained(stage, store, device, workers, on_results, on_events, on_advance)
         kept: set[tuple[str, str]] = set()
         with closing(steps):
             for keys in steps:
@@ -80,6 +82,7 @@ def _trained(
     device: str,
     workers: int | None,
     on_results: Callable[[Sequence[RunResult]], None],
+    on_events: Callable[[Sequence[Event]], None],
     on_advance: OnAdvance,
 ) -> _Steps:
     """Train the stage's runs; the keys of each cohort, when its results are in the store."""
@@ -87,6 +90,7 @@ def _trained(
     with lab.start(stage.missing, device=device, workers=workers) as training:
         meter = AdvanceMeter()
         for events in training.batches():
+            on_events(events)
             failures += [event.failure for event in events if isinstance(event, Failed)]
             results = [event.result for event in events if isinstance(event, Finished)]
             if results:

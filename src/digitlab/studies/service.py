@@ -11,6 +11,7 @@ from digitlab.analysis.registry import ANALYSES
 from digitlab.data import load_writers
 from digitlab.engine.device import usable_cores
 from digitlab.errors import DataError
+from digitlab.execution.events import Event
 from digitlab.lab import OnAdvance
 from digitlab.result import RunResult
 from digitlab.store import Store
@@ -64,6 +65,7 @@ def run_to_findings(
     on_status: Callable[[Status], None] = lambda _: None,
     on_stage: Callable[[Stage], None] = lambda _: None,
     on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
+    on_events: Callable[[Sequence[Event]], None] = lambda _: None,
     on_advance: OnAdvance = lambda _: None,
 ) -> StudyRun:
     """Run a study until it is done or the time is over, and say what it found.
@@ -85,6 +87,7 @@ def run_to_findings(
             seconds_limit=end - time.monotonic(),
             on_stage=on_stage,
             on_results=on_results,
+            on_events=on_events,
             on_advance=on_advance,
         )
     return StudyRun(stage, findings(study, scale, stage, store) if stage.is_done else None)

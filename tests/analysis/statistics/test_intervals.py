@@ -4,14 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.stats import binomtest
 
 from digitlab.analysis.statistics.intervals import (
     LOG,
     PLAIN,
     SHARE,
+    accuracy_intervals,
     bootstrap_stream,
     complete,
     fit_intervals,
@@ -19,6 +21,7 @@ from digitlab.analysis.statistics.intervals import (
     paired_interval,
     t_interval,
     transformed,
+    wilson_interval,
 )
 from digitlab.analysis.statistics.jackknife import of_mean
 
@@ -129,3 +132,25 @@ def test_bootstrap_streams_repeat_and_differ() -> None:
     draw = bootstrap_stream("depth").random()
     assert draw == bootstrap_stream("depth").random()
     assert draw != bootstrap_stream("width").random()
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 12_000).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))
+def test_wilson_s_interval_is_scipy_s(trials: tuple[int, int]) -> None:
+    hits, count = trials
+    expected = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    found = wilson_interval(hits, count)
+    assert (found.low, found.value, found.high) == pytest.approx(
+        (expected.low, hits / count, expected.high), abs=1e-9
+    )
+
+
+def test_without_trials_there_is_no_share() -> None:
+    assert math.isnan(wilson_interval(0, 0).value)
+    assert not wilson_interval(0, 0).has_interval
+
+
+def test_accuracies_of_a_confusion_matrix() -> None:
+    found = accuracy_intervals([[9, 1], [2, 3]])
+    assert [estimate.value for estimate in found] == pytest.approx([12 / 15, 9 / 10, 3 / 5])
+    assert found[1] == wilson_interval(9, 10)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import expit, logit, stdtrit
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from digitlab.analysis.findings import Estimate
 from digitlab.rng import stream
@@ -70,6 +70,31 @@ def geometric_interval(values: Values) -> Estimate:
     values: one a seed, [n]
     """
     return transformed(mean_interval(np.log(np.asarray(values, dtype=np.float64))), np.exp)
+
+
+def wilson_interval(hits: int, count: int) -> Estimate:
+    """A share of independent trials with its score interval (Wilson 1927, JASA 22, pages 209-212).
+
+    It keeps within 0 and 1, and holds its confidence on the average also for shares near 1 (Brown, Cai &
+    DasGupta 2001, "Interval Estimation for a Binomial Proportion"). Trials are images here, not seeds. NaN
+    without trials.
+    """
+    if count == 0:
+        return Estimate(math.nan)
+    z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2
+    middle = (hits + z2 / 2) / (count + z2)
+    reach = math.sqrt(z2 * (hits * (count - hits) / count + z2 / 4)) / (count + z2)
+    return Estimate(hits / count, max(0.0, middle - reach), min(1.0, middle + reach))
+
+
+def accuracy_intervals(counts: Sequence[Sequence[int]]) -> list[Estimate]:
+    """Accuracy on all images, then on those of each class, each with `wilson_interval`, [1 + class].
+
+    counts: confusion matrix, [true class][predicted class]
+    """
+    rows = [(row[label], sum(row)) for label, row in enumerate(counts)]
+    whole = (sum(right for right, _ in rows), sum(count for _, count in rows))
+    return [wilson_interval(right, count) for right, count in (whole, *rows)]
 
 
 def transformed(estimate: Estimate, rising: Callable[[float], float]) -> Estimate:

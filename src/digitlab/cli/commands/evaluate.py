@@ -1,19 +1,14 @@
 """`digitlab evaluate`: a saved network on a test set."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from digitlab.cli.choices import data_sets
+from digitlab.cli.confusions import print_confusions
 from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import print_json, stdout
-
-if TYPE_CHECKING:
-    from digitlab.engine.confusion import Confusion
-
-_CLASSES_IN_A_MATRIX = 12
-"""A matrix of more does not fit a terminal."""
 
 
 def evaluate(
@@ -55,25 +50,4 @@ def evaluate(
         for i, (name, images, accuracy, row) in enumerate(counts)
     ]
     print_table("lrrr", ("class", "images", "right", "accuracy"), rows)
-    if len(confusion.class_names) <= _CLASSES_IN_A_MATRIX:
-        _print_matrix(confusion)
-    else:
-        _print_most_frequent(confusion)
-
-
-def _print_matrix(confusion: "Confusion") -> None:
-    from digitlab.cli.tables import print_table
-
-    numbers = [str(i) for i in range(len(confusion.class_names))]
-    rows = [
-        (name if name == i else f"{i} {name}", *(str(count) if count else "·" for count in row))
-        for i, name, row in zip(numbers, confusion.class_names, confusion.counts, strict=True)
-    ]
-    stdout().print("\nConfusions: a row for each true class, a column for each predicted one")
-    print_table("l" + "r" * len(numbers), ("", *numbers), rows)
-
-
-def _print_most_frequent(confusion: "Confusion") -> None:
-    stdout().print("\nThe most frequent confusions (all of them: --json)")
-    for count, true, predicted in confusion.mistakes[:20]:
-        stdout().print(f"{count:7,}  {true} taken for {predicted}")
+    print_confusions(confusion)

@@ -9,7 +9,7 @@ from digitlab.cli.choices import FORMATS, OUTCOMES, data_sets, one_of
 from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import JsonOption, confirmed, print_json, stderr, stdout
-from digitlab.errors import Fault, SpecError, StoreError
+from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.result import Outcome
@@ -101,18 +101,12 @@ def show(
     """Show one run: its RunSpec, how it ended, where it was computed."""
     from rich.table import Table
 
-    from digitlab.store import full_key
+    from digitlab.store import known_run
     from digitlab.store.export import flat
 
     checked_output(output, json=json)
     with opened(store_file, must_exist=True) as store:
-        run_key = full_key(store, key)
-        result = store.get([run_key]).get(run_key)
-    if result is None:
-        raise StoreError(
-            f"{run_key}: cannot be read: it was damaged, or written by another version of digitlab; "
-            "`digitlab store verify` says which, and sets damaged runs aside, to be computed again"
-        )
+        result = known_run(store, key)
     if json:
         print_json(result.to_json(), output)
         return

@@ -12,6 +12,7 @@ import typer
 from digitlab.cli.choices import DEVICES, SCALES, STUDIES, one_of, studies, studies_or_all
 from digitlab.cli.engines import WorkersOption
 from digitlab.cli.fields import numbers
+from digitlab.cli.logs import LogOption, logging_to
 from digitlab.cli.outputs import OutputOption, checked_output, output_file
 from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import JsonOption, json_text, many_progress, print_json, stderr, stdout
@@ -19,6 +20,7 @@ from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.analysis.findings import StudyFindings
+    from digitlab.sinks.opening import See
     from digitlab.store import Store
     from digitlab.studies import Study
     from digitlab.studies.progress import Status
@@ -83,6 +85,7 @@ def run(
         float | None,
         typer.Option(metavar="MINUTES", min=0, help="Stop after this many minutes; the next run continues."),
     ] = None,
+    log: LogOption = None,
     store_file: StoreOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
@@ -119,7 +122,7 @@ def run(
                 if json:
                     tell(_document(study, scale_name, found))
         return
-    with opened(store_file) as store:
+    with opened(store_file) as store, logging_to(log) as see:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
         for study, scale_name in studies:
             if name == "all" and (missing := cannot_run(study)):
@@ -127,7 +130,7 @@ def run(
                 continue
             left = end - time.monotonic()
             findings = run_and_tell(
-                study, scale_name, store, workers=workers, device=device, seconds_limit=left
+                study, scale_name, store, workers=workers, device=device, seconds_limit=left, see=see
             )
             if findings is None:
                 return
@@ -165,8 +168,12 @@ def run_and_tell(
     workers: int | None,
     device: str,
     seconds_limit: float = math.inf,
+    see: "See | None" = None,
 ) -> "StudyFindings | None":
-    """Run one study and tell how it goes on; what was found, or None when the time was over before that."""
+    """Run one study and tell how it goes on; what was found, or None when the time was over before that.
+
+    see: takes what happens to its runs, to log it
+    """
     from digitlab.studies.service import Tally, run_to_findings
 
     tally = Tally()
@@ -194,6 +201,7 @@ def run_and_tell(
             on_status=lambda current: _announce(study, current, workers),
             on_stage=on_stage,
             on_results=tally.see,
+            on_events=see or (lambda _: None),
             on_advance=on_advance,
         )
     if reached.findings is None:

@@ -8,6 +8,7 @@ import typer
 from digitlab.cli.choices import DEVICES, one_of
 from digitlab.cli.engines import EngineOption, ThreadsOption, WorkersOption, checked_engine
 from digitlab.cli.fields import given_fields, with_fields
+from digitlab.cli.logs import LogOption, logging_to
 from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.terminal import print_json, stderr, stdout, training_progress
 
@@ -49,6 +50,7 @@ def train(
     json: Annotated[
         bool, typer.Option("--json", help="Print the RunResult as JSON.", rich_help_panel=RUN)
     ] = False,
+    log: LogOption = None,
     output: OutputOption = None,
     **fields: object,
 ) -> None:
@@ -61,15 +63,23 @@ def train(
     checked_output(output, json=json)
     if save:
         writable_target(save)
-    with training_progress(run.network_name) as on_progress:
-        result, network = lab.run(run, device=device, engine=chosen, threads=threads, on_progress=on_progress)
-    if json:
-        print_json(result.to_json(), output)
-    else:
-        _show(result)
-    if save:  # last, so that the result is not lost with it
-        network.save(save)
-        stderr().print(f"weights: {save}", soft_wrap=True)
+    with logging_to(log) as see:
+        with training_progress(run.network_name) as on_progress:
+            result, network = lab.run(
+                run,
+                device=device,
+                engine=chosen,
+                threads=threads,
+                on_progress=on_progress,
+                on_event=None if see is None else lambda event: see([event]),
+            )
+        if json:
+            print_json(result.to_json(), output)
+        else:
+            _show(result)
+        if save:  # last, so that the result is not lost with it
+            network.save(save)
+            stderr().print(f"weights: {save}", soft_wrap=True)
 
 
 def _loss(value: float) -> str:

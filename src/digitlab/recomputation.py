@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from digitlab import lab
+from digitlab.errors import WeightsError
 from digitlab.result import RunResult
 from digitlab.store import Filter, Store
 
@@ -14,7 +15,8 @@ class Recomputed:
     """How a run came out when it was trained again.
 
     is_same:   to the last bit
-    elsewhere: what else differs on which its bits depend, such as the processor; then they may differ too
+    elsewhere: what else differs on which its bits depend, such as the processor; then they may differ too.
+               Or why it cannot be trained: the weights that it goes on from are lost
     """
 
     key: str
@@ -39,7 +41,12 @@ def recomputed(store: Store, count: int) -> Iterator[Recomputed]:
     keys = store.keys(Filter()) if count else []
     results = store.get(random.sample(keys, min(count, len(keys))), predictions=True).values()
     for result in results:
-        recomputed_result, _ = lab.run(result.spec)
+        try:
+            recomputed_result, _ = lab.run(result.spec)
+        except WeightsError as error:
+            yield Recomputed(result.key, is_same=False, elsewhere=(str(error),))
+            continue
+
         elsewhere = result.provenance.fingerprint.differences(recomputed_result.provenance.fingerprint)
         yield Recomputed(result.key, _bits(result) == _bits(recomputed_result), tuple(elsewhere))
 

@@ -3,12 +3,13 @@
 `interface` is the contract that every store keeps; `rows` turns a RunResult into rows and back, and verifies
 them by a hash; `schema` says which tables there are, and of which version; `sql` is the store itself, for
 any database that SQLAlchemy speaks to; `sqlite` is all that is SQLite's own: connections, locks, error
-codes; `location` says where the store lies, and opens it; `keys` finds the key that somebody means;
-`export` writes runs into files.
+codes; `location` says where the store lies, and opens it; `keeping` puts runs of one's own into it; `keys` finds the
+key that somebody means; `export` writes runs into files.
+
 """
 
 from digitlab.store.interface import Filter, RunRow, Store, Verification
-from digitlab.store.keys import SHORT_KEY, full_key
+from digitlab.store.keys import SHORT_KEY, full_key, kept_run
 from digitlab.store.location import is_named, is_there, open_store, store_path, usable_store
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "full_key",
     "is_named",
     "is_there",
+    "kept_run",
     "open_store",
     "store_path",
     "usable_store",

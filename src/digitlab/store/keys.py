@@ -1,7 +1,9 @@
 """Keys as people write them: by the digits that they begin with."""
 
 from digitlab.errors import StoreError
+from digitlab.result import RunResult
 from digitlab.store.interface import Filter, Store
+
 
 SHORT_KEY = 12
 """So many digits of a key are shown; they tell apart all the runs that a store will ever hold."""
@@ -20,3 +22,19 @@ def full_key(store: Store, prefix: str) -> str:
         count = store.count(run_filter)
         raise StoreError(f"{prefix}: {count:,} runs' keys begin with that ({some}, …); give more digits")
     return found[0]
+
+
+def kept_run(store: Store, prefix: str, *, predictions: bool = False) -> RunResult:
+    """The run whose key begins with these digits.
+
+    predictions: with them
+    Raises StoreError when there is none, or several, or when it cannot be read.
+    """
+    key = full_key(store, prefix)
+    result = store.get([key], predictions=predictions).get(key)
+    if result is None:
+        raise StoreError(
+            f"{key}: cannot be read: it was damaged, or written by another version of digitlab; "
+            "`digitlab store verify` says which, and sets damaged runs aside, to be computed again"
+        )
+    return result

@@ -54,7 +54,9 @@ def test_a_curve_is_a_frame_with_a_row_for_each_point(results: list[dl.RunResult
 
 def test_a_run_that_failed_is_told() -> None:
     failure = dl.Failure(dl.make_spec(seed=4), "its worker was ended by SIGKILL")
-    with pytest.raises(RunError, match="784-10, seed 4: its worker was ended by SIGKILL; leave it out, or train"):
+    with pytest.raises(
+        RunError, match="784-10, seed 4: its worker was ended by SIGKILL; leave it out, or train"
+    ):
         dl.frame([failure])
 
 

@@ -105,7 +105,6 @@ def _values(field: OptionField) -> str:
     return ", ".join(words) or others.get(field.type, "file" if field.name == "parent" else "name")
 
 
-
 def page(text: str, fields: Mapping[str, OptionField]) -> str:
     """A page with the table between its two marks."""
     before, _, rest = text.partition(BEGIN)

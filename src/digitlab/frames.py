@@ -19,9 +19,9 @@ def frame(what: Curve | RunResult | Iterable[RunResult | Failure]) -> "pd.DataFr
         runs.groupby("spec.batch_size")["metrics.test_accuracy"].agg(["mean", "std"])
         dl.frame(result.curve).plot(x="step", y="training_loss")
 
-    Of results the columns are those of `digitlab runs export --format csv`: `key`, `outcome`, every field of the
-    RunSpec under `spec.` and every figure under `metrics.`; losses in nats, accuracies as shares from 0 to 1,
-    NaN where there is none; layers as a text such as `[100, 100]`.
+    Of results the columns are those of `digitlab runs export --format csv`: `key`, `outcome`, every field of
+    the RunSpec under `spec.` and every figure under `metrics.`; losses in nats, accuracies as shares from 0
+    to 1, NaN where there is none; layers as a text such as `[100, 100]`.
     Of a curve they are `step` (steps taken), `training_loss`, and with a validation split `validation_loss`
     (both in nats) and `validation_accuracy` (a share).
 
@@ -40,6 +40,7 @@ def frame(what: Curve | RunResult | Iterable[RunResult | Failure]) -> "pd.DataFr
 def _checked(result: RunResult | Failure) -> RunResult:
     if isinstance(result, Failure):
         raise RunError(
-            f"{result.spec.network_name}, seed {result.spec.seed}: {result.cause}; leave it out, or train it again"
+            f"{result.spec.network_name}, seed {result.spec.seed}: {result.cause}; leave it out, or train it "
+            "again"
         )
     return result

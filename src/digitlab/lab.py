@@ -260,8 +260,8 @@ def train(
     threads:      that train it together in the lockstep engine's kernel, 1 to 256; the result's bits are the
                   same; by default as many of the free cores as gain
     save:         a safetensors file to write the trained network to; `load` reads it back
-    keep:         put the result into the store, where `digitlab runs list` shows it: True for the one that the
-                  commands use, or the file of another
+    keep:         put the result into the store, where `digitlab runs list` shows it: True for the one that
+                  the commands use, or the file of another
     on_progress:  told at most ten times a second where the run is, with the new points of its curve
     Raises SpecError, DataError, DeviceError, WeightsError, StoreError; RunError when memory does not suffice.
     """
@@ -284,4 +284,3 @@ def _store(engine: Engine, path: str | os.PathLike[str] | None) -> "Store":
 
     keeping.check_engine(engine)
     return open_store(path)
-

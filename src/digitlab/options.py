@@ -98,8 +98,8 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
 
     A parent that is named by its file hands on all that is said nowhere else, and must fit.
 
-    base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set, and
-            `parent` the file of a trained network
+    base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set,
+            and `parent` the file of a trained network
     Raises SpecError with all faults, WeightsError when the parent's file is none.
     """
     fields: dict[str, Any] = _mapping(base, "the base")
@@ -139,7 +139,6 @@ def _handed_on(parent: RunSpec) -> dict[str, Any]:
     if fields["train_size"] == _available(fields):
         del fields["train_size"]
     return fields
-
 
 
 def flat_name(field: str) -> tuple[str, str]:

@@ -172,10 +172,10 @@ class Budget(Part):
 
 
 class Parent(Part):
-    """The trained network that a run goes on from: the run that made it, and which numbers its parameters are.
+    """The trained network that a run goes on from: the run that made it, and which parameters it has.
 
-    The digest alone decides what comes of the child, on whichever machine the parent was trained; by the key
-    its RunSpec is found.
+    These decide what comes of the child, on whichever machine the parent was trained; by the key its RunSpec
+    is found.
 
     key:    of the run that made it
     sha256: SHA-256 over its parameters (`models.parameters.digest` says how)
@@ -245,8 +245,8 @@ class RunSpec(Document):
         Parent | None,
         _option(
             "Network",
-            "File of a trained network to go on from, as --save writes it. What is said nowhere else is as in "
-            "its training: data, layers, optimiser, budget, seed.",
+            "File of a trained network to go on from, as --save writes it. What is said nowhere else is as "
+            "in its training: data, layers, optimiser, budget, seed.",
         ),
     ] = None
     initialisation: Annotated[

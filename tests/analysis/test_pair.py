@@ -35,7 +35,9 @@ def test_images_are_those_that_one_network_alone_gets_right(
 ) -> None:
     pair = compared(linear, hidden)
     by_hand = np.zeros((2, 2), int)
-    for label, a, b in zip(mnist.test.labels, linear.predictions or b"", hidden.predictions or b"", strict=True):
+    for label, a, b in zip(
+        mnist.test.labels, linear.predictions or b"", hidden.predictions or b"", strict=True
+    ):
         by_hand[int(a != label), int(b != label)] += 1
     assert pair.images is not None
     found = pair.images
@@ -43,7 +45,10 @@ def test_images_are_those_that_one_network_alone_gets_right(
     assert tables(pair)["Test images"] == {"A right": tuple(by_hand[0]), "A wrong": tuple(by_hand[1])}
     difference = hidden.metrics.test_accuracy - linear.metrics.test_accuracy
     assert found.difference.value == pytest.approx(difference)
-    assert f"On {by_hand[0, 1] + by_hand[1, 0]:,} of 10,000 test images exactly one of them is right" in pair.verdict[1]
+    assert (
+        f"On {by_hand[0, 1] + by_hand[1, 0]:,} of 10,000 test images exactly one of them is right"
+        in pair.verdict[1]
+    )
 
 
 def test_settings_figures_and_curves_stand_side_by_side(linear: RunResult, hidden: RunResult) -> None:
@@ -99,18 +104,21 @@ def test_runs_without_common_images_are_compared_without_them(linear: RunResult)
     assert "Test images" not in tables(pair)
     assert tables(pair)["How they ended"]["test accuracy"][1] is None
     reread = RunResult.from_json(linear.to_json())
-    assert compared(reread, linear).verdict[0].startswith("A has no predictions with it (JSON holds none)")
+    assert compared(reread, linear).verdict[0].startswith("A has no predictions with it, for JSON holds none")
     data = linear.spec.data.model_copy(update={"name": "other", "sha256": "0" * 64})
     elsewhere = RunResult.of(
         linear.spec.model_copy(update={"data": data}),
-        **{name: getattr(linear, name) for name in ("outcome", "curve", "metrics", "provenance", "predictions")},
+        **{
+            name: getattr(linear, name)
+            for name in ("outcome", "curve", "metrics", "provenance", "predictions")
+        },
     )
     assert pair_of(linear, elsewhere, b"").verdict[0] == (
         "A was tested on mnist and B on other: there are no images of both."
     )
-    changed = linear.model_copy(update={"spec": linear.spec.model_copy(update={"data": data.model_copy(
-        update={"name": "mnist"}
-    )})})
+    changed = linear.model_copy(
+        update={"spec": linear.spec.model_copy(update={"data": data.model_copy(update={"name": "mnist"})})}
+    )
     with pytest.raises(SpecError, match="is not the data set given"):
         compared(changed, changed)
 
@@ -118,8 +126,12 @@ def test_runs_without_common_images_are_compared_without_them(linear: RunResult)
 def test_pictures_hold_the_curve(linear: RunResult) -> None:
     loss, accuracy = pictures_of(linear)
     assert [line.name for line in loss.lines] == ["training", "validation"]
-    for line, values in zip(loss.lines, (linear.curve.training_loss, linear.curve.validation_loss), strict=True):
-        assert [(point.x, point.y) for point in line.points] == list(zip(linear.curve.step, values, strict=True))
+    for line, values in zip(
+        loss.lines, (linear.curve.training_loss, linear.curve.validation_loss), strict=True
+    ):
+        assert [(point.x, point.y) for point in line.points] == list(
+            zip(linear.curve.step, values, strict=True)
+        )
     assert accuracy.y.is_share
     without = lab.train(steps=2, train_size=200)
     assert [picture.name for picture in pictures_of(without)] == ["loss"]

@@ -61,8 +61,11 @@ def without_weights(data_directory: Path) -> None:
 def test_the_digest_is_over_the_numbers_alone() -> None:
     weight, bias = np.array([[1, 2, 3], [4, 5, 6]], np.float32), np.array([7, 8], np.float32)
     by_hand = hashlib.sha256(
-        b"float32 2 3\n" + b"".join(np.float32(i).tobytes() for i in range(1, 7)) + b"float32 2\n"
-        + np.float32(7).tobytes() + np.float32(8).tobytes()
+        b"float32 2 3\n"
+        + b"".join(np.float32(i).tobytes() for i in range(1, 7))
+        + b"float32 2\n"
+        + np.float32(7).tobytes()
+        + np.float32(8).tobytes()
     ).hexdigest()
     assert digest([Layer(weight, bias)]) == by_hand
     assert digest([Layer(np.asfortranarray(weight), bias)]) == by_hand
@@ -85,7 +88,9 @@ def test_a_child_goes_on_from_the_parents_weights_in_its_own_order(
     np.testing.assert_allclose(flat(our_network.layers), flat(their_network.layers), rtol=1e-9, atol=1e-11)
 
 
-def test_children_of_one_parent_train_together_to_the_same_bits(file: Path, mnist: Dataset, arithmetic: str) -> None:
+def test_children_of_one_parent_train_together_to_the_same_bits(
+    file: Path, mnist: Dataset, arithmetic: str
+) -> None:
     specs = [lab.make_spec(parent=file, seed=seed, learning_rate=0.1 * (1 + seed)) for seed in range(3)]
     assert [bits(*both) for both in train_cohort(specs, mnist)] == [bits(*one(spec, mnist)) for spec in specs]
 
@@ -93,7 +98,9 @@ def test_children_of_one_parent_train_together_to_the_same_bits(file: Path, mnis
 def test_what_is_not_said_is_the_parents(network: TrainedNetwork, file: Path) -> None:
     own = network.spec
     child = lab.make_spec(parent=file)
-    assert child.model_dump(exclude={"parent", "initialisation"}) == own.model_dump(exclude={"initialisation"})
+    assert child.model_dump(exclude={"parent", "initialisation"}) == own.model_dump(
+        exclude={"initialisation"}
+    )
     assert child.initialisation == "torch"
     assert child.key != own.key
     assert lab.make_spec(parent=str(file), epochs=2, optimiser="adam").optimiser.kind == "adam"
@@ -169,14 +176,18 @@ def test_weights_of_another_network_are_refused_before_the_training(file: Path, 
 
 
 def test_a_file_that_is_none_is_told(tmp_path: Path, file: Path) -> None:
-    with pytest.raises(WeightsError, match=r"no\.safetensors: there is no such file; use a file that `digitlab"):
+    with pytest.raises(
+        WeightsError, match=r"no\.safetensors: there is no such file; use a file that `digitlab"
+    ):
         lab.make_spec(parent=tmp_path / "no.safetensors")
     with pytest.raises(WeightsError, match="there is no such file"):
         lab.make_spec(parent="\0")
     network = dl.load(file)
     network.layers[0].bias[0] = np.nan
     network.save(tmp_path / "nan.safetensors")
-    with pytest.raises(WeightsError, match="its weights are not finite, so it has no way to go on; train it again"):
+    with pytest.raises(
+        WeightsError, match="its weights are not finite, so it has no way to go on; train it again"
+    ):
         lab.make_spec(parent=tmp_path / "nan.safetensors")
 
 
@@ -191,7 +202,11 @@ def test_weights_that_are_not_at_hand_are_told_with_the_remedy(
         "this machine; name their file by --from FILE (parent= in Python). Where it is lost, train that run again "
         "with --save"
     )
-    for start in (lambda: lab.run(spec), lambda: lab.run(spec, engine="reference"), lambda: lab.start([spec])):
+    for start in (
+        lambda: lab.run(spec),
+        lambda: lab.run(spec, engine="reference"),
+        lambda: lab.start([spec]),
+    ):
         with pytest.raises(WeightsError) as caught:
             start()
         assert str(caught.value) == message
@@ -220,9 +235,7 @@ def test_a_parent_trained_again_is_the_same_parent(file: Path, tmp_path: Path) -
 def test_workers_find_the_weights(file: Path, mnist: Dataset) -> None:
     specs = [lab.make_spec(parent=file, seed=seed, steps=5) for seed in range(2)]
     with training_of(Workers(2, ["float64"]), [[spec] for spec in specs]) as training:
-        found = {
-            event.key: event.result for event in training if isinstance(event, dl.events.Finished)
-        }
+        found = {event.key: event.result for event in training if isinstance(event, dl.events.Finished)}
     for spec in specs:
         alone, _ = one(spec, mnist)
         assert found[spec.key].model_dump_json(exclude={"provenance"}) == alone.model_dump_json(
@@ -233,9 +246,11 @@ def test_workers_find_the_weights(file: Path, mnist: Dataset) -> None:
 def test_where_nothing_can_be_written_this_process_trains(
     network: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed = TrainedNetwork(network.spec, network.scale, network.layers[:1] + (
-        Layer(network.layers[1].weight, network.layers[1].bias + 0.5),
-    ))
+    changed = TrainedNetwork(
+        network.spec,
+        network.scale,
+        (network.layers[0], Layer(network.layers[1].weight, network.layers[1].bias + 0.5)),
+    )
     changed.save(tmp_path / "parent.safetensors")
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(parents.places, "data_folder", lambda: tmp_path / "file" / "data")

@@ -36,9 +36,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> Cell:
 
 def test_one_drawing_follows_a_training_to_its_end(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_SECONDS_BETWEEN", 0)
-    dl.train(
-        train_size=3_000, validation_size=500, epochs=3, hidden=(30,), on_progress=dl.LiveCurve()
-    )
+    dl.train(train_size=3_000, validation_size=500, epochs=3, hidden=(30,), on_progress=dl.LiveCurve())
     assert 'max="90"' in cell.shown[0]
     last = cell.shown[-1]
     assert "step 90 of 90, loss " in last
@@ -65,5 +63,7 @@ def test_the_events_of_several_runs_are_drawn_below_each_other(cell: Cell) -> No
 
 def test_without_a_notebook_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython.display", None)
-    with pytest.raises(DigitlabError, match="LiveCurve: IPython is missing, so this is no notebook; pip install"):
+    with pytest.raises(
+        DigitlabError, match="LiveCurve: IPython is missing, so this is no notebook; pip install"
+    ):
         dl.LiveCurve()

@@ -108,7 +108,6 @@ def validation_losses(runs: Sequence[Sequence[RunResult]], *, best: bool) -> Flo
         losses = run.curve.validation_loss
         return max(min(losses) if is_lowest else losses[-1], _LEAST_LOSS)
 
-
     return np.array([[loss(run) for run in same] for same in runs], np.float64).T
 
 

@@ -1,4 +1,4 @@
-"""Curves of runs as pictures: of one run its losses and accuracies, of several each quantity for all of them."""
+"""Curves as pictures: of one run its losses and accuracies, of several runs each quantity for all of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar

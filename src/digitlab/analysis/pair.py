@@ -79,7 +79,7 @@ def _why_no_images(a: RunResult, b: RunResult) -> str:
         if run.outcome == "diverged":
             return f"{name} diverged, so that it classifies no test image."
         if run.predictions is None:
-            return f"{name} has no predictions with it (JSON holds none): keep it in the store to compare images."
+            return f"{name} has no predictions with it, for JSON holds none: keep runs in the store instead."
     return ""
 
 
@@ -102,8 +102,8 @@ def _of_images(images: SameImages) -> list[str]:
     else:
         bound = max(abs(low), abs(high))
         first = (
-            f"The test images do not tell which of the two networks is better: they differ by at most {bound:.2f} "
-            f"{_POINTS} (B less A: {_signed(100 * difference.value)}, {interval})."
+            "The test images do not tell which of the two networks is better: they differ by at most "
+            f"{bound:.2f} {_POINTS} (B less A: {_signed(100 * difference.value)}, {interval})."
         )
     second = (
         f"On {images.discordant:,} of {images.images:,} test images exactly one of them is right: on "
@@ -123,7 +123,8 @@ def _of_seeds(names: Sequence[str]) -> str:
         return "All settings are equal: it is the same run."
     return (
         "This compares two networks, not two settings: there is one run of each, and another seed would give "
-        "other networks. To compare settings, train several seeds of each, as a study does (`digitlab study new`)."
+        "other networks. To compare settings, train several seeds of each, as a study does "
+        "(`digitlab study new`)."
     )
 
 
@@ -139,12 +140,10 @@ def _probability(p: float) -> str:
 
 
 def _settings(a: RunResult, b: RunResult) -> tuple[tuple[str, Cell, Cell], ...]:
-    """Name and both values of each field of the RunSpecs that differs; None where a spec has no such field."""
+    """Name and both values of each field that differs; None where a RunSpec has no such field."""
     of_a, of_b = (dict(_leaves(run.spec.model_dump(mode="json"))) for run in (a, b))
     names = dict.fromkeys([*of_a, *of_b])
-    return tuple(
-        (name, of_a.get(name), of_b.get(name)) for name in names if of_a.get(name) != of_b.get(name)
-    )
+    return tuple((name, of_a.get(name), of_b.get(name)) for name in names if of_a.get(name) != of_b.get(name))
 
 
 def _leaves(document: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
@@ -177,7 +176,9 @@ def _figures(a: RunResult, b: RunResult) -> tuple[tuple[Cell, ...], ...]:
         if any(value is not None for value in values):
             rows.append((name.replace("_", " "), *map(_figure, values)))
     if any(run.metrics.kept_step is not None for run in (a, b)):
-        rows.append(("network of step", *(f"{run.metrics.kept_step or run.metrics.steps:,}" for run in (a, b))))
+        rows.append(
+            ("network of step", *(f"{run.metrics.kept_step or run.metrics.steps:,}" for run in (a, b)))
+        )
     rows.append(("seconds", *(f"{run.provenance.seconds:.1f}" for run in (a, b))))
     return tuple(rows)
 
@@ -191,12 +192,12 @@ def _counts(images: SameImages, *, is_handwriting: bool) -> Table:
     return Table("Test images", ("", "B right", "B wrong"), rows, new_images_note() if is_handwriting else "")
 
 
-
 def _curves(a: RunResult, b: RunResult) -> Table:
     """Points of both curves in the order of their steps (or epochs); of many, some that lie evenly."""
     in_epochs = are_over_epochs([a, b])
     by_place = [
-        dict(zip(places_of(run, in_epochs=in_epochs), range(len(run.curve.step)), strict=True)) for run in (a, b)
+        dict(zip(places_of(run, in_epochs=in_epochs), range(len(run.curve.step)), strict=True))
+        for run in (a, b)
     ]
     shown = thinned(sorted({place for of_run in by_place for place in of_run}), _MOST_ROWS)
     columns: list[str] = []
@@ -207,4 +208,6 @@ def _curves(a: RunResult, b: RunResult) -> Table:
                 columns.append(f"{quantity.replace('_', ' ')}, {name}")
                 values.append([of_curve[of_run[place]] if place in of_run else None for place in shown])
     x: list[Cell] = [place if in_epochs else round(place) for place in shown]
-    return Table("Curves", ("epochs" if in_epochs else "steps", *columns), tuple(zip(x, *values, strict=True)))
+    return Table(
+        "Curves", ("epochs" if in_epochs else "steps", *columns), tuple(zip(x, *values, strict=True))
+    )

@@ -1,9 +1,9 @@
 """Parents: trained networks that runs go on from, kept so that whoever trains a child finds their weights.
 
-A RunSpec holds no weights: it names its parent by the key of the run and by the digest of the parameters. A
-file that is named as a parent is copied to a folder of digitlab's data, under that digest; there this process,
-its workers, `store verify --recompute` and whoever repeats the run look for it. Where nothing can be written
-the weights are known to this process alone.
+A RunSpec holds no weights: it names its parent by the key of the run and by the digest of the parameters.
+A file that is named as a parent is copied to a folder of digitlab's data, under that digest; there this
+process, its workers, `store verify --recompute` and whoever repeats the run look for it. Where nothing can be
+written the weights are known to this process alone.
 """
 
 import logging
@@ -59,9 +59,9 @@ def first_layers(spec: RunSpec) -> tuple[Layer, ...]:
 
     if network is None:
         raise WeightsError(
-            f"parent: the weights of run {spec.parent.key[:_SHOWN]} (SHA-256 {spec.parent.sha256[:_SHOWN]}…) are "
-            "not kept on this machine; name their file by --from FILE (parent= in Python). Where it is lost, "
-            "train that run again with --save"
+            f"parent: the weights of run {spec.parent.key[:_SHOWN]} (SHA-256 {spec.parent.sha256[:_SHOWN]}…) "
+            "are not kept on this machine; name their file by --from FILE (parent= in Python). Where it is "
+            "lost, train that run again with --save"
         )
     if faults := misfits(spec, network):
         raise SpecError(faults)
@@ -72,7 +72,8 @@ def misfits(spec: RunSpec, parent: TrainedNetwork) -> list[Fault]:
     """What keeps a run from starting with the parameters of this network; nothing where they fit."""
     own, faults = parent.spec, []
     if spec.hidden != own.hidden:
-        problem = f"are not the layers of the parent, {own.network_name}; use {list(own.hidden)}, or leave hidden out"
+        use = f"use {list(own.hidden)}, or leave hidden out"
+        problem = f"are not the layers of the parent, {own.network_name}; {use}"
         faults.append(Fault("hidden", list(spec.hidden), problem))
     if spec.data.classes != own.data.classes:
         problem = (
@@ -97,15 +98,14 @@ def tell_of_seen_images(spec: RunSpec, parent: RunSpec) -> None:
         return
     remedy = f"hold out {size:,} {kind}, as it did" if size else "train it with --validation-size too"
     _tell(
-        f"validation_size: the parent, {parent.network_name}, may have been trained on images that are held out "
-        f"here, so what validation says is too good; {remedy}"
+        f"validation_size: the parent, {parent.network_name}, may have been trained on images that are held "
+        f"out here, so what validation says is too good; {remedy}"
     )
 
 
 @lru_cache(maxsize=64)  # once, however many runs of a study it is true of
 def _tell(warning: str) -> None:
     _log.warning(warning)
-
 
 
 def _kept(sha256: str) -> TrainedNetwork | None:
@@ -133,8 +133,10 @@ def _loaded(path: Path, _changed: int, _size: int) -> tuple[TrainedNetwork, str]
 
 
 def _place(sha256: str) -> Path:
-    """The file of the network whose parameters have this digest. Raises WeightsError without a home folder."""
+    """The file of the network whose parameters have this digest. Raises WeightsError without a home."""
     folder = places.data_folder()
     if folder is None:
-        raise WeightsError("there is no home folder to keep weights in; set HOME, or name one by DIGITLAB_DATA")
+        raise WeightsError(
+            "there is no home folder to keep weights in; set HOME, or name one by DIGITLAB_DATA"
+        )
     return folder / "weights" / f"{sha256}.safetensors"

@@ -108,7 +108,9 @@ def _of_run(run: _Shown) -> str:
     match run.end:
         case Finished(result=result):
             metrics, curve = result.metrics, result.curve
-            words = f"{result.outcome} after {metrics.steps:,} steps, test accuracy {metrics.test_accuracy:.4f}"
+            words = (
+                f"{result.outcome} after {metrics.steps:,} steps, test accuracy {metrics.test_accuracy:.4f}"
+            )
             lines = {"training loss": curve.training_loss, "validation loss": curve.validation_loss}
             return _block(run.name, words, html.line_chart("step", curve.step, lines))
         case Failed(failure=failure):
@@ -120,7 +122,10 @@ def _of_run(run: _Shown) -> str:
     at = run.latest
     words = f"step {at.step:,} of {at.step_count:,}, loss {at.training_loss:.4f}, accuracy {at.accuracy:.4f}"
     losses = [point.validation_loss for point in run.points if point.validation_loss is not None]
-    lines = {"training loss": tuple(point.training_loss for point in run.points), "validation loss": tuple(losses)}
+    lines = {
+        "training loss": tuple(point.training_loss for point in run.points),
+        "validation loss": tuple(losses),
+    }
     chart = html.line_chart("step", [point.step for point in run.points], lines)
     return _block(run.name, words, _BAR.format(at.step, at.step_count), chart)
 
@@ -129,7 +134,9 @@ def _of_many(runs: Sequence[_Shown]) -> str:
     """How many of the runs have ended, and how far those are that train."""
     ended = sum(run.end is not None for run in runs)
     under_way = sum(run.latest.step / run.latest.step_count for run in runs if run.end is None and run.latest)
-    return _block("", f"{ended:,} of {len(runs):,} networks trained", _BAR.format(ended + under_way, len(runs)))
+    return _block(
+        "", f"{ended:,} of {len(runs):,} networks trained", _BAR.format(ended + under_way, len(runs))
+    )
 
 
 def _block(name: str, words: str, *below: str) -> str:

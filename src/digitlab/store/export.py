@@ -74,7 +74,6 @@ def parquet_writer() -> Callable[[BinaryIO, Iterable[RunResult]], int]:
 
 def table_of(results: Iterable[RunResult]) -> tuple[list[dict[str, Any]], list[str]]:
     """Runs as rows of a table, and the names of all columns that any of them has."""
-
     fields: Any = {"key": True, "outcome": True, "spec": True, "metrics": True, "provenance": {"finished"}}
     rows = [flat(result.model_dump(include=fields)) for result in results]
     return rows, list(dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)]))

@@ -4,7 +4,6 @@ from digitlab.errors import StoreError
 from digitlab.result import RunResult
 from digitlab.store.interface import Filter, Store
 
-
 SHORT_KEY = 12
 """So many digits of a key are shown; they tell apart all the runs that a store will ever hold."""
 

@@ -120,7 +120,9 @@ def show(
 
 @runs_app.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The key of one run, or the digits that it begins with.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="The key of one run, or the digits that it begins with.")
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="The key of another.")],
     json: JsonOption = False,
     output: Annotated[

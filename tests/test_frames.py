@@ -6,7 +6,7 @@ import math
 import sys
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
 import digitlab as dl

@@ -9,7 +9,7 @@ from digitlab.result import Curve, RunResult
 from digitlab.store.export import table_of
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
 
 def frame(what: Curve | RunResult | Iterable[RunResult | Failure]) -> "pd.DataFrame":

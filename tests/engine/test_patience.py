@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from digitlab.engine import reference
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.history import History
 from digitlab.engine.lockstep import train_cohort
+from digitlab.engine.lockstep.c.build import kernel
 from digitlab.engine.progress import CohortProgress, Watch
 from digitlab.spec import RunSpec
 from tests.engine.test_lockstep import bits, flat, one
@@ -124,7 +126,7 @@ def test_members_that_stop_cost_the_others_no_bit(mnist: Dataset, arithmetic: st
     ends = [result.metrics.steps for result, _ in together]
     assert len(set(ends)) > 3
     assert max(ends) == 400
-    assert {result.outcome for result, _ in together} == {"completed", "diverged"}
+    assert {result.outcome for result, _ in together} >= {"completed", "diverged"}
     assert [bits(*both) for both in together] == alone
     for count, first in ((2, 1), (3, 2)):
         assert [bits(*both) for both in train_cohort(specs[first : first + count], mnist)] == alone[
@@ -132,7 +134,9 @@ def test_members_that_stop_cost_the_others_no_bit(mnist: Dataset, arithmetic: st
         ]
 
 
-def test_cancelled_members_are_left_out_also_after_they_stopped(mnist: Dataset, arithmetic: str) -> None:
+def test_cancelled_members_are_left_out_also_after_they_stopped(mnist: Dataset) -> None:
+    if kernel("float32") is None:
+        pytest.skip("without the kernel they train one after the other")
     specs = company()
     keys = [spec.key for spec in specs]
     cancelled: set[str] = set()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import digitlab as dl
-from digitlab import lab
+from digitlab import lab, places
 from digitlab.data import Dataset
 from digitlab.engine import reference
 from digitlab.engine.inputs import run_split
@@ -124,7 +124,9 @@ def test_the_key_holds_the_parent_and_its_weights(file: Path) -> None:
     for changes in ({"key": "0" * 64}, {"sha256": "0" * 64}):
         other = lab.make_spec(spec, parent=spec.parent.model_copy(update=changes))
         assert other.key != spec.key
-    assert lab.make_spec(spec, parent=None).key not in {spec.key, lab.make_spec(**OPTIONS).key}
+    none: Any = None
+    without = lab.make_spec(spec, parent=none)
+    assert without.key not in {spec.key, lab.make_spec(**OPTIONS).key}
     assert RunSpec.from_json(spec.canonical_json) == spec
 
 
@@ -253,7 +255,7 @@ def test_where_nothing_can_be_written_this_process_trains(
     )
     changed.save(tmp_path / "parent.safetensors")
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(parents.places, "data_folder", lambda: tmp_path / "file" / "data")
+    monkeypatch.setattr(places, "data_folder", lambda: tmp_path / "file" / "data")
     spec = lab.make_spec(parent=tmp_path / "parent.safetensors")
     assert spec.parent is not None
     assert not parents.is_kept(spec.parent)

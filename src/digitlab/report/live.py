@@ -71,7 +71,7 @@ class LiveCurve:
                 "LiveCurve: IPython is missing, so this is no notebook; pip install 'digitlab[notebook]', or "
                 "leave on_progress out"
             ) from None
-        self._display = display
+        self._display: Any = display
         self._handle: Any = None
         self._last = 0.0
         self._runs: dict[str, _Shown] = {}

@@ -17,7 +17,7 @@ class Plot(alt.VConcatChart):
     blank. In all else, such as `save` and `properties`, it is a chart of Altair's.
     """
 
-    def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:  # type: ignore[override]
+    def _repr_mimebundle_(self, *_: Any, **__: Any) -> dict[str, str]:
         return {"image/svg+xml": drawn(self), "text/plain": "a chart; .save('curve.svg') keeps it"}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import xlogy
 from scipy.stats import binom
 
 from digitlab.analysis.statistics.same_images import SameImages
@@ -20,14 +21,29 @@ def test_images_are_counted() -> None:
     assert SameImages.of(b, a).difference.value == pytest.approx(1 / 6)
 
 
-def test_approval_of_a_prime_minister() -> None:
-    """Agresti 2013, "Categorical Data Analysis", table 11.1 and section 11.1.2: 1,600 people, asked twice."""
-    table = SameImages(both=794, only_a=150, only_b=86, neither=570)
-    assert table.difference.value == pytest.approx(-0.04)
-    assert (round(table.difference.low, 3), round(table.difference.high, 3)) == (-0.059, -0.021)
-    # The exact two-sided test, summed by hand.
-    tail = sum(math.comb(236, k) for k in range(87)) / 2**236
-    assert table.p_value == pytest.approx(2 * tail, rel=1e-9)
+def test_airways_before_and_after_a_transplantation() -> None:
+    """Fagerland, Lydersen & Laake 2014 (Statistics in Medicine 33), their first example, by the score method."""
+    found = SameImages(both=1, only_a=1, only_b=7, neither=12).difference
+    assert [round(end, 3) for end in (found.value, found.low, found.high)] == [0.286, 0.026, 0.517]
+
+
+@pytest.mark.parametrize("counts", [(1, 1, 7, 12), (794, 150, 86, 570), (43, 0, 1, 0), (5, 2, 0, 9)])
+def test_the_ends_are_where_the_score_test_just_rejects(counts: tuple[int, int, int, int]) -> None:
+    """The statistic with a likelihood that is maximised by brute force, where only the difference is held."""
+    table = SameImages(*counts)
+    n, only_a, only_b = table.images, table.only_a, table.only_b
+    for end, sign in ((table.difference.low, 1), (table.difference.high, -1)):
+        shares = np.linspace(max(0.0, -end), (1 - end) / 2, 2_000_001)[
+            1:-1
+        ]  # of images that A alone gets right
+        log_likelihood = (
+            xlogy(only_a, shares)
+            + xlogy(only_b, shares + end)
+            + xlogy(n - only_a - only_b, 1 - 2 * shares - end)
+        )
+        share = shares[log_likelihood.argmax()]
+        variance = n * (2 * share + end - end**2)
+        assert (only_b - only_a - n * end) / math.sqrt(variance) == pytest.approx(sign * 1.959964, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +75,7 @@ def test_intervals_cover_and_the_test_keeps_its_level(shares: tuple[float, float
     drawn = random.multinomial(images, [*shares, 1 - sum(shares)], size=2_000)
     truth = shares[2] - shares[1]
     found = [SameImages(*map(int, row)).difference for row in drawn]
-    assert 0.94 < np.mean([estimate.low <= truth <= estimate.high for estimate in found]) <= 1.0
+    assert 0.925 < np.mean([estimate.low <= truth <= estimate.high for estimate in found]) <= 1.0
     if truth == 0:
         rejected = np.mean([SameImages(*map(int, row)).p_value < 0.05 for row in drawn])
         assert rejected < 0.05 + 2 * math.sqrt(0.05 * 0.95 / len(drawn))

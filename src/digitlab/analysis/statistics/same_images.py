@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
+from scipy.optimize import brentq
 from scipy.special import ndtri
 from scipy.stats import binomtest
 
 from digitlab.analysis.findings import Estimate
 from digitlab.analysis.statistics.intervals import CONFIDENCE
+
+_NEARLY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,35 @@ class SameImages:
     def difference(self) -> Estimate:
         """Accuracy of B less that of A, a share, with its interval of 95 % over images.
 
-        The interval is Agresti & Min's (2005, "Simple improved confidence intervals for comparing matched
-        proportions", Statistics in Medicine 24, section 3): Wald's, of the counts with 1/2 added to each of
-        the four. Wald's own is too narrow where few images are discordant, and has no width where none is.
+        The interval is Tango's (1998, "Equivalence test and confidence interval for the difference in
+        proportions for the paired-sample design", Statistics in Medicine 17): all differences that the score
+        test does not reject. Wald's is too narrow where few images are discordant, and has no width where
+        none is.
         """
-        n = self.images + 2
-        only_a, only_b = self.only_a + 0.5, self.only_b + 0.5
-        middle = (only_b - only_a) / n
-        error = math.sqrt((only_a + only_b) / n - middle**2) / math.sqrt(n)
-        reach = float(ndtri((1 + CONFIDENCE) / 2)) * error
+        z = float(ndtri((1 + CONFIDENCE) / 2))
         value = (self.only_b - self.only_a) / self.images
-        return Estimate(value, max(middle - reach, -1.0), min(middle + reach, 1.0))
+        return Estimate(value, self._difference_of_score(z), self._difference_of_score(-z))
+
+    def _score(self, difference: float) -> float:
+        """Tango's statistic for a difference: standard normal where that is the true one; it falls with it.
+
+        Its variance takes the share of images that A alone gets right as it is likeliest at the difference.
+        """
+        n, only_a, only_b = self.images, self.only_a, self.only_b
+        linear = (2 * n - only_b + only_a) * difference - only_a - only_b
+        constant = -only_a * difference * (1 - difference)
+        share = (math.sqrt(linear**2 - 8 * n * constant) - linear) / (4 * n)
+        variance = n * (2 * share + difference * (1 - difference))
+        return (only_b - only_a - n * difference) / math.sqrt(max(variance, 1e-300))
+
+    def _difference_of_score(self, score: float) -> float:
+        """The difference whose statistic has this value; the end of what is possible where none has."""
+        low, high = -1 + _NEARLY, 1 - _NEARLY
+        if self._score(low) <= score:
+            return -1.0
+        if self._score(high) >= score:
+            return 1.0
+        return float(brentq(lambda difference: self._score(difference) - score, low, high, xtol=1e-12))
 
     @property
     def p_value(self) -> float:

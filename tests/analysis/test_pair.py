@@ -72,7 +72,7 @@ def test_runs_of_other_batches_are_compared_by_epochs(linear: RunResult) -> None
     assert pair.curves.columns[0] == "epochs"
     assert list(tables(pair)["Curves"]) == [1.0, 2.0, 3.0]
     assert tables(pair)["Curves"][3.0][1] is None
-    assert tables(pair)["Settings that differ"]["patience"] == (None, "9")
+    assert tables(pair)["Settings that differ"]["patience"] == ("0", "9")
     assert tables(pair)["How they ended"]["network of step"] == ("60", f"{other.metrics.kept_step}")
     assert pair.pictures[0].x.title == "epochs"
     assert [len(line.points) for line in pair.pictures[0].lines] == [3, 2]

@@ -16,6 +16,7 @@ from digitlab.analysis.findings import Cell, Estimate, Lines, Table
 from digitlab.analysis.statistics.clusters import new_images_note
 from digitlab.analysis.statistics.same_images import SameImages
 from digitlab.result import RunResult
+from digitlab.spec import RunSpec
 
 _MOST_ROWS = 20
 _POINTS = "percentage points"
@@ -141,9 +142,16 @@ def _probability(p: float) -> str:
 
 def _settings(a: RunResult, b: RunResult) -> tuple[tuple[str, Cell, Cell], ...]:
     """Name and both values of each field that differs; None where a RunSpec has no such field."""
-    of_a, of_b = (dict(_leaves(run.spec.model_dump(mode="json"))) for run in (a, b))
+    of_a, of_b = (dict(_leaves(_document(run.spec))) for run in (a, b))
     names = dict.fromkeys([*of_a, *of_b])
     return tuple((name, of_a.get(name), of_b.get(name)) for name in names if of_a.get(name) != of_b.get(name))
+
+
+def _document(spec: RunSpec) -> dict[str, Any]:
+    """A RunSpec as a document, with the plain fields that it leaves out while they are as ever."""
+    plain = {name: getattr(spec, name) for name in sorted(spec.LEFT_OUT_AT_DEFAULT)}
+    left_out = {name: value for name, value in plain.items() if isinstance(value, str | int | float)}
+    return left_out | spec.model_dump(mode="json")
 
 
 def _leaves(document: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:

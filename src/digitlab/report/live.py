@@ -40,7 +40,7 @@ class _Shown:
 class _Html:
     """A text that a notebook shows as HTML."""
 
-    text: str
+    text: str = field(repr=False)
 
     def _repr_html_(self) -> str:
         return self.text

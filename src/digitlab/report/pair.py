@@ -1,7 +1,7 @@
 """Two runs compared, as a page, as a picture, and in a notebook."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from digitlab.analysis.pair import RunPair
@@ -21,7 +21,7 @@ FORMS = (".html", ".svg")
 class PairView:
     """Two runs beside each other that show themselves."""
 
-    pair: RunPair
+    pair: RunPair = field(repr=False)
 
     def _repr_html_(self) -> str:
         """In a notebook: what may be said, then curves and tables."""

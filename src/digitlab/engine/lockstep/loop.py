@@ -154,7 +154,8 @@ def _evaluate(members: Members, runs: Sequence[_Run], watch: Watch) -> None:
     found = zip(runs, members.evaluate("train"), members.evaluate("test"), strict=True)
     for i, (run, train, test) in enumerate(found):
         if run.key not in watch.cancelled:
-            run.train, run.test, run.layers = train.without_predictions(), test, members.layers(i)
+            run.train, run.test = train.without_predictions(), test
+            run.layers = run.best or members.layers(i)
 
 
 def _still_training(members: Members, runs: list[_Run], watch: Watch) -> list[_Run]:

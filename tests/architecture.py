@@ -21,13 +21,14 @@ LAYERS = [
     ["validation", "places"],
     ["spec"],
     ["result", "data", "option_fields", "option_types"],
+    ["models"],
     ["options", "handout"],
-    ["models", "store", "analysis"],
+    ["store", "analysis"],
     ["engine"],
     ["planning"],
     ["execution"],
     ["lab", "exports", "sinks"],
-    ["studies", "recomputation", "mistakes"],
+    ["studies", "recomputation", "mistakes", "comparing", "frames"],
     ["report"],
     ["exercise"],
     ["cli"],
@@ -45,6 +46,9 @@ FORBIDDEN = {
     "store": {"handout", "data", *OPTIONS},
 }
 
+# What shows itself is drawn by what lies above it: it is loaded when it is asked for, and knows no other part there.
+SHOWS_ITSELF = {"result": "report"}
+
 # The order inside packages, from the ground up, as above; "__init__" may import all of them.
 INSIDE = {
     "studies": [
@@ -57,8 +61,8 @@ INSIDE = {
     ],
     "analysis": [
         ["findings"],
-        ["statistics"],
-        ["conditions"],
+        ["statistics", "curves"],
+        ["conditions", "pair"],
         ["reached"],
         ["summary"],
         ["studies"],
@@ -68,6 +72,7 @@ INSIDE = {
 
 # Outside libraries, and the parts that may import them. A library without an entry may be imported by none.
 HOMES = {
+    "IPython": {"report"},
     "altair": {"report"},
     "jaxtyping": {"analysis", "data", "engine", "exports", "models", "planning", "report"},
     "jinja2": {"report"},
@@ -76,6 +81,7 @@ HOMES = {
     "numpy": {"analysis", "data", "engine", "exports", "models", "planning", "report", "rng"},
     "onnx": {"exports"},
     "onnxruntime": {"exports"},
+    "pandas": {"frames"},
     "platformdirs": {"places"},
     "psutil": {"engine", "planning"},
     "pyarrow": {"store"},
@@ -100,7 +106,10 @@ LOADED_WHEN_CHOSEN = {
     "exercise": {"digitlab.report.build", "digitlab.report.writing"},
     "engine.lockstep.backends": {"digitlab.engine.lockstep.torch_backend"},
     "exports.service": {"digitlab.exports.onnx"},
-    "lab": {"digitlab.engine.reference"},
+    "frames": {"pandas"},
+    "lab": {"digitlab.engine.reference", "digitlab.store.keeping", "digitlab.store.open_store"},
+    "report.live": {"IPython.display.display"},
+    "result": {"digitlab.report.plot"},
     "sinks.opening": {"digitlab.sinks.mlflow", "digitlab.sinks.tensorboard"},
     "store.export": {"pyarrow"},
 }
@@ -172,12 +181,14 @@ def test_imports_point_down(path: Path) -> None:
         .parts[-1 if len(path.relative_to(SOURCE).parts) < 2 else 1]
         .removesuffix(".py"),
     )
-    for _, name in imports(tree):
+    for node, name in imports(tree):
         top, *rest = name.split(".")
         if top == "digitlab":
             assert rest, f"{part} imports digitlab itself"
             if rest[0] == "__version__" or rest[0] not in LEVEL:
                 assert part in {"cli", "__main__"}, f"{part} imports digitlab itself"
+            elif rest[0] == SHOWS_ITSELF.get(part):
+                assert node in inside_functions(tree) | for_types_alone(tree)
             elif rest[0] != part:
                 assert LEVEL[rest[0]] < LEVEL[part], f"{part} imports {rest[0]}"
                 assert rest[0] not in FORBIDDEN.get(part, set()), f"{part} imports {rest[0]}"

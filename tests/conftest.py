@@ -12,6 +12,8 @@ from hypothesis import settings
 
 from digitlab.data import Dataset, load
 from digitlab.data.importing_writers import import_writers
+from digitlab.engine.lockstep import backends
+from digitlab.engine.lockstep.c.build import kernel
 from digitlab.spec import DataSpec, RunSpec
 
 # No deadlines: on a busy machine any example may take long.
@@ -75,6 +77,16 @@ def mnist_spec(mnist: Dataset) -> DataSpec:
 def default_spec(mnist_spec: DataSpec) -> RunSpec:
     """The exercise's linear network."""
     return RunSpec(data=mnist_spec)
+
+
+@pytest.fixture(params=["compiled kernel", "torch"])
+def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Either way in which the lockstep engine computes."""
+    if request.param == "torch":
+        monkeypatch.setattr(backends, "kernel", lambda _: None)
+    elif kernel("float32") is None:
+        pytest.skip("no C compiler on this machine")
+    return str(request.param)
 
 
 @pytest.fixture

@@ -99,6 +99,28 @@ def test_how_validation_is_held_out_is_written_where_it_is_not_as_ever() -> None
     assert whole.train_size == 50_000
 
 
+def test_patience_and_a_parent_are_written_where_there_are_any() -> None:
+    parent = {"key": "12" * 32, "sha256": "34" * 32}
+    assert spec(patience=0, parent=None).canonical_json == DEFAULT_JSON
+    patient = spec(patience=5, validation_size=10_000)
+    assert patient.canonical_json == spec(validation_size=10_000).canonical_json.replace(
+        '"precision"', '"patience":5,"precision"'
+    )
+    child = spec(parent=parent)
+    assert child.canonical_json == DEFAULT_JSON.replace(
+        '"precision"', f'"parent":{{"key":"{"12" * 32}","sha256":"{"34" * 32}"}},"precision"'
+    )
+    for original in (patient, child):
+        assert RunSpec.from_json(original.canonical_json) == original
+        assert original.key != spec().key
+
+
+def test_a_run_that_is_cut_short_has_no_patience() -> None:
+    patient = spec(patience=5, validation_size=10_000, budget={"steps": 500})
+    assert patient.until(500) == spec(validation_size=10_000, budget={"steps": 500}, evaluate_at=[500])
+    assert patient.until(300).patience == 0
+
+
 def test_a_field_added_later_to_a_part_leaves_old_keys_alone() -> None:
     class Later(Constant):
         LEFT_OUT_AT_DEFAULT = frozenset({"cycles"})
@@ -269,6 +291,24 @@ def test_a_number_too_large_for_a_float_is_refused() -> None:
         (
             {"validation": "people", "validation_size": 100},
             "validation: 'people' is not known; use 'images' or 'writers'",
+        ),
+        (
+            {"patience": 3},
+            "patience: 3 has no effect without a validation_size; give one such as 10000, or leave patience out",
+        ),
+        ({"patience": -1}, "patience: -1 is too small; it must be at least 0"),
+        (
+            {"parent": "digits.safetensors"},
+            "parent: 'digits.safetensors' is not a table of fields",
+        ),
+        (
+            {"parent": {"key": "0" * 64, "sha256": "x"}},
+            "parent.sha256: 'x' does not have its form; use 64 of 0-9 and a-f, the SHA-256 in hexadecimal digits",
+        ),
+        (
+            {"parent": {"key": "0" * 64, "sha256": "0" * 64}, "initialisation": "he"},
+            "initialisation: 'he' has no effect on a run that goes on from a trained network; leave "
+            "initialisation out",
         ),
         ({"seed": 2**63}, f"seed: {2**63} is too large; it must be less than {2**63}"),
         ({"data": "mnist"}, "data: 'mnist' is not a table of fields"),

@@ -30,7 +30,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
-    from digitlab.spec import DataSpec
+    from pathlib import Path
+
+    from digitlab.spec import DataSpec, Parent
 
 
 class Help(NamedTuple):
@@ -100,7 +102,7 @@ def table(fields: Mapping[str, OptionField]) -> str:
 def _values(field: OptionField) -> str:
     others = {int: "whole number", float: "number", bool: "`true`, `false`"}
     words = [f"`{word}`" for word in field.words] + (["whole numbers"] if field.is_list else [])
-    return ", ".join(words) or others.get(field.type, "name")
+    return ", ".join(words) or others.get(field.type, "file" if field.name == "parent" else "name")
 
 
 def page(text: str, fields: Mapping[str, OptionField]) -> str:

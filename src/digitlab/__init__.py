@@ -25,17 +25,22 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from digitlab.execution import events
+    from digitlab.frames import frame
     from digitlab.lab import Failure, Training, make_spec, run_many, start, train
     from digitlab.models.trained import TrainedNetwork, load
+    from digitlab.report.live import LiveCurve
     from digitlab.report.notebook import exercise_of, findings_of
+    from digitlab.report.pair import compare
     from digitlab.result import RunResult
     from digitlab.spec import RunSpec
+    from digitlab.store.keeping import keep
 
 __all__ = [
     "DataError",
     "DeviceError",
     "DigitlabError",
     "Failure",
+    "LiveCurve",
     "RunError",
     "RunResult",
     "RunSpec",
@@ -45,9 +50,12 @@ __all__ = [
     "Training",
     "WeightsError",
     "__version__",
+    "compare",
     "events",
     "exercise_of",
     "findings_of",
+    "frame",
+    "keep",
     "load",
     "load_dataset",
     "make_spec",
@@ -61,8 +69,12 @@ _HOMES = {
     "DeviceError": ("digitlab.errors", "DeviceError"),
     "DigitlabError": ("digitlab.errors", "DigitlabError"),
     "Failure": ("digitlab.lab", "Failure"),
+    "LiveCurve": ("digitlab.report.live", "LiveCurve"),
     "Training": ("digitlab.lab", "Training"),
+    "compare": ("digitlab.report.pair", "compare"),
     "events": ("digitlab.execution.events", ""),
+    "frame": ("digitlab.frames", "frame"),
+    "keep": ("digitlab.store.keeping", "keep"),
     "exercise_of": ("digitlab.report.notebook", "exercise_of"),
     "findings_of": ("digitlab.report.notebook", "findings_of"),
     "RunError": ("digitlab.errors", "RunError"),

@@ -3,8 +3,8 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Literal, Unpack
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from digitlab.data import Dataset, LabelledImages, load_writers, registry
 from digitlab.engine.device import find_device, free_memory, usable_cores
@@ -17,6 +17,7 @@ from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
 from digitlab.execution.training import Advance, AdvanceMeter, Training
 from digitlab.execution.workers import Workers
+from digitlab.models import parents
 from digitlab.models.inspection import MOST_DIGITS, Inspection, inspect_network
 from digitlab.models.trained import TrainedNetwork, writable_folder, writable_target
 from digitlab.options import Base, Options, make_spec, read_document, with_options
@@ -25,6 +26,9 @@ from digitlab.planning.cost import Images
 from digitlab.planning.planner import TORCH_WORKER_BYTES, WORKER_BYTES, Cohort, Plan, plan
 from digitlab.result import RunResult
 from digitlab.spec import DataSpec, RunSpec
+
+if TYPE_CHECKING:
+    from digitlab.store import Store
 
 __all__ = [
     "Advance",
@@ -173,7 +177,8 @@ def _planned(
     costs = known(device)
     alone = plan(specs, images, costs, workers=1, memory_limit=limit, stacked=stacked)
     count = workers if workers is not None else usable_cores()
-    if count == 1 or len(specs) < 2 or stacked:
+    only_here = any(spec.parent is not None and not parents.is_kept(spec.parent) for spec in specs)
+    if count == 1 or len(specs) < 2 or stacked or only_here:
         return alone, False
     taken = _worker_bytes(specs)
     shared = plan(specs, images, costs, workers=count, worker_bytes=taken)
@@ -226,8 +231,13 @@ def _worker_bytes(specs: Sequence[RunSpec]) -> int:
 def _datasets(specs: Sequence[RunSpec]) -> dict[DataSpec, Dataset]:
     """The data sets of runs, each loaded once: it is verified at every load.
 
-    Raises what `load_writers` raises for those of which whole writers are held out.
+    Raises what `load_writers` raises for those of which whole writers are held out, and what `first_layers`
+    raises for those that go on from a parent.
     """
+    for spec in specs:
+        if spec.parent is not None:
+            parents.first_layers(spec)
+
     for name in dict.fromkeys(spec.data.name for spec in specs if spec.validation == "writers"):
         load_writers(name)
     return {data: registry.load(data.name) for data in dict.fromkeys(spec.data for spec in specs)}
@@ -288,6 +298,7 @@ def train(
     engine: Engine = "lockstep",
     threads: int | None = None,
     save: str | os.PathLike[str] | None = None,
+    keep: bool | str | os.PathLike[str] = False,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> RunResult:
@@ -299,13 +310,27 @@ def train(
     threads:      that train it together in the lockstep engine's kernel, 1 to 256; the result's bits are the
                   same; by default as many of the free cores as gain
     save:         a safetensors file to write the trained network to; `load` reads it back
+    keep:         put the result into the store, where `digitlab runs list` shows it: True for the one that
+                  the commands use, or the file of another
     on_progress:  told at most ten times a second where the run is, with the new points of its curve
-    Raises SpecError, DataError, DeviceError, WeightsError; RunError when memory does not suffice.
+    Raises SpecError, DataError, DeviceError, WeightsError, StoreError; RunError when memory does not suffice.
     """
     spec = make_spec(base, **options)
     if save is not None:
         writable_target(save)
+    store = None if keep is False else _store(engine, None if keep is True else keep)
     result, network = run(spec, device=device, engine=engine, threads=threads, on_progress=on_progress)
     if save is not None:
         network.save(save)
+    if store is not None:
+        with closing(store):
+            store.add([result])
     return result
+
+
+def _store(engine: Engine, path: str | os.PathLike[str] | None) -> "Store":
+    """The store that results of an engine are to go to: better refused before a training than after it."""
+    from digitlab.store import keeping, open_store  # which load SQLAlchemy
+
+    keeping.check_engine(engine)
+    return open_store(path)

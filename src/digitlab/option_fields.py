@@ -8,12 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-from digitlab.spec import DataSpec, RunSpec
+from digitlab.spec import DataSpec, Parent, RunSpec
 from digitlab.validation import parts_in
 
 USUAL_DATA = "mnist"
+
+_LOOKED_UP: dict[str, tuple[Any, str | None]] = {
+    "data": (str | DataSpec, USUAL_DATA),
+    "parent": (str | Path | Parent, None),
+}
+"""Parts that are named and looked up, a data set by its name and a parent by its file: type and default."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,11 @@ def option_fields(model: type[RunSpec]) -> dict[str, OptionField]:
 def _options_of(model: type[RunSpec], name: str) -> Iterator[OptionField]:
     field = model.model_fields[name]
     group, text = cast("dict[str, str]", field.json_schema_extra)["group"], field.description or ""
-    if name == "data":  # a data set is named, and looked up
-        yield OptionField(name, (name,), str | DataSpec, group, text, {"": USUAL_DATA})
+    if name in _LOOKED_UP:
+        given, usual = _LOOKED_UP[name]
+        yield OptionField(name, (name,), given, group, text, {"": usual})
         return
+
     parts = parts_in(field.annotation)
     if not parts:
         yield OptionField(name, (name,), _given(field.annotation), group, text, {"": field.default})

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
-    from digitlab.spec import DataSpec
+    from pathlib import Path
+
+    from digitlab.spec import DataSpec, Parent
 
 
 class Help(NamedTuple):
@@ -32,6 +34,7 @@ class Options(TypedDict, total=False):
     validation: Literal["images", "writers"]
     train_size: int
     hidden: Sequence[int]
+    parent: "str | Path | Parent"
     initialisation: Literal["torch", "he", "glorot"]
     optimiser: Literal["sgd", "adam", "adamw"]
     learning_rate: float
@@ -49,6 +52,7 @@ class Options(TypedDict, total=False):
     warmup_steps: int
     final_fraction: float
     evaluate_at: Literal["epoch"] | Sequence[int]
+    patience: int
     seed: int
     precision: Literal["float32", "float64"]
 
@@ -60,6 +64,7 @@ HELP = {
     "validation": Help("Data", "images", "What is held out: images, whoever wrote them, or whole writers, who make validation_size images or as many below it as can be (needs QMNIST's label files).", words=("images", "writers",)),
     "train_size": Help("Data", "", "Images trained on, a stratified subset drawn by the seed; by default all that are not held out."),
     "hidden": Help("Network", "none", "Units of each hidden layer; without any it is multinomial logistic regression.", is_list=True),
+    "parent": Help("Network", "", "File of a trained network to go on from, as --save writes it. What is said nowhere else is as in its training: data, layers, optimiser, budget, seed."),
     "initialisation": Help("Network", "torch", "What the parameters start from: torch, the default of nn.Linear; he, normal (He et al. 2015); glorot, uniform (Glorot & Bengio 2010).", words=("torch", "he", "glorot",)),
     "optimiser": Help("Optimiser", "sgd", "How gradients become steps.", words=("sgd", "adam", "adamw",)),
     "learning_rate": Help("Optimiser", "0.01; adam, adamw: 0.001", "Learning rate, the schedule's peak."),
@@ -77,6 +82,7 @@ HELP = {
     "warmup_steps": Help("Schedule", "warmup-cosine: 0", "Steps of linear warm-up."),
     "final_fraction": Help("Schedule", "warmup-cosine: 0", "Where the cosine ends, as a share of the peak."),
     "evaluate_at": Help("Budget", "epoch", "When the curve gets a point: at the end of each epoch, or at these steps; always at the last.", words=("epoch",), is_list=True),
+    "patience": Help("Budget", "0", "Early stopping: the run ends after so many points of the curve without a new lowest validation loss, and the network of the lowest is kept; 0: it trains to the end, and the last is kept."),
     "seed": Help("Run", "0", "Of all random draws."),
     "precision": Help("Network", "float32", "Of parameters and arithmetic.", words=("float32", "float64",)),
 }

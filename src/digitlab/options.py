@@ -14,6 +14,8 @@ from typing import Any, TypeVar, Unpack
 from digitlab.data import registry
 from digitlab.errors import Fault, SpecError
 from digitlab.files import read_text
+from digitlab.models import parents
+from digitlab.models.trained import TrainedNetwork
 from digitlab.option_fields import USUAL_DATA, option_fields
 from digitlab.option_types import Options as Options  # for those who use both
 from digitlab.spec import RunSpec
@@ -49,6 +51,11 @@ _NAMES_ELSEWHERE = {
     "normalization": "scaling",
     "random_state": "seed",
     "rng": "seed",
+    "checkpoint": "parent",
+    "resume": "parent",
+    "from_": "parent",
+    "early_stopping": "patience",
+    "n_iter_no_change": "patience",
 }
 
 Base = RunSpec | Mapping[str, Any] | None
@@ -89,10 +96,19 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
     it.
     A base that trains on all images there are does so too when an option changes how many those are.
 
-    base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set
-    Raises SpecError with all faults.
+    A parent that is named by its file hands on all that is said nowhere else, and must fit.
+
+    base:   a RunSpec, or a document (nested, as in a file), in which `data` may be the name of a data set,
+            and `parent` the file of a trained network
+    Raises SpecError with all faults, WeightsError when the parent's file is none.
     """
     fields: dict[str, Any] = _mapping(base, "the base")
+    named = options.get("parent", fields.get("parent"))
+    parent: TrainedNetwork | None = None
+    if isinstance(named, str | os.PathLike):
+        parent, found = parents.adopted(named)
+        fields = {**_handed_on(parent.spec), **fields, "parent": found}
+        options.pop("parent", None)
     if "train_size" not in options and fields.get("train_size") == _available(fields):
         fields.pop("train_size", None)
     if options.keys() & {"epochs", "steps"}:
@@ -104,9 +120,25 @@ def make_spec(base: Base = None, **options: Unpack[Options]) -> RunSpec:
         part, *inner = FIELDS[name].path if name in FIELDS else (name,)
         fields[part] = {**_mapping(fields.get(part), part), inner[0]: value} if inner else value
     try:
-        return _with_data_set(fields)
+        spec = _with_data_set(fields)
     except SpecError as error:
         raise SpecError([_in_flat_names(fault, options) for fault in error.faults]) from None
+    if parent is not None:
+        if faults := parents.misfits(spec, parent):
+            raise SpecError(faults)
+        parents.tell_of_seen_images(spec, parent.spec)
+    return spec
+
+
+def _handed_on(parent: RunSpec) -> dict[str, Any]:
+    """What a run that goes on from this one has where nothing else is said.
+
+    That is all but how it started, and the list of steps at which it was evaluated.
+    """
+    fields = parent.model_dump(exclude={"parent", "initialisation", "evaluate_at"})
+    if fields["train_size"] == _available(fields):
+        del fields["train_size"]
+    return fields
 
 
 def flat_name(field: str) -> tuple[str, str]:

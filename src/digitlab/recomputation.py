@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from digitlab import lab
 from digitlab.engine.progress import OnProgress
+from digitlab.errors import WeightsError
 from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.store import Filter, Store
@@ -19,7 +20,8 @@ class Recomputed:
     """How a run came out when it was trained again.
 
     is_same:   to the last bit
-    elsewhere: what else differs on which its bits depend, such as the processor; then they may differ too
+    elsewhere: what else differs on which its bits depend, such as the processor; then they may differ too.
+               Or why it cannot be trained: the weights that it goes on from are lost
     """
 
     key: str
@@ -44,8 +46,12 @@ def recomputed(store: Store, count: int) -> Iterator[Recomputed]:
     keys = store.keys(Filter()) if count else []
     results = store.get(random.sample(keys, min(count, len(keys))), predictions=True).values()
     for result in results:
-        again, _ = lab.run(result.spec)
-        yield compared(result, again)
+        try:
+            again, _ = lab.run(result.spec)
+        except WeightsError as error:
+            yield Recomputed(result.key, is_same=False, elsewhere=(str(error),))
+        else:
+            yield compared(result, again)
 
 
 def compared(known: RunResult, again: RunResult) -> Recomputed:

@@ -5,13 +5,16 @@ strings "NaN", "Infinity" and "-Infinity" in the JSON, and come back as numbers.
 """
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from digitlab import html
 from digitlab.spec import RunSpec
 from digitlab.validation import Document, Part, refuse
+
+if TYPE_CHECKING:
+    from digitlab.report.plot import Plot
 
 Outcome = Literal["completed", "diverged", "collapsed"]
 """`completed`; `diverged`: a loss became non-finite; `collapsed`: it ended at chance after a blow-up."""
@@ -59,15 +62,20 @@ class Curve(_Record):
 
 
 class Metrics(_Record):
-    """How the run ended. After a divergence the network is not evaluated: what is said of it is NaN.
+    """How the run ended. After a divergence no network is evaluated: what is said of it is NaN.
 
-    training_loss:       the curve's last: mean cross-entropy (nats) of the last batches
+    The final network is the last one; of a run with patience it is the one of the lowest validation loss.
+
+    training_loss:       the curve's at the final network: mean cross-entropy (nats) of the batches before it
     training_set_loss, training_set_accuracy: of the final network on the images that it was trained on
     validation_loss, validation_accuracy: of the final network; None without a validation split
     test_loss, test_accuracy: of the final network on the whole test set
     first_batch_loss, peak_batch_loss: the first and the largest loss of a single batch
     steps:               steps taken; of a diverged run, the one whose loss was not finite
+    kept_step:           of a run with patience, the steps after which the final network was reached
     """
+
+    LEFT_OUT_AT_DEFAULT = frozenset({"kept_step"})
 
     training_loss: Number
     training_set_loss: Number
@@ -79,6 +87,7 @@ class Metrics(_Record):
     first_batch_loss: Number
     peak_batch_loss: Number
     steps: int
+    kept_step: int | None = None
 
 
 class Versions(Part):
@@ -210,6 +219,20 @@ class RunResult(Document):
         """The result as one line of JSON."""
         return self.model_dump_json()
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the run's patience ended it before its budget was spent."""
+        return self.outcome != "diverged" and self.metrics.steps < self.spec.step_count
+
+    def plot(self) -> "Plot":
+        """The curve as a chart of Altair's: losses, and the validation accuracy where there is one.
+
+        A notebook shows it; `result.plot().save("curve.svg")` keeps it (also as png, html or json).
+        """
+        from digitlab.report.plot import plot_of
+
+        return plot_of(self)
+
     def _repr_html_(self) -> str:
         metrics = self.metrics
         rows = {
@@ -224,5 +247,7 @@ class RunResult(Document):
         }
         if metrics.validation_accuracy is not None:
             rows["validation accuracy"] = f"{metrics.validation_accuracy:.4f}"
+        if metrics.kept_step is not None:
+            rows["network"] += f", that of step {metrics.kept_step:,}"
         lines = {"training loss": self.curve.training_loss, "validation loss": self.curve.validation_loss}
         return html.table(rows) + html.line_chart("step", self.curve.step, lines)

@@ -172,6 +172,20 @@ class Budget(Part):
         return self
 
 
+class Parent(Part):
+    """The trained network that a run goes on from: the run that made it, and which parameters it has.
+
+    These decide what comes of the child, on whichever machine the parent was trained; by the key its RunSpec
+    is found.
+
+    key:    of the run that made it
+    sha256: SHA-256 over its parameters (`models.parameters.digest` says how)
+    """
+
+    key: Digest
+    sha256: Digest
+
+
 def _evaluate_at_tag(value: object) -> str:
     return "epoch" if isinstance(value, str) else "steps"
 
@@ -191,7 +205,7 @@ class RunSpec(Document):
     Raises SpecError with all faults, each with its field, value and remedy.
     """
 
-    LEFT_OUT_AT_DEFAULT = frozenset({"validation"})
+    LEFT_OUT_AT_DEFAULT = frozenset({"validation", "parent", "patience"})
 
     data: Annotated[DataSpec, _option("Data", "Name of a data set.")]
     scaling: Annotated[
@@ -228,6 +242,14 @@ class RunSpec(Document):
         Field(strict=False, max_length=64, examples=[[100, 100]]),
         _option("Network", "Units of each hidden layer; without any it is multinomial logistic regression."),
     ] = ()
+    parent: Annotated[
+        Parent | None,
+        _option(
+            "Network",
+            "File of a trained network to go on from, as --save writes it. What is said nowhere else is as "
+            "in its training: data, layers, optimiser, budget, seed.",
+        ),
+    ] = None
     initialisation: Annotated[
         Initialisation,
         _option(
@@ -253,6 +275,15 @@ class RunSpec(Document):
             "When the curve gets a point: at the end of each epoch, or at these steps; always at the last.",
         ),
     ] = "epoch"
+    patience: Annotated[
+        PlainInt,
+        Field(ge=0, le=EVALUATION_LIMIT),
+        _option(
+            "Budget",
+            "Early stopping: the run ends after so many points of the curve without a new lowest validation "
+            "loss, and the network of the lowest is kept; 0: it trains to the end, and the last is kept.",
+        ),
+    ] = 0
     seed: Annotated[PlainInt, Field(ge=0, lt=2**63), _option("Run", "Of all random draws.")] = 0
     precision: Annotated[Precision, _option("Network", "Of parameters and arithmetic.")] = "float32"
 
@@ -316,6 +347,15 @@ class RunSpec(Document):
                 refuse(f"makes {count:,} parameters; use layers that make at most {PARAMETER_LIMIT:,}")
         return hidden
 
+    @field_validator("initialisation")
+    @classmethod
+    def _parent_has_its_own_start(
+        cls, initialisation: Initialisation, info: ValidationInfo
+    ) -> Initialisation:
+        if initialisation != "torch" and info.data.get("parent") is not None:
+            refuse("has no effect on a run that goes on from a trained network; leave initialisation out")
+        return initialisation
+
     @field_validator("batch_size")
     @classmethod
     def _batch_is_there(cls, size: int, info: ValidationInfo) -> int:
@@ -355,6 +395,13 @@ class RunSpec(Document):
                 refuse(f"goes beyond the run's end; use steps up to {step_count}")
         return at
 
+    @field_validator("patience")
+    @classmethod
+    def _patience_needs_validation(cls, patience: int, info: ValidationInfo) -> int:
+        if patience and info.data.get("validation_size") == 0:
+            refuse("has no effect without a validation_size; give one such as 10000, or leave patience out")
+        return patience
+
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Units of every layer, from the inputs to the classes."""
@@ -377,7 +424,7 @@ class RunSpec(Document):
 
     @property
     def step_count(self) -> int:
-        """Number of steps of the whole run."""
+        """Number of steps of the whole run; with patience it may end before."""
         return _step_count(self.__dict__)
 
     @property
@@ -389,9 +436,10 @@ class RunSpec(Document):
 
     def until(self, step: int) -> "RunSpec":
         """The same run, ended after so many steps: with a constant schedule, its network at that moment."""
-        if step == self.step_count:
+        if step == self.step_count and not self.patience:
             return self
-        return RunSpec.model_validate(self.model_dump() | {"budget": {"steps": step}, "evaluate_at": (step,)})
+        shorter = {"budget": {"steps": step}, "evaluate_at": (step,), "patience": 0}
+        return RunSpec.model_validate(self.model_dump() | shorter)
 
     @property
     def canonical_json(self) -> str:

@@ -40,16 +40,6 @@ PARTS: list[Part] = ["train", "validation"]
 WARMUP: dict[str, Any] = {"schedule": "warmup-cosine", "warmup_steps": 6, "final_fraction": 0.1}
 
 
-@pytest.fixture(params=["compiled kernel", "torch"])
-def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Either way to compute."""
-    if request.param == "torch":
-        monkeypatch.setattr(backends, "kernel", lambda _: None)
-    elif kernel("float32") is None:
-        pytest.skip("no C compiler on this machine")
-    return str(request.param)
-
-
 def one(spec: RunSpec, dataset: Dataset) -> tuple[RunResult, TrainedNetwork]:
     (both,) = train_cohort([spec], dataset)
     return both
@@ -414,6 +404,8 @@ def test_what_is_no_cohort_is_refused(mnist: Dataset) -> None:
 
 # --- what a cohort shares ---
 
+PARENT = {"key": "0" * 64, "sha256": "1" * 64}
+
 # Two values of every field: each is either free to differ, or shared.
 OTHER_VALUES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     **{
@@ -448,6 +440,12 @@ OTHER_VALUES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"budget": {"steps": 10}, "evaluate_at": [5, 10]},
     ),
     "seed": ({}, {"seed": 5}),
+    "patience": (
+        {"train_size": 1_000, "validation_size": 500},
+        {"train_size": 1_000, "validation_size": 500, "patience": 3},
+    ),
+    "parent.key": ({"parent": PARENT}, {"parent": {**PARENT, "key": "2" * 64}}),
+    "parent.sha256": ({"parent": PARENT}, {"parent": {**PARENT, "sha256": "2" * 64}}),
     "initialisation": ({}, {"initialisation": "he"}),
     "scaling": ({}, {"scaling": "standard"}),
     "validation_size": ({"train_size": 1_000}, {"train_size": 1_000, "validation_size": 100}),

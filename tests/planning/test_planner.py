@@ -130,6 +130,17 @@ print((after * 1024 - before) / memory_bytes(specs, Images.of(dataset)))
         ({"hidden": (200,), "steps": 2, "batch_size": 40_000}, 2),
         ({"hidden": (600, 600), "momentum": 0.9, "steps": 3, "batch_size": 4096, "train_size": 5_000}, 6),
         ({"hidden": (1500,), "precision": "float64", "steps": 3, "train_size": 2_000}, 6),
+        (
+            {
+                "hidden": (1000, 1000),
+                "steps": 6,
+                "evaluate_at": [2, 4, 6],
+                "train_size": 2_000,
+                "validation_size": 500,
+                "patience": 1,
+            },
+            8,
+        ),
     ],
     ids=str,
 )

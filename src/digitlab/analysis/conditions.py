@@ -98,13 +98,15 @@ def validation_losses(runs: Sequence[Sequence[RunResult]], *, best: bool) -> Flo
     collapsed.
 
     runs: [rate][seed]
-    best: the best of its curve, instead of the last
+    best: the best of its curve, instead of the last; it is also that of a run with patience
     """
 
     def loss(run: RunResult) -> float:
         if run.outcome != "completed" or not run.curve.validation_loss:
             return _guessed_loss(run)
-        return max(min(run.curve.validation_loss) if best else run.curve.validation_loss[-1], _LEAST_LOSS)
+        is_lowest = best or run.spec.patience > 0
+        losses = run.curve.validation_loss
+        return max(min(losses) if is_lowest else losses[-1], _LEAST_LOSS)
 
     return np.array([[loss(run) for run in same] for same in runs], np.float64).T
 

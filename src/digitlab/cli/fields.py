@@ -9,7 +9,7 @@ import typer
 from digitlab.cli.choices import data_sets, one_of
 from digitlab.option_types import HELP, Options
 
-_OTHER_NAMES = {"learning_rate": ("--lr", "--learning-rate")}
+_OTHER_NAMES = {"learning_rate": ("--lr", "--learning-rate"), "parent": ("--from", "--parent")}
 
 
 def with_fields(command: Callable[..., None]) -> Callable[..., None]:
@@ -28,7 +28,7 @@ def _parameter(name: str) -> inspect.Parameter:
     words = (*help_.words, "N,N,…") if help_.is_list else help_.words
     option = typer.Option(
         *_OTHER_NAMES.get(name, ()),
-        metavar="|".join(words) or None,
+        metavar="FILE" if name == "parent" else "|".join(words) or None,
         autocompletion=data_sets if name == "data" else one_of(help_.words),
         help=help_.description + (' "" for none.' if help_.default == "none" else ""),
         show_default=help_.default or False,

@@ -44,7 +44,7 @@ def print_findings(findings: "StudyFindings", *, is_brief: bool = False) -> None
         _print_finding(found)
     for table in findings.tables:
         out.print()
-        _print_table(table)
+        print_table_of(table)
 
 
 def _print_finding(found: "Finding") -> None:
@@ -63,7 +63,8 @@ def _print_finding(found: "Finding") -> None:
     stdout().print(Padding(Text(found.verdict), (0, 0, 1, 2), expand=False))
 
 
-def _print_table(table: "Table") -> None:
+def print_table_of(table: "Table") -> None:
+    """Print a table under its title, with its note below."""
     from rich.padding import Padding
 
     from digitlab.cli.tables import print_table

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.outcome import classify_outcome
@@ -15,11 +15,17 @@ from digitlab.spec import RunSpec
 class History:
     """What is written down while the network trains: the curve so far, and the batch losses since its end.
 
-    validation: the latest evaluation on the validation split; None without one
+    validation:  the latest evaluation on the validation split; None without one
+    best:        the point of the lowest validation loss so far, the first of equals
+    lowest_loss: that loss
+    since_best:  how many points came after it
     """
 
     points: list[CurvePoint] = field(default_factory=list)
     validation: Evaluation | None = None
+    best: CurvePoint | None = None
+    lowest_loss: float = math.inf
+    since_best: int = 0
     steps: int = 0
     first_batch_loss: float = math.nan
     peak_batch_loss: float = -math.inf
@@ -49,10 +55,24 @@ class History:
     def add_point(self, validation: Evaluation | None) -> None:
         """End an interval: the curve gets a point here. None: there is no validation split."""
         loss, accuracy = (validation.loss, validation.accuracy) if validation else (None, None)
-        self.points.append(CurvePoint(self.steps, self.recent_loss, loss, accuracy))
+        point = CurvePoint(self.steps, self.recent_loss, loss, accuracy)
+        self.points.append(point)
         self.loss_sum = 0.0
         if validation is not None:
             self.validation = validation.without_predictions()
+            if validation.loss < self.lowest_loss:
+                self.best, self.lowest_loss, self.since_best = point, validation.loss, 0
+            else:
+                self.since_best += 1
+
+    @property
+    def has_improved(self) -> bool:
+        """Whether the latest point has the lowest validation loss so far."""
+        return self.best is not None and self.since_best == 0
+
+    def is_out_of_patience(self, patience: int) -> bool:
+        """Whether so many points in a row brought no lower validation loss; never for a patience of 0."""
+        return 0 < patience <= self.since_best
 
     def is_finite(self) -> bool:
         """Whether every loss so far was finite. A training ends with the first that is not."""
@@ -90,21 +110,24 @@ def result_of(
         has_dead_layer=train.has_dead_layer,
         classes=spec.data.classes,
     )
-    validation = history.validation
+    kept = history.best if spec.patience and outcome != "diverged" else None
+    final = kept or history.points[-1]
     if outcome == "diverged":
         train = test = Evaluation.unknown()
-        validation = Evaluation.unknown() if validation else None
+        unknown = None if final.validation_loss is None else math.nan
+        final = replace(final, validation_loss=unknown, validation_accuracy=unknown)
     metrics = Metrics(
-        training_loss=history.points[-1].training_loss,
+        training_loss=final.training_loss,
         training_set_loss=train.loss,
         training_set_accuracy=train.accuracy,
-        validation_loss=validation.loss if validation else None,
-        validation_accuracy=validation.accuracy if validation else None,
+        validation_loss=final.validation_loss,
+        validation_accuracy=final.validation_accuracy,
         test_loss=test.loss,
         test_accuracy=test.accuracy,
         first_batch_loss=history.first_batch_loss,
         peak_batch_loss=history.peak_batch_loss,
         steps=history.steps,
+        kept_step=kept.step if kept else None,
     )
     return RunResult.of(
         spec,

@@ -6,6 +6,7 @@ threads as torch has. The same RunSpec twice gives the same bits.
 
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ from digitlab.engine.sampling import batches
 from digitlab.engine.schedules import learning_rate
 from digitlab.engine.torch_devices import matmul_precision
 from digitlab.engine.torch_settings import training_with_torch
-from digitlab.models.parameters import initial_layers
+from digitlab.models.parents import first_layers
 from digitlab.models.sequential import build, layers_of
 from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
@@ -39,7 +40,8 @@ def train(
     device: `cpu`, `cuda`, `cuda:1`, `mps`
     watch:  is told where the run is, and may cancel it
     Raises DeviceError when the device is not there, SpecError when the data set is not the spec's, RunError
-    when memory does not suffice, CancelledRunError when the watch cancels the run.
+    when memory does not suffice, CancelledRunError when the watch cancels the run, and what `first_layers`
+    raises.
     """
     check_data_set(spec, dataset)
     found = find_device(device, spec.precision)
@@ -47,8 +49,7 @@ def train(
     start = time.perf_counter()
     with training_with_torch(torch_device), memory_errors_named():
         inputs = run_inputs(spec, dataset, torch_device)
-        layers = initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
-        network = build(layers, torch_device)
+        network = build(first_layers(spec), torch_device)
         history = _fit(spec, inputs, network, watch)
         train = test = Evaluation.unknown()
         if history.is_finite():
@@ -65,10 +66,13 @@ def train(
 
 
 def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, watch: Watch) -> History:
-    """Train the network in place, until the budget is spent or a loss is not finite."""
+    """Train the network in place, until the budget or the patience is spent or a loss is not finite.
+
+    With patience it is, in the end, the network of the lowest validation loss.
+    """
     optimiser = _optimiser(spec.optimiser, network.parameters())
     evaluation_steps = frozenset(spec.evaluation_steps)
-    key, history, reported = spec.key, History(), 0
+    key, history, reported, best = spec.key, History(), 0, network.state_dict()
     for positions in batches(spec):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(spec, history.steps)
@@ -87,9 +91,12 @@ def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, watch: Watch)
             history.add_point(evaluate(network, inputs.validation) if len(inputs.validation) else None)
             if not history.is_finite():
                 break
+            if spec.patience and history.has_improved:
+                best = deepcopy(network.state_dict())
         if key in watch.cancelled:
             raise CancelledRunError
-        if watch.is_due(history.steps, spec.step_count):
+        is_over = history.is_out_of_patience(spec.patience)
+        if watch.is_due(history.steps, history.steps if is_over else spec.step_count):
             accuracy = (
                 history.validation.accuracy
                 if history.validation
@@ -99,6 +106,10 @@ def _fit(spec: RunSpec, inputs: RunInputs, network: nn.Sequential, watch: Watch)
             reported = len(history.points)
             state = {key: (history.recent_loss, accuracy)}
             watch.tell(CohortProgress(key, history.steps, spec.step_count, state, points))
+        if is_over:
+            break
+    if spec.patience and history.is_finite():
+        network.load_state_dict(best)
     return history
 
 

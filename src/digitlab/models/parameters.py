@@ -1,6 +1,8 @@
 """Parameters of networks as plain arrays, and those that a run starts from."""
 
+import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +19,19 @@ class Layer:
 
     weight: Float[np.ndarray, "outputs inputs"]
     bias: Float[np.ndarray, "outputs"]
+
+
+def digest(layers: Sequence[Layer]) -> str:
+    """SHA-256 over parameters, 64 hexadecimal digits: the same for the same bits, whatever file holds them.
+
+    Of each layer the weights and then the biases, and of each of these a line with its type and shape
+    (`float32 100 784`) before its numbers, row by row, the lowest byte first.
+    """
+    found = hashlib.sha256()
+    for array in (array for layer in layers for array in (layer.weight, layer.bias)):
+        found.update(f"{array.dtype.name} {' '.join(map(str, array.shape))}\n".encode())
+        found.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+    return found.hexdigest()
 
 
 def initial_layers(

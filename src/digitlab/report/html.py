@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
@@ -29,7 +30,10 @@ from digitlab.report.examples import (
 from digitlab.report.opening import Opening, answer_of
 from digitlab.report.tables import table_of
 
-_FILES = ("page.html", "mistakes.html", "parts.html", "style.css")
+if TYPE_CHECKING:
+    from digitlab.analysis.pair import RunPair
+
+_FILES = ("page.html", "mistakes.html", "pair.html", "parts.html", "style.css")
 
 
 _WIDTHS: Mapping[str, Mapping[str, int]] = {
@@ -70,6 +74,16 @@ def opening_fragment(opening: Opening, studies: Sequence[StudyFindings]) -> str:
         opening=opening,
         studies=studies,
     )
+
+
+def pair_page(pair: "RunPair") -> str:
+    """Two runs beside each other, as a page of its own."""
+    return _environment().get_template("pair.html").render(pair=pair)
+
+
+def pair_fragment(pair: "RunPair") -> str:
+    """The same with its style, for a notebook."""
+    return _framed("{{ parts.pair(pair) }}", pair=pair)
 
 
 def _framed(body: str, **values: object) -> str:

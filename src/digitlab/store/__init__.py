@@ -3,8 +3,8 @@
 `interface` is the contract that every store keeps; `rows` turns a RunResult into rows and back, and verifies
 them by a hash; `schema` says which tables there are, and of which version; `sql` is the store itself, for
 any database that SQLAlchemy speaks to; `sqlite` is all that is SQLite's own: connections, locks, error
-codes; `location` says where the store lies, and opens it; `keys` finds the key that somebody means;
-`export` writes runs into files.
+codes; `location` says where the store lies, and opens it; `keeping` puts runs of one's own into it; `keys`
+finds the key that somebody means; `export` writes runs into files.
 """
 
 from digitlab.store.interface import Filter, RunRow, Store, Verification

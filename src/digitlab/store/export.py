@@ -48,7 +48,7 @@ def write_json(
 
 def write_csv(file: IO[str], results: Iterable[RunResult]) -> int:
     """Write runs as a table, one a row; how many there were."""
-    rows, columns = _rows(results)
+    rows, columns = table_of(results)
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -64,7 +64,7 @@ def parquet_writer() -> Callable[[BinaryIO, Iterable[RunResult]], int]:
         raise StoreError("format parquet: pyarrow is missing; pip install 'digitlab[parquet]'") from None
 
     def write_parquet(file: BinaryIO, results: Iterable[RunResult]) -> int:
-        rows, columns = _rows(results)
+        rows, columns = table_of(results)
         table = pa.table({name: [row.get(name) for row in rows] for name in columns})
         parquet.write_table(table, file)
         return len(rows)
@@ -72,8 +72,8 @@ def parquet_writer() -> Callable[[BinaryIO, Iterable[RunResult]], int]:
     return write_parquet
 
 
-def _rows(results: Iterable[RunResult]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The table's rows, and the names of all columns that any of them has."""
+def table_of(results: Iterable[RunResult]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Runs as rows of a table, and the names of all columns that any of them has."""
     fields: Any = {"key": True, "outcome": True, "spec": True, "metrics": True, "provenance": {"finished"}}
     rows = [flat(result.model_dump(include=fields)) for result in results]
     return rows, list(dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)]))

@@ -1,4 +1,4 @@
-"""`digitlab runs`: list, show, export and delete the runs in the store."""
+"""`digitlab runs`: list, show, compare, export and delete the runs in the store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from digitlab.result import Outcome
     from digitlab.store import Filter
 
-runs_app = typer.Typer(help="List, show, export and delete the runs in the store.", no_args_is_help=True)
+runs_app = typer.Typer(
+    help="List, show, compare, export and delete the runs in the store.", no_args_is_help=True
+)
 
 _LARGEST = 2**63 - 1
 
@@ -114,6 +116,50 @@ def show(
     for name, value in flat(result.model_dump(exclude={"curve"})).items():
         table.add_row(name, str(value))
     stdout().print(table, soft_wrap=True)
+
+
+@runs_app.command()
+def compare(
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="The key of one run, or the digits that it begins with.")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="The key of another.")],
+    json: JsonOption = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write it to this file: a page (.html), or the curves (.svg); with --json the JSON.",
+            show_default="stdout",
+        ),
+    ] = None,
+    store_file: StoreOption = None,
+) -> None:
+    """Compare two runs: settings, final figures, curves, and the test images that one alone gets right."""
+    from dataclasses import asdict
+
+    from digitlab.cli.findings import print_table_of
+    from digitlab.comparing import compared_in
+
+    if output is not None and not json:
+        from digitlab.report.pair import checked_form, write_pair
+
+        checked_form(output)
+    with opened(store_file, must_exist=True) as store:
+        pair = compared_in(store, a, b)
+    if json:
+        print_json(asdict(pair), output)
+        return
+    for sentence in pair.verdict:
+        stdout().print(sentence)
+    if output is not None:
+        write_pair(pair, output)
+        stderr().print(f"comparison: {output}", soft_wrap=True)
+        return
+    for table in (*pair.tables, pair.curves):
+        stdout().print()
+        print_table_of(table)
 
 
 @runs_app.command()

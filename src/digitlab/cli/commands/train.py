@@ -10,7 +10,9 @@ from digitlab.cli.engines import EngineOption, ThreadsOption, WorkersOption, che
 from digitlab.cli.fields import given_fields, with_fields
 from digitlab.cli.logs import LogOption, logging_to
 from digitlab.cli.outputs import OutputOption, checked_output
+from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import print_json, stderr, stdout, training_progress
+from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.result import RunResult
@@ -47,11 +49,16 @@ def train(
         Path | None,
         typer.Option(metavar="FILE", help="Write the trained weights (safetensors).", rich_help_panel=RUN),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Put the result into the store: `digitlab runs`.", rich_help_panel=RUN),
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the RunResult as JSON.", rich_help_panel=RUN)
     ] = False,
     log: LogOption = None,
     output: OutputOption = None,
+    store_file: StoreOption = None,
     **fields: object,
 ) -> None:
     """Train one network, by default by the exercise's recipe."""
@@ -61,6 +68,7 @@ def train(
     run = lab.make_spec(lab.read_document(spec) if spec else None, **given_fields(fields))
     chosen = checked_engine(engine)
     checked_output(output, json=json)
+    _check_store(chosen, keep, store_file)
     if save:
         writable_target(save)
     with logging_to(log) as see:
@@ -77,9 +85,32 @@ def train(
             print_json(result.to_json(), output)
         else:
             _show(result)
-        if save:  # last, so that the result is not lost with it
+        if keep:  # what can fail comes last, so that the result is not lost with it
+            _keep(result, store_file)
+        if save:
             network.save(save)
             stderr().print(f"weights: {save}", soft_wrap=True)
+
+
+def _check_store(engine: str, keep: bool, store_file: Path | None) -> None:
+    """Refuse what could not be kept: better before a training than after it."""
+    if store_file is not None and not keep:
+        raise SpecError([Fault("store", str(store_file), "is for a result that is kept; say --keep too")])
+    if keep:
+        from digitlab.store.keeping import check_engine
+
+        check_engine(engine)
+        with opened(store_file):
+            pass
+
+
+def _keep(result: "RunResult", store_file: Path | None) -> None:
+    from digitlab.store import SHORT_KEY
+
+    with opened(store_file) as store:
+        is_new = bool(store.add([result]))
+    known = "" if is_new else ", which the store knew"
+    stderr().print(f"kept: {result.key[:SHORT_KEY]}{known}; `digitlab runs list` shows it", soft_wrap=True)
 
 
 def _loss(value: float) -> str:
@@ -118,6 +149,11 @@ def _show(result: "RunResult") -> None:
     table.add_row(
         "outcome", f"{result.outcome} after {metrics.steps:,} steps, {result.provenance.seconds:.1f} s"
     )
+    if metrics.kept_step is not None:
+        end = f"stopped before {spec.step_count:,}" if result.stopped_early else "trained to the end"
+        table.add_row("network kept", f"of step {metrics.kept_step:,}, the lowest validation loss; {end}")
+    if spec.parent is not None:
+        table.add_row("goes on from", f"run {spec.parent.key}")
     table.add_row("training loss", _loss(metrics.training_loss))
     if metrics.validation_loss is not None:
         table.add_row("validation loss", _loss(metrics.validation_loss))

@@ -137,9 +137,16 @@ class Backend(Protocol):
         """Which members of a cohort train as one, and in which order, as places among the specs."""
         ...
 
-    def members(self, specs: Sequence[RunSpec], dataset: Dataset, cancelled: Container[str]) -> Members:
-        """The networks of these runs before their first step.
+    def members(
+        self,
+        specs: Sequence[RunSpec],
+        dataset: Dataset,
+        cancelled: Container[str],
+        layers: Sequence[tuple[Layer, ...]] | None = None,
+    ) -> Members:
+        """The networks of these runs before their first step, or with other parameters, to be evaluated.
 
         cancelled: keys of runs that need not be trained any further; it may grow at any time
+        layers:    parameters of each, [member]; None: those that each run starts from
         """
         ...

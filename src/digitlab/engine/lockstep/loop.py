@@ -24,6 +24,8 @@ from digitlab.spec import RunSpec
 class _Run:
     """One member's run: its history, what it ends with, and how far its watch knows it.
 
+    best:           parameters at the lowest validation loss so far, where the run has patience
+    layers:         of the final network; () while there is none
     batch_accuracy: of the latest batch
     told:           points of the curve that the watch was told
     """
@@ -31,6 +33,7 @@ class _Run:
     spec: RunSpec
     key: str
     history: History = field(default_factory=History)
+    best: tuple[Layer, ...] = ()
     layers: tuple[Layer, ...] = ()
     train: Evaluation = field(default_factory=Evaluation.unknown)
     test: Evaluation = field(default_factory=Evaluation.unknown)
@@ -59,7 +62,8 @@ def train_cohort(
              alone
     watch:   is told where the runs are; those that it cancels are stopped, and left out of the results
     Raises SpecError when the specs are of several cohorts or of another data set or there cannot be so many
-    threads, DeviceError when the device is not there, RunError when memory does not suffice.
+    threads, DeviceError when the device is not there, RunError when memory does not suffice, and what
+    `first_layers` raises.
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise SpecError([Fault("threads", threads, f"is not between 1 and {MOST_THREADS}")])
@@ -76,7 +80,15 @@ def train_cohort(
         for together in backend.together(specs):
             group = [runs[i] for i in together]
             members = backend.members([run.spec for run in group], dataset, watch.cancelled)
-            _train(members, group, watch)
+            left = _train(members, group, watch)
+            if specs[0].patience:  # the final networks are not those that trained last
+                del members  # it gives way to what evaluates them
+                left = [run for run in group if _is_kept(run, watch)]
+                if not left:
+                    continue
+                kept = [run.best for run in left]
+                members = backend.members([run.spec for run in left], dataset, watch.cancelled, kept)
+            _evaluate(members, left, watch)
         origin = provenance(
             "lockstep",
             found,
@@ -97,8 +109,8 @@ def train_cohort(
     ]
 
 
-def _train(members: Members, runs: Sequence[_Run], watch: Watch) -> None:
-    """Train members and write their histories, [member], until all have ended."""
+def _train(members: Members, runs: Sequence[_Run], watch: Watch) -> list[_Run]:
+    """Train members and write their histories, [member], until all have ended; those that came to the end."""
     spec, cohort, left = runs[0].spec, runs[0].key, list(runs)
     evaluation_steps = frozenset(spec.evaluation_steps)
     has_validation = spec.validation_size > 0
@@ -114,17 +126,36 @@ def _train(members: Members, runs: Sequence[_Run], watch: Watch) -> None:
         left = _still_training(members, left, watch)
         if left and steps.stop in evaluation_steps:
             evaluations = members.evaluate("validation") if has_validation else [None] * len(left)
-            for run, evaluation in zip(left, evaluations, strict=True):
+            for i, (run, evaluation) in enumerate(zip(left, evaluations, strict=True)):
                 run.history.add_point(evaluation)
+                if spec.patience and run.history.has_improved:
+                    run.best = members.layers(i)
             left = _still_training(members, left, watch)
-        if not left:
-            return
-        if watch.is_due(steps.stop, spec.step_count):
+        going = [i for i, run in enumerate(left) if not run.history.is_out_of_patience(spec.patience)]
+        if left and watch.is_due(steps.stop, spec.step_count if len(going) == len(left) else steps.stop):
             watch.tell(CohortProgress(cohort, steps.stop, spec.step_count, *_states(left)))
-    trained = zip(left, members.evaluate("train"), members.evaluate("test"), strict=True)
-    for i, (run, train, test) in enumerate(trained):
+        if len(going) < len(left):
+            members.keep(going)
+            left = [left[i] for i in going]
+        if not left:
+            break
+    return left
+
+
+def _is_kept(run: _Run, watch: Watch) -> bool:
+    """Whether a run with patience has a best network that is its final one."""
+    return bool(run.best) and run.history.is_finite() and run.key not in watch.cancelled
+
+
+def _evaluate(members: Members, runs: Sequence[_Run], watch: Watch) -> None:
+    """Evaluate the final networks of runs, [member], and write down what they are."""
+    if not runs:
+        return
+    found = zip(runs, members.evaluate("train"), members.evaluate("test"), strict=True)
+    for i, (run, train, test) in enumerate(found):
         if run.key not in watch.cancelled:
-            run.train, run.test, run.layers = train.without_predictions(), test, members.layers(i)
+            run.train, run.test = train.without_predictions(), test
+            run.layers = run.best or members.layers(i)
 
 
 def _still_training(members: Members, runs: list[_Run], watch: Watch) -> list[_Run]:

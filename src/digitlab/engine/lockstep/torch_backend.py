@@ -31,7 +31,8 @@ from digitlab.engine.lockstep.optimisers import Parameter, constants, moment_cou
 from digitlab.engine.sampling import batches
 from digitlab.engine.torch_devices import matmul_precision
 from digitlab.engine.torch_settings import training_with_torch
-from digitlab.models.parameters import Layer, initial_layers
+from digitlab.models.parameters import Layer
+from digitlab.models.parents import first_layers
 from digitlab.result import Arithmetic
 from digitlab.spec import INPUT_SIZE, RunSpec
 
@@ -51,11 +52,16 @@ class _Wide:
 class StackedMembers:
     """Members that train side by side in torch, members of one seed next to each other; see `Members`."""
 
-    def __init__(self, specs: Sequence[RunSpec], dataset: Dataset, device: torch.device) -> None:
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        dataset: Dataset,
+        device: torch.device,
+        layers: Sequence[tuple[Layer, ...]] | None = None,
+    ) -> None:
         self._specs, self._device, self._dtype = list(specs), device, getattr(torch, specs[0].precision)
-        layers = [
-            initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision) for spec in specs
-        ]
+        if layers is None:
+            layers = [first_layers(spec) for spec in specs]
         moments = moment_count(specs)
 
         def parameter(arrays: Sequence[np.ndarray]) -> Parameter:
@@ -274,6 +280,7 @@ class TorchBackend:
         specs: Sequence[RunSpec],
         dataset: Dataset,
         cancelled: Container[str],  # noqa: ARG002
+        layers: Sequence[tuple[Layer, ...]] | None = None,
     ) -> StackedMembers:
         """See `Backend`. All train as one, so none is skipped."""
-        return StackedMembers(specs, dataset, self._device)
+        return StackedMembers(specs, dataset, self._device, layers)

@@ -1,9 +1,10 @@
 """Charts: a picture -> SVG or PNG. Drawn by Vega without browser or network."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from textwrap import wrap
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree import ElementTree as ET
 
 import altair as alt
@@ -18,12 +19,16 @@ from digitlab.report.charts.marks import Look, look
 from digitlab.report.charts.ranking import ranking_chart
 from digitlab.report.numbers import clean
 
-__all__ = ["HALF", "NARROW", "SMALL", "WIDE", "png", "svg"]
+__all__ = ["HALF", "NARROW", "SMALL", "WIDE", "altair_chart", "drawn", "png", "svg"]
+
+Kind = TypeVar("Kind", bound=alt.VConcatChart)
 
 WIDE, HALF, NARROW, SMALL = 700, 560, 350, 216
 """Pixels from side to side: on a page, on half of a wide one, on a telephone's, beside text."""
 _SVG = "http://www.w3.org/2000/svg"
 _TITLE_LETTER_PIXELS = 9.0
+_SPACING = 14
+
 ET.register_namespace("", _SVG)
 ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
@@ -52,21 +57,37 @@ def _version() -> str:
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
+def altair_chart(pictures: Sequence[Picture], look: Look, kind: type[Kind]) -> Kind:
+    """Pictures below each other as a chart of Altair's, of this kind."""
+    whole = kind(vconcat=[_chart(picture, look) for picture in pictures], spacing=2 * _SPACING)
+    configured: Kind = whole.configure(**_config(look))
+    return configured
+
+
+def drawn(chart: alt.VConcatChart) -> str:
+    """A chart as an SVG document."""
+    return _with_own_ids(vl_convert.vegalite_to_svg(chart.to_dict(), _version()), "chart")
+
+
 def _specification(picture: Picture, look: Look) -> dict[str, Any]:
+    specification: dict[str, Any] = _chart(picture, look).configure(**_config(look)).to_dict()
+    return specification
+
+
+def _chart(picture: Picture, look: Look) -> alt.VConcatChart:
     if isinstance(picture, Lines):
-        drawn, legend = lines_chart(picture, look)
+        marks, legend = lines_chart(picture, look)
     elif isinstance(picture, HeatMap):
-        drawn, legend = heatmap_chart(picture, look)
+        marks, legend = heatmap_chart(picture, look)
     elif isinstance(picture, Ranking):
-        drawn, legend = ranking_chart(picture, look)
+        marks, legend = ranking_chart(picture, look)
     else:
-        drawn, legend = forest_chart(picture, look)
-    whole = alt.vconcat(*([drawn, legend] if legend else [drawn]), spacing=14)
+        marks, legend = forest_chart(picture, look)
+    whole = alt.vconcat(*([marks, legend] if legend else [marks]), spacing=_SPACING)
     if look.has_title:
         lines = wrap(clean(picture.title), int(look.pixels / _TITLE_LETTER_PIXELS)) or [""]
         whole = whole.properties(title=alt.TitleParams(lines, anchor="start", offset=18))
-    specification: dict[str, Any] = whole.configure(**_config(look)).to_dict()
-    return specification
+    return whole
 
 
 def _config(look: Look) -> dict[str, Any]:

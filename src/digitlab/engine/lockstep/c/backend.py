@@ -23,7 +23,8 @@ from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, MOST_THREADS, Losses, Part, block_steps
 from digitlab.engine.sampling import batches
 from digitlab.engine.schedules import learning_rate
-from digitlab.models.parameters import Layer, initial_layers
+from digitlab.models.parameters import Layer
+from digitlab.models.parents import first_layers
 from digitlab.result import Arithmetic
 from digitlab.spec import INPUT_SIZE, SGD, Adam, Optimiser, Precision, RunSpec
 
@@ -259,20 +260,20 @@ class _Packed:
 
 
 class _Member:
-    """One network: its parameters and moments in the kernel's layout."""
+    """One network: its parameters and moments in the kernel's layout.
 
-    def __init__(self, spec: RunSpec, lanes: int) -> None:
+    layers: its parameters; None: those that its run starts from
+    """
+
+    def __init__(self, spec: RunSpec, lanes: int, layers: tuple[Layer, ...] | None = None) -> None:
         self.spec, self.key = spec, spec.key
         self.sizes = spec.layer_sizes
         self._widths = [-(-units // lanes) * lanes for units in self.sizes[1:]]
         count = sum((inputs + 1) * width for inputs, width in zip(self.sizes, self._widths, strict=False))
         moments = _moment_count(spec.optimiser)
         self._arrays = [aligned(count, spec.precision) for _ in range(1 + moments)]
-        for weights, layer in zip(
-            self._views(),
-            initial_layers(self.sizes, spec.initialisation, spec.seed, spec.precision),
-            strict=True,
-        ):
+        layers = first_layers(spec) if layers is None else layers
+        for weights, layer in zip(self._views(), layers, strict=True):
             weights[:-1, : len(layer.bias)] = layer.weight.T
             weights[-1, : len(layer.bias)] = layer.bias
         pointers = [array.ctypes.data for array in self._arrays] + [None] * (2 - moments)
@@ -327,7 +328,8 @@ def _constants(optimiser: Optimiser) -> tuple[float, float, float]:
 class CompiledMembers:
     """Members that train one after the other in the compiled kernel; see `Members`.
 
-    team: trains each of them together
+    team:   trains each of them together
+    layers: see `Backend.members`
     """
 
     def __init__(
@@ -337,13 +339,16 @@ class CompiledMembers:
         library: ctypes.CDLL,
         team: Team,
         cancelled: Container[str] = frozenset(),
+        layers: Sequence[tuple[Layer, ...]] | None = None,
     ) -> None:
         self._kernel = _Kernel(library)
         self._dataset, self._team, self._cancelled = dataset, team, cancelled
         self._images = _Images(self._kernel, dataset.train)
         spec = specs[0]  # what follows is the same for all
         table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
-        self._members = [_Member(spec, self._kernel.lanes()) for spec in specs]
+        given = [None] * len(specs) if layers is None else layers
+        lanes = self._kernel.lanes()
+        self._members = [_Member(spec, lanes, own) for spec, own in zip(specs, given, strict=True)]
         self._splits = {spec.seed: run_split(spec, dataset) for spec in specs}
         # Members of one seed share the order of their examples.
         self._orders = {spec.seed: batches(spec) for spec in specs}
@@ -491,7 +496,11 @@ class CompiledBackend:
         return [list(range(len(specs)))]
 
     def members(
-        self, specs: Sequence[RunSpec], dataset: Dataset, cancelled: Container[str]
+        self,
+        specs: Sequence[RunSpec],
+        dataset: Dataset,
+        cancelled: Container[str],
+        layers: Sequence[tuple[Layer, ...]] | None = None,
     ) -> CompiledMembers:
         """See `Backend`."""
-        return CompiledMembers(specs, dataset, self._library, self._team, cancelled)
+        return CompiledMembers(specs, dataset, self._library, self._team, cancelled, layers)

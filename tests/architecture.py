@@ -21,13 +21,13 @@ LAYERS = [
     ["validation", "places"],
     ["spec"],
     ["result", "data", "option_fields", "option_types"],
-    ["options", "handout"],
+    ["options", "handout", "vision"],
     ["models", "store", "analysis"],
     ["engine"],
     ["planning"],
     ["execution"],
     ["lab"],
-    ["studies", "recomputation"],
+    ["studies", "recomputation", "prediction"],
     ["report"],
     ["exercise"],
     ["cli"],
@@ -43,6 +43,8 @@ FORBIDDEN = {
     "planning": {"store", "analysis", "handout", *OPTIONS},
     "execution": {"store", "analysis", "handout", *OPTIONS},
     "store": {"handout", "data", *OPTIONS},
+    "vision": {"data", "spec", "result", "handout", *OPTIONS},  # it knows pictures, and no network
+    "prediction": {"analysis", "handout", *OPTIONS},
 }
 
 # The order inside packages, from the ground up, as above; "__init__" may import all of them.
@@ -54,6 +56,20 @@ INSIDE = {
         ["progress", "findings"],
         ["runner"],
         ["service"],
+    ],
+    "vision": [
+        ["reading", "mnist"],
+        ["decoding", "paper", "rules", "strokes"],
+        ["ink", "segmentation"],
+        ["steps"],
+        ["explanation"],
+    ],
+    "prediction": [
+        ["distortion", "calibration", "typical"],
+        ["model"],
+        ["keeping", "answers"],
+        ["default_model", "explaining", "sources"],
+        ["choice"],
     ],
     "analysis": [
         ["findings"],
@@ -68,11 +84,14 @@ INSIDE = {
 
 # Outside libraries, and the parts that may import them. A library without an entry may be imported by none.
 HOMES = {
+    "PIL": {"vision"},
     "altair": {"report"},
-    "jaxtyping": {"analysis", "data", "engine", "models", "planning", "report"},
+    "jaxtyping": {"analysis", "data", "engine", "models", "planning", "prediction", "report", "vision"},
     "jinja2": {"report"},
     "markupsafe": {"report"},
-    "numpy": {"analysis", "data", "engine", "models", "planning", "report", "rng"},
+    "numpy": {
+        *("analysis", "data", "engine", "models", "planning", "prediction", "report", "rng", "vision"),
+    },
     "platformdirs": {"places"},
     "psutil": {"engine", "planning"},
     "pyarrow": {"store"},
@@ -80,8 +99,8 @@ HOMES = {
     "pydantic_core": {"validation"},
     "requests": {"data"},
     "rich": {"cli"},
-    "safetensors": {"models"},
-    "scipy": {"analysis"},
+    "safetensors": {"models", "prediction"},
+    "scipy": {"analysis", "prediction", "vision"},
     "sqlalchemy": {"store"},
     "torch": {"engine", "models"},
     "typer": {"cli"},
@@ -96,6 +115,8 @@ LOADED_WHEN_CHOSEN = {
     "exercise": {"digitlab.report.build", "digitlab.report.writing"},
     "engine.lockstep.backends": {"digitlab.engine.lockstep.torch_backend"},
     "lab": {"digitlab.engine.reference"},
+    "prediction.calibration": {"scipy.optimize"},
+    "prediction.choice": {"digitlab.store"},
     "store.export": {"pyarrow"},
 }
 
@@ -108,6 +129,8 @@ NOT_AWAITED = {
     "studies.service": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
     "recomputation": {"torch", "scipy", "altair", "jinja2", "vl_convert", "requests"},
     "report.writing": {"torch", "requests"},
+    "vision": {"torch", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests", "pydantic"},
+    "prediction": {"torch", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
 }
 
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from digitlab.cli.commands.data import data_app
 from digitlab.cli.commands.evaluate import evaluate
 from digitlab.cli.commands.exercise import exercise
+from digitlab.cli.commands.predict import predict
 from digitlab.cli.commands.report import report
 from digitlab.cli.commands.runs import runs_app
 from digitlab.cli.commands.store import store_app
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(exercise)
 app.command()(train)
 app.command()(evaluate)
+app.command()(predict)
 app.command()(report)
 app.add_typer(data_app, name="data", cls=_PlainGroup)
 app.add_typer(study_app, name="study", cls=_PlainGroup)

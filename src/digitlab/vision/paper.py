@@ -1,0 +1,116 @@
+"""A picture -> how far each pixel is from its paper: colour, polarity and shading are taken out.
+
+The paper's brightness at a place is what stays of the picture when everything narrower than a third of it is
+filled up by the brightest nearby (a grey closing); the contrast is one minus the ratio to it, so that a shadow,
+which darkens paper and ink by one factor, cancels out. This is a local threshold with the window of Sauvola's
+(Sauvola & Pietikäinen 2000), but with an estimate that wide strokes do not lower.
+"""
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+from scipy import ndimage
+
+from digitlab.vision.reading import Contrast, Picture
+
+_FLAT_SHARE = 0.5
+"""So much of a drawing or a screenshot is exactly its paper's colour."""
+_COARSE = 160
+"""Pixels of the longer side on which colour and polarity are judged."""
+_WINDOW = 0.34
+"""Of the longer side: what is narrower may be a stroke, what is wider is paper."""
+_BACKGROUND = 0.12
+_FROM_DEVIATION = 1.4826
+"""A normal distribution's standard deviation by the median absolute one."""
+_SMOOTHED_FROM = 0.025
+"""Noise of the paper from which on pixels are averaged with their neighbours."""
+
+
+def contrast_of(picture: Picture) -> Contrast:
+    """How far each pixel is from its paper. A picture of one colour has no contrast anywhere."""
+    pixels = picture.pixels
+    paper = _border_colour(pixels)
+    is_paper = (pixels == paper).all(2)
+    if is_paper.mean() >= _FLAT_SHARE:
+        return _of_drawing(pixels, paper)
+    return _of_photograph(pixels)
+
+
+def _border_colour(pixels: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "3"]:
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return np.asarray(np.median(border, axis=0)).astype(np.uint8)
+
+
+def _of_drawing(pixels: UInt8[np.ndarray, "height width 3"], paper: UInt8[np.ndarray, "3"]) -> Contrast:
+    """Differences from the paper's colour as they are, in shares of the largest."""
+    away = pixels.astype(np.int16) - paper.astype(np.int16)  # [height, width, 3]
+    if (away == away[:, :, :1]).all():
+        signed = away[:, :, 0].astype(np.float32)
+    else:
+        signed = away @ _direction(away.reshape(-1, 3))  # [height, width]
+    darker, lighter = -float(signed.clip(max=0).sum()), float(signed.clip(min=0).sum())
+    is_light = lighter > darker
+    values = (signed if is_light else -signed).clip(min=0)
+    largest = float(values.max())
+    return Contrast((values / largest if largest else values).astype(np.float32), 0.0, True, is_light)
+
+
+def _of_photograph(pixels: UInt8[np.ndarray, "height width 3"]) -> Contrast:
+    height, width = pixels.shape[:2]
+    factor = -(-max(height, width) // _COARSE)
+    coarse = np.asarray(Image.fromarray(pixels).reduce(factor)).astype(np.float32)  # [rows, columns, 3]
+    sigma = _BACKGROUND * max(coarse.shape)
+    residual = coarse - ndimage.gaussian_filter(coarse, (sigma, sigma, 0), mode="nearest")
+    grey = residual @ np.full(3, 1 / 3, np.float32)  # [rows, columns]
+    is_light = _is_light_on_dark(grey)
+    towards_ink = residual if is_light else -residual
+    direction = np.full(3, 1 / 3, np.float32)
+    if (pixels[::7, ::7] != pixels[::7, ::7, :1]).any():
+        direction = _direction(towards_ink.reshape(-1, 3))
+    values = pixels.astype(np.float32) @ direction  # [height, width]
+    if is_light:
+        values = 255 - values
+    return _without_shading(values, is_light)
+
+
+def _direction(away: np.ndarray) -> Float32[np.ndarray, "3"]:
+    """The weights of red, green and blue by which ink differs most from paper; they add up to 1.
+
+    away: how far pixels are from paper, [n, 3]; those that are furthest are ink
+    """
+    size = np.abs(away).sum(1)
+    far = size >= 0.5 * np.percentile(size, 99.9)
+    mean = np.abs(away[far].astype(np.float64).mean(0)) if far.any() else np.ones(3)
+    return np.asarray(mean / (mean.sum() or 1), np.float32)
+
+
+def _is_light_on_dark(residual: Float32[np.ndarray, "rows columns"]) -> bool:
+    """Ink is the rarer tone, so it makes the longer tail; and a picture's border is paper more often than ink."""
+    deviation = float(residual.std())
+    if not deviation:
+        return False
+    skewness = float((residual**3).mean()) / deviation**3
+    border = np.concatenate([residual[0], residual[-1], residual[:, 0], residual[:, -1]])
+    return skewness / 2 - float(np.median(border)) / deviation > 0
+
+
+def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool) -> Contrast:
+    """values: brightness 0 … 255, ink darker than paper."""
+    height, width = values.shape
+    factor = 4 if max(height, width) > 300 else 2 if max(height, width) > 100 else 1
+    reduced = np.asarray(Image.fromarray(values).reduce(factor))
+    window = int(_WINDOW * max(reduced.shape)) | 1
+    closed = ndimage.grey_closing(reduced, (window, window), mode="nearest")
+    smooth = ndimage.uniform_filter(closed, 3, mode="nearest")
+    size = (reduced.shape[1] * factor, reduced.shape[0] * factor)
+    enlarged = Image.fromarray(smooth).resize(size, Image.Resampling.BILINEAR)
+    paper = np.asarray(enlarged)[:height, :width]
+    contrast = 1 - values / np.maximum(paper, 1)
+    some = contrast[::3, ::3]
+    usual = float(np.median(some))
+    noise = _FROM_DEVIATION * float(np.median(np.abs(some - usual)))
+    if noise > _SMOOTHED_FROM:
+        contrast = ndimage.uniform_filter(contrast, 3, mode="nearest")
+        some = contrast[::3, ::3]
+        noise = _FROM_DEVIATION * float(np.median(np.abs(some - usual)))
+    return Contrast(np.clip(contrast - usual, 0, 1), noise, False, is_light)

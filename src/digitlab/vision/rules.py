@@ -1,0 +1,148 @@
+"""Printed lines: ruled and squared paper found by its long straight lines, and taken away.
+
+Along a printed line ink covers most of the picture's width, at one small angle for all lines; no stroke of a
+digit does. A line is removed column by column, and stays where a stroke crosses it.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import ndimage
+
+_ANGLES = np.tan(np.radians(np.arange(-8, 8.01, 0.25)))
+"""Slopes of lines that are tried."""
+_COVERED, _ALONE = 0.6, 0.85
+"""Of the picture's width: a line covers at least so much, and one that is alone so much."""
+_COARSE = 4
+_THICKEST = 0.02
+"""Of the picture's longer side: a line is thinner."""
+_MOST_LINES = 120
+
+
+def printed_lines(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """The pixels of a mask that belong to long straight lines, across and down, and to no stroke.
+
+    mask: where anything stands out from the paper
+    """
+    across = _lines_across(mask)
+    rest = mask & ~across
+    down = _lines_across(rest.T).T
+    return across | down
+
+
+def _lines_across(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    height, width = mask.shape
+    found = np.zeros_like(mask)
+    if not _may_hold_lines(mask):
+        return found
+    rows, columns = np.nonzero(_coarse(mask))
+    if not rows.size:
+        return found
+    slope = _slope(rows, columns)
+    thickest = max(2.0, _THICKEST * max(height, width))
+    points = np.nonzero(mask)
+    for offset in _offsets(rows, columns, slope, -(-width // _COARSE)):
+        _take_away(mask, found, points, slope, offset * _COARSE, thickest)
+    return found
+
+
+def _may_hold_lines(mask: Bool[np.ndarray, "height width"]) -> bool:
+    """Whether some strip of a few rows has ink in most of its columns, as a line's has, even a turned one's."""
+    height, width = mask.shape
+    strip = max(4, height // 12)
+    starts = np.arange(0, height, strip)
+    columns_with_ink = np.logical_or.reduceat(mask, starts, axis=0)  # [strips, width]
+    # A line at 8° passes through several strips: it covers an eighth of the width in one at least.
+    return bool((columns_with_ink.mean(1) > _COVERED / 3).any())
+
+
+def _coarse(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "rows columns"]:
+    height, width = mask.shape
+    padded = np.pad(mask, ((0, -height % _COARSE), (0, -width % _COARSE)))
+    blocks = padded.reshape(padded.shape[0] // _COARSE, _COARSE, padded.shape[1] // _COARSE, _COARSE)
+    return np.asarray(blocks.any((1, 3)))
+
+
+def _slope(rows: Int[np.ndarray, "n"], columns: Int[np.ndarray, "n"]) -> float:
+    """The slope along which ink lies in the fewest and fullest rows."""
+    step = max(1, len(rows) // 8_000)
+    rows, columns = rows[::step], columns[::step]
+    best, found = -1.0, 0.0
+    for slope in _ANGLES:
+        counts = np.bincount(_offset(rows, columns, slope)).astype(np.float64)
+        fullness = float((counts**2).sum())
+        if fullness > best:
+            best, found = fullness, float(slope)
+    return found
+
+
+def _offset(rows: Int[np.ndarray, "n"], columns: Int[np.ndarray, "n"], slope: float) -> Int[np.ndarray, "n"]:
+    """The row in which a line of this slope through each point begins, from 0."""
+    offsets = np.rint(rows - slope * columns).astype(np.int64)
+    return np.asarray(offsets - offsets.min())
+
+
+def _offsets(
+    rows: Int[np.ndarray, "n"], columns: Int[np.ndarray, "n"], slope: float, width: int
+) -> list[float]:
+    """Where lines begin, in coarse rows at column 0, the fullest of each run of neighbours."""
+    exact = np.rint(rows - slope * columns).astype(np.int64)
+    first = int(exact.min())
+    codes = np.unique((exact - first) * width + columns)  # one for each row and column
+    covered = np.bincount(codes // width, minlength=1)
+    # A line that lies between two rows shares its columns among them.
+    pairs = covered + np.append(covered[1:], 0)
+    full = np.maximum(covered, pairs * 0.75) >= _COVERED * width
+    labels, count = ndimage.label(full)
+    if count == 0 or (count == 1 and covered.max() < _ALONE * width):
+        return []
+    peaks = ndimage.maximum_position(covered, labels, np.arange(1, min(count, _MOST_LINES) + 1))
+    return [float(peak[0] + first) for peak in peaks]
+
+
+def _take_away(
+    mask: Bool[np.ndarray, "height width"],
+    found: Bool[np.ndarray, "height width"],
+    points: tuple[np.ndarray, ...],
+    slope: float,
+    offset: float,
+    thickest: float,
+) -> None:
+    """Mark a line's pixels in `found`, but for those at which a stroke crosses it."""
+    height, width = mask.shape
+    rows, columns = points
+    near = np.abs(rows - slope * columns - offset - _COARSE / 2) < 2 * _COARSE
+    if near.sum() < _COVERED * width / 2:
+        return
+    x, y = columns[near].astype(np.float64), rows[near].astype(np.float64)
+    # Fitted twice: strokes that cross pull the first one.
+    fitted = np.polyfit(x, y, 1)
+    close = np.abs(y - np.polyval(fitted, x)) < _COARSE
+    if close.sum() > 10:
+        fitted = np.polyfit(x[close], y[close], 1)
+    counts = np.bincount(columns[near], minlength=width)
+    thickness = float(np.median(counts[counts > 0]))
+    if thickness > thickest:
+        return
+    middle = np.polyval(fitted, np.arange(width))
+    half = math.ceil(thickness / 2 + 1)
+    top = np.clip(np.rint(middle).astype(np.int64) - half, 0, height)
+    bottom = np.clip(np.rint(middle).astype(np.int64) + half + 1, 0, height)
+    crossed = _any_in(mask, top - 2, top) | _any_in(mask, bottom, bottom + 2)
+    inside = (rows >= top[columns]) & (rows < bottom[columns]) & ~crossed[columns]
+    found[rows[inside], columns[inside]] = True
+
+
+def _any_in(
+    mask: Bool[np.ndarray, "height width"], first: Float[np.ndarray, "width"], end: Float[np.ndarray, "width"]
+) -> Bool[np.ndarray, "width"]:
+    """Of each column, whether the mask has anything in rows first … end - 1."""
+    height, width = mask.shape
+    columns = np.arange(width)
+    found = np.zeros(width, bool)
+    for step in range(2):
+        row = np.clip(np.where(first + step < end, first + step, end - 1), 0, height - 1).astype(np.int64)
+        is_inside = (first + step >= 0) & (first + step < height)
+        found |= mask[row, columns] & is_inside
+    return found

@@ -1,0 +1,219 @@
+"""Ink -> one piece of it a digit, from left to right; or why it holds none.
+
+Connected pieces are sorted by what they may be: digits and large parts of digits; small parts; and what no pen
+draws (a desk's edge, a stain, a frame). Parts that lie above each other are one digit, small parts belong to
+the nearest. Several rows of writing are no row of digits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from scipy import ndimage
+
+from digitlab.vision.reading import Box
+from digitlab.vision.strokes import pen_width
+
+MOST_DIGITS = 20
+"""In a row; more is a text."""
+LEAST_SIDE = 8
+"""Working pixels of a digit's longer side."""
+_SPECK, _PART, _TALL = 0.06, 0.4, 0.6
+"""Of the largest piece's longer side: below the first is dust, below the second a part of a digit."""
+_REACH = 0.25
+"""How far off a part may lie from its digit, in shares of the row's height."""
+_SOLID = 9.5
+"""A pen of 20 that draws a digit of 20 is a blot; MNIST's widest is below this."""
+_OVERLAP = 0.5
+_CLOSE = 0.12
+_LEAST_OF_PICTURE = 0.015
+"""Of the picture's longer side."""
+_TOO_MANY, _FAR_TOO_MANY = 120, 1_500
+"""Large pieces, and pieces of any size but dust's: a texture, a page, a picture of something else."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Ink that hangs together, or pieces that were joined: its labels and its box in working pixels."""
+
+    labels: tuple[int, ...]
+    box: Box
+
+    @property
+    def height(self) -> int:
+        """Rows of its box."""
+        return self.box.bottom - self.box.top
+
+    @property
+    def width(self) -> int:
+        """Columns of its box."""
+        return self.box.right - self.box.left
+
+    @property
+    def size(self) -> int:
+        """The longer side."""
+        return max(self.height, self.width)
+
+    def with_(self, other: "Piece") -> "Piece":
+        """Both as one."""
+        a, b = self.box, other.box
+        box = Box(min(a.left, b.left), min(a.top, b.top), max(a.right, b.right), max(a.bottom, b.bottom))
+        return Piece(self.labels + other.labels, box)
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """The ink of one digit, as large as its box."""
+
+    box: Box
+    ink: Float32[np.ndarray, "rows columns"]
+
+
+def segments(
+    ink: Float32[np.ndarray, "height width"], *, single: bool = False, is_clean: bool = False
+) -> tuple[Segment, ...] | str:
+    """The digits of a picture from left to right; or why there are none, in words.
+
+    single:   take all that may be a digit as one
+    is_clean: every speck is meant: there is no dust
+    """
+    labels, count = ndimage.label(ink > 0, np.ones((3, 3)))
+    if not count:
+        return "there is no ink"
+    pieces = [
+        Piece((i + 1,), Box(columns.start, rows.start, columns.stop, rows.stop))
+        for i, (rows, columns) in enumerate(ndimage.find_objects(labels))
+    ]
+    if (no_dust := sum(piece.size >= LEAST_SIDE for piece in pieces)) > _FAR_TOO_MANY:
+        return f"there are {no_dust:,} marks, as in a text or a picture of something else"
+    drawn = [piece for piece in pieces if _is_drawn(piece, ink, labels, is_clean=is_clean)]
+    if not drawn:
+        return "what stands out from the paper is a stain, an edge or a frame, and not drawn by a pen"
+    largest = max(piece.size for piece in drawn)
+    if largest < max(LEAST_SIDE, _LEAST_OF_PICTURE * max(ink.shape)):
+        return "what is drawn is too small to be read; take the picture from nearer, or cut out the digit"
+    kept = [piece for piece in drawn if is_clean or piece.size >= _SPECK * largest]
+    large = [piece for piece in kept if piece.size >= _PART * largest]
+    small = [piece for piece in kept if piece.size < _PART * largest]
+    if len(large) > _TOO_MANY:
+        return f"there are {len(large):,} marks, as in a text or a picture of something else"
+    if single:
+        groups = [_joined(large + [piece for piece in small if is_clean or _gap(piece, _joined(large)) == 0])]
+    else:
+        groups = _grouped(large)
+        if (problem := _as_row(groups)) is not None:
+            return problem
+    groups = _with_parts(groups, small, reach=2 * _REACH if is_clean else _REACH)
+    groups.sort(key=lambda piece: (piece.box.left + piece.box.right, piece.box.top))
+    return tuple(_cut(group, ink, labels) for group in groups)
+
+
+def _is_drawn(
+    piece: Piece, ink: Float32[np.ndarray, "height width"], labels: np.ndarray, *, is_clean: bool
+) -> bool:
+    """Whether a pen may have drawn it: no blot, no frame, no edge of something larger."""
+    if piece.size < LEAST_SIDE:
+        return True  # a part of something, or dust: that is decided later
+    height, width = ink.shape
+    box = piece.box
+    sides = (box.left == 0) + (box.top == 0) + (box.right == width) + (box.bottom == height)
+    if sides >= 3 or (box.left == 0 and box.right == width) or (box.top == 0 and box.bottom == height):
+        return is_clean and sides <= 2 and piece.size < max(height, width)
+    own = _cut(piece, ink, labels).ink
+    if pen_width(own) >= _SOLID and min(own.shape) > 0.35 * max(own.shape):
+        return False
+    # An edge of something larger: what lies at the border takes much of it.
+    on_border = (own[:, 0] > 0).sum() * (box.left == 0) + (own[:, -1] > 0).sum() * (box.right == width)
+    on_border += (own[0] > 0).sum() * (box.top == 0) + (own[-1] > 0).sum() * (box.bottom == height)
+    return bool(on_border <= 0.6 * piece.size)
+
+
+def _joined(pieces: Sequence[Piece]) -> Piece:
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole = whole.with_(piece)
+    return whole
+
+
+def _grouped(large: Sequence[Piece]) -> list[Piece]:
+    """Pieces that lie above each other, or as close as parts of one digit do, as one."""
+    groups = sorted(large, key=lambda piece: piece.box.left)
+    height = max(piece.height for piece in groups)
+    again = True
+    while again:
+        again = False
+        for i, piece in enumerate(groups):
+            for j in range(i + 1, len(groups)):
+                if _is_one(piece, groups[j], height):
+                    groups[i] = piece.with_(groups[j])
+                    del groups[j]
+                    again = True
+                    break
+            if again:
+                break
+    return groups
+
+
+def _is_one(piece: Piece, other: Piece, height: int) -> bool:
+    """Whether two pieces are parts of one digit of a row of this height."""
+    a, b = piece.box, other.box
+    across = min(a.right, b.right) - max(a.left, b.left)
+    down = min(a.bottom, b.bottom) - max(a.top, b.top)
+    both = piece.with_(other)
+    if across > _OVERLAP * min(piece.width, other.width):
+        # Above each other: a gap of a broken stroke, no next line.
+        return down > -0.25 * height and both.height <= 1.5 * height
+    is_part = min(piece.height, other.height) < _TALL * height
+    return is_part and -across < _CLOSE * height and down > 0 and both.width < height
+
+
+def _as_row(groups: Sequence[Piece]) -> str | None:
+    """Why these are no row of digits, in words; None: they are one."""
+    if len(groups) > MOST_DIGITS:
+        return f"there are {len(groups)} marks, as in a text; cut out a row of at most {MOST_DIGITS} digits"
+    tallest = max(groups, key=lambda piece: piece.height)
+    middle, reach = (tallest.box.top + tallest.box.bottom) / 2, tallest.height
+    outside = [
+        piece for piece in groups if abs((piece.box.top + piece.box.bottom) / 2 - middle) > 0.75 * reach
+    ]
+    # A row that climbs is a row: each is beside its neighbour.
+    ordered = sorted(groups, key=lambda piece: piece.box.left)
+    climbs = all(
+        min(a.box.bottom, b.box.bottom) - max(a.box.top, b.box.top) > 0.3 * min(a.height, b.height)
+        for a, b in pairwise(ordered)
+    )
+    if outside and not climbs:
+        return "there are several rows of marks, as in a text; cut out one row of digits"
+    return None
+
+
+def _gap(piece: Piece, other: Piece) -> float:
+    """The distance between two boxes; 0 where they meet."""
+    a, b = piece.box, other.box
+    across = max(a.left - b.right, b.left - a.right, 0)
+    down = max(a.top - b.bottom, b.top - a.bottom, 0)
+    return float(np.hypot(across, down))
+
+
+def _with_parts(groups: Sequence[Piece], small: Sequence[Piece], *, reach: float) -> list[Piece]:
+    """Each small part goes to the nearest digit, if that is near."""
+    height = max(piece.height for piece in groups)
+    found = list(groups)
+    for piece in small:
+        gaps = [_gap(piece, group) for group in groups]
+        nearest = int(np.argmin(gaps))
+        if gaps[nearest] <= reach * height:
+            found[nearest] = found[nearest].with_(piece)
+    return found
+
+
+def _cut(
+    piece: Piece, ink: Float32[np.ndarray, "height width"], labels: np.ndarray
+) -> Segment:
+    box = piece.box
+    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+    part = labels[rows, columns]
+    own: Bool[np.ndarray, "rows columns"] = np.isin(part, piece.labels)
+    return Segment(box, np.where(own, ink[rows, columns], 0).astype(np.float32))

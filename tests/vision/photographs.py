@@ -75,34 +75,55 @@ def row_of(images: np.ndarray, labels: np.ndarray, number: int) -> Photograph:
     return _taken(alpha, tuple(map(int, labels)), random, None, f"row of {len(images)}, height {height:.0f}")
 
 
+_FINE = 4
+"""Pixels of a digit's drawing to one of MNIST's; it is then enlarged as a field of distances, which keeps it smooth."""
+
+
 def drawn(image: np.ndarray, height: float, random: np.random.Generator, turn: float) -> tuple[np.ndarray, str]:
     """A digit's outline, smooth, turned, by another pen: coverage 0 … 1; and which pen."""
     unit = height / 20
-    side = max(round(28 * unit), 28)
-    large = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
-    grey = np.asarray(large.rotate(turn, Image.Resampling.BICUBIC, expand=True)).astype(np.float32) / 255
+    large = Image.fromarray(image).resize((28 * _FINE, 28 * _FINE), Image.Resampling.BICUBIC)
+    grey = np.asarray(large).astype(np.float32) / 255
     if random.random() < 0.5:
         level = random.uniform(0.3, 0.55)
-        return _soft(grey >= level), f"its own pen at {level:.2f}"
-    # Drawn anew along the middle of its strokes.
-    inside = ndimage.distance_transform_edt(grey >= 0.45)
-    reach = 2 * max(round(unit / 2), 1) + 1
-    ridge = (inside >= ndimage.maximum_filter(inside, reach) - 0.7) & (inside > 0)
-    radius = max(unit * random.uniform(0.35, 1.5), 0.8)
-    joined = ndimage.binary_closing(np.pad(ridge, 8), iterations=max(round(unit), 2))[8:-8, 8:-8] | ridge
-    joined &= grey >= 0.45
-    thin = ndimage.distance_transform_edt(~_thinned(joined, inside, unit))
-    return _soft(thin <= radius), f"a pen of {2 * radius / unit:.1f}"
+        field, about = _away_from(grey >= level), f"its own pen at {level:.2f}"
+    else:  # drawn anew along the middle of its strokes
+        radius = max(random.uniform(0.3, 1.5), 0.7 / unit)
+        middle = ndimage.distance_transform_edt(~thinned(grey >= 0.45))
+        field, about = middle - radius * _FINE, f"a pen of {2 * radius:.1f}"
+    whole = Image.fromarray(field.astype(np.float32))
+    side = max(round(28 * unit), 28)
+    # Far outside before it is turned, so that corners stay empty.
+    turned = whole.resize((side, side), Image.Resampling.BICUBIC).rotate(
+        turn, Image.Resampling.BICUBIC, expand=True, fillcolor=99
+    )
+    pixels = np.asarray(turned) * unit / _FINE  # signed distance in pixels, [rows, columns]
+    return np.clip(0.5 - pixels, 0, 1), about
 
 
-def _thinned(mask: np.ndarray, inside: np.ndarray, unit: float) -> np.ndarray:
-    """Of a mask along the strokes' middle, what is not far from it; never less than hangs together."""
-    deep = mask & (inside >= 0.6 * ndimage.maximum_filter(inside, 2 * max(round(1.5 * unit), 1) + 1))
-    return deep if deep.any() else mask
+def _away_from(mask: np.ndarray) -> np.ndarray:
+    """Signed distance to a mask's edge; below 0 inside."""
+    outside, inside = ndimage.distance_transform_edt(~mask), ndimage.distance_transform_edt(mask)
+    return np.asarray(np.where(mask, 0.5 - inside, outside - 0.5))
 
 
-def _soft(mask: np.ndarray) -> np.ndarray:
-    return ndimage.gaussian_filter(mask.astype(np.float32), 0.6)
+def thinned(mask: np.ndarray) -> np.ndarray:
+    """The middle of strokes, a pixel wide and connected (Zhang & Suen 1984)."""
+    image = np.pad(mask, 1).astype(np.uint8)
+    has_changed = True
+    while has_changed:
+        has_changed = False
+        for step in (0, 1):
+            # Neighbours from above, clockwise.
+            p = [np.roll(image, shift, (0, 1)) for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))]
+            count = sum(neighbour.astype(int) for neighbour in p)
+            turns = sum((p[i] == 0) & (p[(i + 1) % 8] == 1) for i in range(8))
+            a, b = (p[0] * p[2] * p[4], p[2] * p[4] * p[6]) if step == 0 else (p[0] * p[2] * p[6], p[0] * p[4] * p[6])
+            gone = (image == 1) & (count >= 2) & (count <= 6) & (turns == 1) & (a == 0) & (b == 0)
+            if gone.any():
+                image[gone] = 0
+                has_changed = True
+    return image[1:-1, 1:-1].astype(bool)
 
 
 def _cut(mask: np.ndarray) -> np.ndarray:

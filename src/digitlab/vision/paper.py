@@ -1,9 +1,9 @@
 """A picture -> how far each pixel is from its paper: colour, polarity and shading are taken out.
 
-The paper's brightness at a place is what stays of the picture when everything narrower than a third of it is
-filled up by the brightest nearby (a grey closing); the contrast is one minus the ratio to it, so that a shadow,
-which darkens paper and ink by one factor, cancels out. This is a local threshold with the window of Sauvola's
-(Sauvola & Pietikäinen 2000), but with an estimate that wide strokes do not lower.
+The paper's brightness at a place is what stays of the picture when everything narrower than a few strokes is filled
+up by the brightest nearby (a grey closing); the contrast is one minus the ratio to it, so that a shadow, which
+darkens paper and ink by one factor, cancels out. It serves as Sauvola's local threshold does (Sauvola & Pietikäinen
+2000), but ink does not lower it, and the edge of a shadow stays where it is.
 """
 
 import numpy as np
@@ -17,8 +17,13 @@ _FLAT_SHARE = 0.5
 """So much of a drawing or a screenshot is exactly its paper's colour."""
 _COARSE = 160
 """Pixels of the longer side on which colour and polarity are judged."""
-_WINDOW = 0.34
-"""Of the longer side: what is narrower may be a stroke, what is wider is paper."""
+_WINDOWS = (3, 5, 9, 17, 33, 65)
+"""Reduced pixels: windows of closings that are tried, each about twice the one before."""
+_GROWTH, _CLEAR, _CLEAR_PIXELS = 1.25, 0.12, 6
+"""A window that finds less than so many times the ink of the one before shows that all strokes are narrower; ink is
+what is so far from the paper, in so many pixels at least."""
+_MEDIANS, _ONE_SIDED = ((2, 9), (4, 15)), 0.25
+"""Factors of reduction and windows by which polarity is judged, and how one-sided what is seen must be."""
 _BACKGROUND = 0.12
 _FROM_DEVIATION = 1.4826
 """A normal distribution's standard deviation by the median absolute one."""
@@ -59,14 +64,12 @@ def _of_photograph(pixels: UInt8[np.ndarray, "height width 3"]) -> Contrast:
     height, width = pixels.shape[:2]
     factor = -(-max(height, width) // _COARSE)
     coarse = np.asarray(Image.fromarray(pixels).reduce(factor)).astype(np.float32)  # [rows, columns, 3]
-    sigma = _BACKGROUND * max(coarse.shape)
-    residual = coarse - ndimage.gaussian_filter(coarse, (sigma, sigma, 0), mode="nearest")
-    grey = residual @ np.full(3, 1 / 3, np.float32)  # [rows, columns]
-    is_light = _is_light_on_dark(grey)
-    towards_ink = residual if is_light else -residual
     direction = np.full(3, 1 / 3, np.float32)
     if (pixels[::7, ::7] != pixels[::7, ::7, :1]).any():
-        direction = _direction(towards_ink.reshape(-1, 3))
+        sigma = _BACKGROUND * max(coarse.shape)
+        residual = coarse - ndimage.gaussian_filter(coarse, (sigma, sigma, 0), mode="nearest")
+        direction = _direction(residual.reshape(-1, 3))
+    is_light = _is_light_on_dark(coarse @ direction)
     values = pixels.astype(np.float32) @ direction  # [height, width]
     if is_light:
         values = 255 - values
@@ -84,14 +87,21 @@ def _direction(away: np.ndarray) -> Float32[np.ndarray, "3"]:
     return np.asarray(mean / (mean.sum() or 1), np.float32)
 
 
-def _is_light_on_dark(residual: Float32[np.ndarray, "rows columns"]) -> bool:
-    """Ink is the rarer tone, so it makes the longer tail; and a picture's border is paper more often than ink."""
-    deviation = float(residual.std())
-    if not deviation:
-        return False
-    skewness = float((residual**3).mean()) / deviation**3
-    border = np.concatenate([residual[0], residual[-1], residual[:, 0], residual[:, -1]])
-    return skewness / 2 - float(np.median(border)) / deviation > 0
+def _is_light_on_dark(grey: Float32[np.ndarray, "rows columns"]) -> bool:
+    """Whether what is rare at its place is lighter than what surrounds it, rather than darker.
+
+    Paper is what the median of a window shows; that keeps the edges of shadows where they are. A small window decides,
+    if what it sees is one-sided; for strokes wider than it, a large one.
+    """
+    skew = 0.0
+    for factor, window in _MEDIANS:
+        small = np.asarray(Image.fromarray(np.rint(grey).astype(np.uint8)).reduce(factor))
+        away = small.astype(np.float64) - ndimage.median_filter(small, window, mode="nearest")
+        third = float((np.abs(away) ** 3).sum())
+        skew = float((away**3).sum()) / third if third else 0.0
+        if abs(skew) > _ONE_SIDED:
+            break
+    return skew > 0
 
 
 def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool) -> Contrast:
@@ -99,8 +109,7 @@ def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool
     height, width = values.shape
     factor = 4 if max(height, width) > 300 else 2 if max(height, width) > 100 else 1
     reduced = np.asarray(Image.fromarray(values).reduce(factor))
-    window = int(_WINDOW * max(reduced.shape)) | 1
-    closed = ndimage.grey_closing(reduced, (window, window), mode="nearest")
+    closed = _closed(reduced)
     smooth = ndimage.uniform_filter(closed, 3, mode="nearest")
     size = (reduced.shape[1] * factor, reduced.shape[0] * factor)
     enlarged = Image.fromarray(smooth).resize(size, Image.Resampling.BILINEAR)
@@ -114,3 +123,20 @@ def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool
         some = contrast[::3, ::3]
         noise = _FROM_DEVIATION * float(np.median(np.abs(some - usual)))
     return Contrast(np.clip(contrast - usual, 0, 1), noise, False, is_light)
+
+
+def _closed(values: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "rows columns"]:
+    """The brightness of the paper: closed by a window wider than the strokes, and no wider than needed.
+
+    A wider window would find the corners of shadows too. Strokes are narrower than the first window after which the
+    next one finds hardly more; the fourth power lets pale printed lines count for little.
+    """
+    found, closings = [], []
+    for window in _WINDOWS:
+        closings.append(ndimage.grey_closing(values, (window, window), mode="nearest"))
+        contrast = 1 - values / np.maximum(closings[-1], 1)
+        clear = contrast[contrast > _CLEAR]
+        found.append(float((clear**4).sum()))
+        if len(found) > 1 and clear.size >= _CLEAR_PIXELS and found[-1] < _GROWTH * found[-2]:
+            break
+    return closings[-1]

@@ -7,7 +7,7 @@ the nearest. Several rows of writing are no row of digits.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -20,17 +20,18 @@ MOST_DIGITS = 20
 """In a row; more is a text."""
 LEAST_SIDE = 8
 """Working pixels of a digit's longer side."""
-_SPECK, _PART, _TALL = 0.06, 0.4, 0.6
+_SPECK, _PART, _TALL = 0.06, 0.4, 0.7
 """Of the largest piece's longer side: below the first is dust, below the second a part of a digit."""
 _REACH = 0.25
 """How far off a part may lie from its digit, in shares of the row's height."""
 _SOLID = 9.5
 """A pen of 20 that draws a digit of 20 is a blot; MNIST's widest is below this."""
-_OVERLAP = 0.5
-_CLOSE = 0.12
+_OVERLAP, _ABOVE = 0.5, 0.22
+_WHOLE, _BESIDE, _CLOSE = 0.8, 0.15, 0.1
+"""Of heights: what is a whole digit's; how far apart parts may be where neither piece is, and where one is."""
 _LEAST_OF_PICTURE = 0.015
 """Of the picture's longer side."""
-_TOO_MANY, _FAR_TOO_MANY = 120, 1_500
+_TOO_MANY, _FAR_TOO_MANY = 60, 1_500
 """Large pieces, and pieces of any size but dust's: a texture, a page, a picture of something else."""
 
 
@@ -95,8 +96,9 @@ def segments(
     if largest < max(LEAST_SIDE, _LEAST_OF_PICTURE * max(ink.shape)):
         return "what is drawn is too small to be read; take the picture from nearer, or cut out the digit"
     kept = [piece for piece in drawn if is_clean or piece.size >= _SPECK * largest]
-    large = [piece for piece in kept if piece.size >= _PART * largest]
-    small = [piece for piece in kept if piece.size < _PART * largest]
+    tallest = max(max(piece.height for piece in kept), 0.5 * largest)
+    large = [piece for piece in kept if piece.height >= _PART * tallest]
+    small = [piece for piece in kept if piece.height < _PART * tallest]
     if len(large) > _TOO_MANY:
         return f"there are {len(large):,} marks, as in a text or a picture of something else"
     if single:
@@ -138,35 +140,30 @@ def _joined(pieces: Sequence[Piece]) -> Piece:
 
 
 def _grouped(large: Sequence[Piece]) -> list[Piece]:
-    """Pieces that lie above each other, or as close as parts of one digit do, as one."""
-    groups = sorted(large, key=lambda piece: piece.box.left)
-    height = max(piece.height for piece in groups)
-    again = True
-    while again:
-        again = False
-        for i, piece in enumerate(groups):
-            for j in range(i + 1, len(groups)):
-                if _is_one(piece, groups[j], height):
-                    groups[i] = piece.with_(groups[j])
-                    del groups[j]
-                    again = True
-                    break
-            if again:
-                break
+    """Pieces that lie above each other, or as close as parts of one digit do, as one; the closest first."""
+    groups = list(large)
+    while pairs := [
+        (_gap(a, b), i, j)
+        for (i, a), (j, b) in combinations(enumerate(groups), 2)
+        if _is_one(a, b)
+    ]:
+        _, i, j = min(pairs)
+        groups[i] = groups[i].with_(groups.pop(j))
     return groups
 
 
-def _is_one(piece: Piece, other: Piece, height: int) -> bool:
-    """Whether two pieces are parts of one digit of a row of this height."""
-    a, b = piece.box, other.box
-    across = min(a.right, b.right) - max(a.left, b.left)
-    down = min(a.bottom, b.bottom) - max(a.top, b.top)
-    both = piece.with_(other)
-    if across > _OVERLAP * min(piece.width, other.width):
-        # Above each other: a gap of a broken stroke, no next line.
-        return down > -0.25 * height and both.height <= 1.5 * height
-    is_part = min(piece.height, other.height) < _TALL * height
-    return is_part and -across < _CLOSE * height and down > 0 and both.width < height
+def _is_one(piece: Piece, other: Piece) -> bool:
+    """Whether two pieces are parts of one digit."""
+    both, gap = piece.with_(other), _gap(piece, other)
+    low, high = sorted((piece.height, other.height))
+    across = min(piece.box.right, other.box.right) - max(piece.box.left, other.box.left)
+    if across > _OVERLAP * min(piece.width, other.width):  # above each other: a gap in a stroke, no next line
+        return gap < _ABOVE * both.height
+    if both.width > 1.1 * both.height:
+        return False
+    if high < _WHOLE * both.height:  # neither is as high as the digit
+        return gap < _BESIDE * both.height
+    return low < _TALL * high and gap < _CLOSE * high
 
 
 def _as_row(groups: Sequence[Piece]) -> str | None:

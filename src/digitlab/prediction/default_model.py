@@ -31,11 +31,11 @@ from digitlab.spec import NUMERICS_VERSION, Budget, RunSpec, SGD, WarmupCosine
 RECIPE: dict[str, Any] = {
     "version": 1,
     "held_out": 5_000,
-    "copies": 4,
+    "copies": 3,
     "seed": 0,
-    "hidden": [512, 256],
+    "hidden": [400, 150],
     "learning_rate": 0.4,
-    "batch_size": 50,
+    "batch_size": 64,
     "epochs": 4,
     "usual_share": 0.999,
 }

@@ -133,7 +133,10 @@ def _closed(values: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndarray, 
     """
     found, closings = [], []
     for window in _WINDOWS:
-        closings.append(ndimage.grey_closing(values, (window, window), mode="nearest"))
+        # Goes on beyond the border as it ends there: else a gradient would look like ink at its dark end.
+        half = window // 2
+        whole = ndimage.grey_closing(np.pad(values, half, "edge"), (window, window), mode="nearest")
+        closings.append(whole[half:-half, half:-half])
         contrast = 1 - values / np.maximum(closings[-1], 1)
         clear = contrast[contrast > _CLEAR]
         found.append(float((clear**4).sum()))

@@ -26,6 +26,8 @@ _REACH = 0.25
 """How far off a part may lie from its digit, in shares of the row's height."""
 _SOLID = 9.5
 """A pen of 20 that draws a digit of 20 is a blot; MNIST's widest is below this."""
+_DOT = 0.05
+"""Of the picture's longer side: a blot that is smaller is a dot, which may belong to a digit."""
 _OVERLAP, _ABOVE = 0.5, 0.22
 _WHOLE, _BESIDE, _CLOSE = 0.8, 0.15, 0.1
 """Of heights: what is a whole digit's; how far apart parts may be where neither piece is, and where one is."""
@@ -124,7 +126,8 @@ def _is_drawn(
     if sides >= 3 or (box.left == 0 and box.right == width) or (box.top == 0 and box.bottom == height):
         return is_clean and sides <= 2 and piece.size < max(height, width)
     own = _cut(piece, ink, labels).ink
-    if pen_width(own) >= _SOLID and min(own.shape) > 0.35 * max(own.shape):
+    is_round = min(own.shape) > 0.35 * max(own.shape)
+    if is_round and piece.size > _DOT * max(ink.shape) and pen_width(own) >= _SOLID:
         return False
     # An edge of something larger: what lies at the border takes much of it.
     on_border = (own[:, 0] > 0).sum() * (box.left == 0) + (own[:, -1] > 0).sum() * (box.right == width)

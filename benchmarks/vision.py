@@ -2,13 +2,14 @@
 
     python benchmarks/vision.py [--count 2000]
 
-Photographs are made of MNIST's test images by tests/vision/photographs.py. Writes results/vision.md and vision.json, and
-docs/pictures/vision-steps.png with the steps of twelve.
+Photographs are made of MNIST's test images by tests/vision/photographs.py. Writes results/vision.md and
+vision.json, and docs/pictures/vision-steps.png with the steps of twelve.
 """
 
 import argparse
 import io
 import json
+import os
 import statistics
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from tables import table
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -31,7 +33,7 @@ from digitlab.prediction.explaining import captions_of  # noqa: E402
 from digitlab.rng import stream  # noqa: E402
 from digitlab.vision import decode, read_digits  # noqa: E402
 from digitlab.vision.explanation import contact_sheet  # noqa: E402
-from tests.vision.photographs import Photograph, no_digit, photograph_of, row_of  # noqa: E402
+from tests.vision.photographs import no_digit, photograph_of, row_of  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 SHEET = PROJECT / "docs" / "pictures" / "vision-steps.png"
@@ -165,55 +167,65 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / max(whole, 1):.2f} % ({part:,} of {whole:,})"
 
 
+def table_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is claimed, and the share of cases in which it held."""
+    same, row, none = Counter(found["identity"]), Counter(found["rows"]), Counter(found["refusals"])
+    plain, other = "plain", "shadow or lines"
+    photo = Counter(found["photographs"])
+
+    def both(what: str = "") -> int:
+        return photo[f"{plain}{what}"] + photo[f"{other}{what}"]
+
+    kinds = sorted(kind for kind in none if not kind.endswith("refused"))
+    refused = {kind: none[f"{kind}, refused"] for kind in kinds}
+    enlarged = "test images enlarged 4 and 8 times and moved"
+    return [
+        (f"{enlarged}: within one grey level", share(same["close"], same["all"])),
+        ("of these, the shorter side even", share(same["even and close"], same["even"])),
+        ("the same class as before", share(same["same class"], same["all"])),
+        ("photographs: the class of the image that was photographed", share(both(", same class"), both())),
+        ("without shadow and lines", share(photo["plain, same class"], photo["plain"])),
+        ("with shadow or lines", share(photo[f"{other}, same class"], photo[other])),
+        ("photographs: right", share(both(", right"), both())),
+        ("without shadow and lines", share(photo["plain, right"], photo["plain"])),
+        ("with shadow or lines", share(photo[f"{other}, right"], photo[other])),
+        ("photographs: an answer is told", share(both(", told"), both())),
+        ("of these, right", share(both(", told and right"), both(", told"))),
+        ("rows of 2 to 10 digits read whole", share(row["whole"], row["all"])),
+        ("rows cut into the right number of digits", share(row["right count"], row["all"])),
+        ("pictures without a digit refused", share(sum(refused.values()), sum(none[kind] for kind in kinds))),
+        *((f"of kind {kind}", share(refused[kind], none[kind])) for kind in kinds),
+    ]
+
+
 def page(found: dict[str, Any]) -> str:
     """All figures, as Markdown."""
-    same, photo, row, none = found["identity"], Counter(found["photographs"]), found["rows"], found["refusals"]
-    kinds = [kind for kind in none if not kind.endswith("refused")]
-    plain, other = photo["plain"], photo["shadow or lines"]
+    speeds = [
+        (name, *(f"{1e3 * value:.0f}" for value in (statistics.median(values), min(values), max(values))))
+        for name, values in found["seconds"].items()
+    ]
+    sure = [(n, f"{100 * mean:.1f} %", f"{100 * right:.1f} %") for n, mean, right in found["reliability"]]
     lines = [
         "# Reading pictures",
         "",
-        f"{found['machine']}; default model: {found['model']}; written by `benchmarks/vision.py`. Photographs are made "
-        "of MNIST's test images by `tests/vision/photographs.py`; none of these took part in training the model "
-        "or in choosing a threshold.",
+        f"{found['machine']}; default model: {found['model']}; written by `benchmarks/vision.py`.",
+        "Photographs are made of MNIST's test images by `tests/vision/photographs.py`; no test image took part",
+        "in training the model or in choosing a threshold.",
         "",
-        "| what | share |",
-        "|---|---|",
-        f"| test images enlarged 4 and 8 times and moved: within one grey level | {share(same['close'], same['all'])} |",
-        f"| of these, the shorter side even | {share(same['even and close'], same['even'])} |",
-        f"| the same class as before | {share(same['same class'], same['all'])} |",
-        f"| photographs: the class of the image that was photographed | "
-        f"{share(photo['plain, same class'] + photo['shadow or lines, same class'], plain + other)} |",
-        f"| without shadow and lines | {share(photo['plain, same class'], plain)} |",
-        f"| photographs: right | {share(photo['plain, right'] + photo['shadow or lines, right'], plain + other)} |",
-        f"| without shadow and lines | {share(photo['plain, right'], plain)} |",
-        f"| photographs: an answer is told | {share(photo['plain, told'] + photo['shadow or lines, told'], plain + other)} |",
-        f"| of these, right | "
-        f"{share(photo['plain, told and right'] + photo['shadow or lines, told and right'], photo['plain, told'] + photo['shadow or lines, told'])} |",
-        f"| rows of 2 to 10 digits read whole | {share(row['whole'], row['all'])} |",
-        f"| rows cut into the right number of digits | {share(row['right count'], row['all'])} |",
-        f"| pictures without a digit refused | "
-        f"{share(sum(none.get(f'{kind}, refused', 0) for kind in kinds), sum(none[kind] for kind in kinds))} |",
-        *(f"| {kind} | {share(none.get(f'{kind}, refused', 0), none[kind])} |" for kind in sorted(kinds)),
+        *table(["what", "share"], table_rows(found)),
         "",
         "## Confidence",
         "",
-        f"Of single digits in photographs, in bins of equal counts; mean gap {100 * found['gap']:.2f} points.",
+        "Of single digits in photographs, in bins of equal counts; the gap between the two is "
+        f"{100 * found['gap']:.2f} points on the average.",
         "",
-        "| answers | mean confidence | right |",
-        "|---|---|---|",
-        *(f"| {n} | {100 * sure:.1f} % | {100 * right:.1f} % |" for n, sure, right in found["reliability"]),
+        *table(["answers", "mean confidence", "right"], sure),
         "",
         "## Speed",
         "",
-        "Warm; median and range.",
+        f"Warm, milliseconds. {found['load']}",
         "",
-        "| what | milliseconds |",
-        "|---|---|",
-        *(
-            f"| {name} | {1e3 * statistics.median(values):.0f} ({1e3 * min(values):.0f}–{1e3 * max(values):.0f}) |"
-            for name, values in found["seconds"].items()
-        ),
+        *table(["what", "median", "least", "most"], speeds),
         "",
     ]
     return "\n".join(lines)
@@ -225,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=2_000, help="photographs")
     count = parser.parse_args(arguments).count
     mnist = load("mnist")
-    model = chosen_model(None, lambda what, done: None, print)
+    model = chosen_model(None, lambda *_: None, print)
     found: dict[str, Any] = {
         "machine": f"{processor_name(find_device('cpu'))}, {usable_cores()} cores",
         "model": model.network.spec.network_name,
@@ -234,13 +246,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(found["identity"], flush=True)
     found["photographs"], sure, shown = photographs(mnist, model, count)
     print(found["photographs"], flush=True)
-    bins, found["gap"] = reliability(np.array([p for p, _ in sure]), np.array([r for _, r in sure]).astype(int))
+    bins, found["gap"] = reliability(
+        np.array([p for p, _ in sure]), np.array([r for _, r in sure]).astype(int)
+    )
     found["reliability"] = [(each.count, each.confidence, each.accuracy) for each in bins]
     found["rows"] = rows(mnist, model, count // 4)
     print(found["rows"], flush=True)
     found["refusals"] = refusals(model, count // 10)
     print(found["refusals"], flush=True)
     found["seconds"] = speed(mnist, model)
+    load_average = os.getloadavg()[0]
+    found["load"] = f"Programs that wanted the {usable_cores()} cores at that time: {load_average:.1f}."
     RESULTS.joinpath("vision.json").write_text(json.dumps(found, default=int, indent=1))
     RESULTS.joinpath("vision.md").write_text(page(found))
     SHEET.write_bytes(contact_sheet([(each.reading, captions_of(each)) for each in shown if each.reading]))

@@ -50,12 +50,26 @@ def test_many_files_as_json_and_one_of_them_at_fault(network: Path, photograph: 
     Image.fromarray(np.full((60, 80), 250, np.uint8)).save(tmp_path / "blank.png")
     (tmp_path / "x.png").write_bytes(b"<svg/>")
     output = tmp_path / "answers.json"
-    done = run(photograph, tmp_path, "-", "--model", network, "--json", "--output", output, input=photograph.read_bytes())
+    done = run(
+        photograph,
+        tmp_path,
+        "-",
+        "--model",
+        network,
+        "--json",
+        "--output",
+        output,
+        input=photograph.read_bytes(),
+    )
     assert (done.returncode, done.stdout) == (1, b"")
     seven, blank, svg, stdin = json.loads(output.read_text())
     assert [digit["digit"] for digit in seven["digits"]] == [7]
     assert len(seven["digits"][0]["probabilities"]) == 10
-    assert blank == {"file": f"{tmp_path}/blank.png", "digits": [], "reason": "no digit found: the picture is blank"}
+    assert blank == {
+        "file": f"{tmp_path}/blank.png",
+        "digits": [],
+        "reason": "no digit found: the picture is blank",
+    }
     assert svg["reason"] == f"{tmp_path}/x.png: is a drawing in SVG, whatever its name says; export it as PNG"
     assert stdin == seven | {"file": "standard input"}
 
@@ -63,11 +77,17 @@ def test_many_files_as_json_and_one_of_them_at_fault(network: Path, photograph: 
 def test_nothing_named_is_a_fault_of_usage() -> None:
     done = run()
     assert done.returncode == 2
-    assert done.stderr.startswith(b"error: file: 'nothing' is missing; name a picture, a folder, - for standard input")
+    assert done.stderr.startswith(
+        b"error: file: 'nothing' is missing; name a picture, a folder, - for standard input"
+    )
 
 
-def test_where_nothing_can_be_kept_there_is_an_answer_all_the_same(network: Path, photograph: Path, tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in {"HOME", "XDG_CACHE_HOME"}}
+def test_where_nothing_can_be_kept_there_is_an_answer_all_the_same(
+    network: Path, photograph: Path, tmp_path: Path
+) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"HOME", "XDG_CACHE_HOME"}
+    }
     done = run(photograph, "--model", network, env=environment | {"HOME": "/nonexistent"})
     assert (done.returncode, done.stderr) == (0, b"")
     done = run(photograph, "--model", network, "--explain", "/proc/none")
@@ -81,5 +101,7 @@ def test_no_picture_waits_for_torch(network: Path, photograph: Path) -> None:
         "atexit.register(lambda: print('HEAVY', sorted({'torch', 'sqlalchemy', 'altair'} & set(sys.modules))))\n"
         "from digitlab.cli.main import main; main()"
     )
-    done = subprocess.run([sys.executable, "-c", script, photograph, "--model", network], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, photograph, "--model", network], capture_output=True, text=True
+    )
     assert "HEAVY []" in done.stdout

@@ -89,7 +89,9 @@ def test_sources_are_files_folders_and_a_stream(tmp_path: Path, monkeypatch: pyt
     assert [(each.text, each.is_error) for each in found] == [("", True), ("11", False), ("1", False)]
     assert found[0].refusal.startswith(f"{tmp_path}/folder/a.png: is not a picture")
     assert found[2].name == "standard input"
-    with pytest.raises(SpecError, match="file: 'nothing' is missing; name a picture, a folder, - for standard input"):
+    with pytest.raises(
+        SpecError, match="file: 'nothing' is missing; name a picture, a folder, - for standard input"
+    ):
         sources([])
 
 
@@ -101,7 +103,9 @@ def test_no_clipboard_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ImageGrab, "grabclipboard", none)
     (found,) = sources([], clipboard=True)
-    with pytest.raises(PictureError, match="the clipboard: cannot be read .*; save the picture as a file and name it"):
+    with pytest.raises(
+        PictureError, match=r"the clipboard: cannot be read .*; save the picture as a file and name it"
+    ):
         found.read()
     monkeypatch.setattr(ImageGrab, "grabclipboard", lambda: None)
     with pytest.raises(PictureError, match="the clipboard: holds no picture; copy one, or name a file"):
@@ -118,6 +122,10 @@ def test_steps_are_drawn_whatever_came_of_it(tmp_path: Path) -> None:
         assert path is not None
         with Image.open(path) as image:
             assert image.size[0] > 300
-    assert sorted(path.name for path in (tmp_path / "steps").iterdir()) == ["x-steps-2.png", "x-steps-3.png", "x-steps.png"]
+    assert sorted(path.name for path in (tmp_path / "steps").iterdir()) == [
+        "x-steps-2.png",
+        "x-steps-3.png",
+        "x-steps.png",
+    ]
     (unreadable,) = predictions(sources([str(tmp_path / "none.png")]), model)
     assert explained(unreadable) is None

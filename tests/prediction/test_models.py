@@ -3,14 +3,15 @@
 import os
 import stat
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from digitlab import lab
-from digitlab.data import Dataset
+from digitlab import lab, places
+from digitlab.data import Dataset, LabelledImages, registry
 from digitlab.errors import StoreError, WeightsError
 from digitlab.prediction import choice, default_model, keeping
 from digitlab.prediction.distortion import distorted
@@ -27,21 +28,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, and a default model that takes a second."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(default_model, "RECIPE", {**default_model.RECIPE, **SMALL})
-    monkeypatch.setattr(default_model.registry, "load", _few)
+    monkeypatch.setattr(registry, "load", _few)
     return tmp_path / "cache" / "digitlab" / "networks"
 
 
+_LOAD = registry.load
+
+
 def _few(name: str) -> Any:
-    from dataclasses import replace
-
-    from digitlab.data import LabelledImages, load
-
-    found = load(name)
+    found = _LOAD(name)
     return replace(found, train=LabelledImages(found.train.images[:3_000], found.train.labels[:3_000]))
 
 
 def made(told: list[str]) -> Model:
-    return default_model.default_model(lambda what, share: None, told.append)
+    return default_model.default_model(lambda *_: None, told.append)
 
 
 def test_the_default_model_is_trained_once_and_kept(cache: Path, mnist: Dataset) -> None:
@@ -68,13 +68,15 @@ def test_the_default_model_is_trained_once_and_kept(cache: Path, mnist: Dataset)
     assert [path.name for path in cache.iterdir()] == [file.name]
 
 
-def test_a_place_that_cannot_be_written_or_is_none_costs_a_sentence(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_that_cannot_be_written_or_is_none_costs_a_sentence(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text("in the way")
     told: list[str] = []
     made(told)
     assert told[1] == f"it cannot be kept in {cache} (File exists): name another place by XDG_CACHE_HOME"
-    monkeypatch.setattr(default_model.places, "cache_folder", lambda: None)
+    monkeypatch.setattr(places, "cache_folder", lambda: None)
     made(told)
     assert told[3] == "it cannot be kept, for there is no home folder: set HOME or XDG_CACHE_HOME"
     assert keeping.load(cache, "x") is None
@@ -82,7 +84,7 @@ def test_a_place_that_cannot_be_written_or_is_none_costs_a_sentence(cache: Path,
 
 def test_work_is_told_by_rising_shares(cache: Path) -> None:
     shares: list[float] = []
-    default_model.trained_model(lambda what, share: shares.append(share))
+    default_model.trained_model(lambda _, share: shares.append(share))
     assert shares == sorted(shares)
     assert shares[-1] == 1
 
@@ -106,7 +108,9 @@ def test_without_held_out_images_it_is_not_calibrated() -> None:
     assert model_of(network).temperature is None
 
 
-def test_a_runs_network_is_trained_again_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runs_network_is_trained_again_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     result, network = lab.run(lab.make_spec(hidden=(8,), steps=30, train_size=500))
     with closing(open_store(tmp_path / "runs.db")) as store:
@@ -138,7 +142,10 @@ def test_copies_are_different_digits_of_the_same_kind(mnist: Dataset) -> None:
     assert not (copies == images).all((1, 2)).any()
     assert copies.mean() == pytest.approx(images.mean(), rel=0.1)
     # Nearest neighbours agree: still the same digits, for the most part.
-    flat, others = images.reshape(len(images), -1).astype(float), copies.reshape(len(images), -1).astype(float)
+    flat, others = (
+        images.reshape(len(images), -1).astype(float),
+        copies.reshape(len(images), -1).astype(float),
+    )
     away = (others**2).sum(1)[:, None] + (flat**2).sum(1) - 2 * others @ flat.T
     labels = mnist.train.labels[:2_000]
     assert (labels[away.argmin(1)] == labels).mean() > 0.75
@@ -147,7 +154,9 @@ def test_copies_are_different_digits_of_the_same_kind(mnist: Dataset) -> None:
 def test_what_lies_in_the_subspace_is_typical() -> None:
     random = stream(0, "typical")
     basis = random.normal(0, 1, (5, 784))
-    images = np.clip(128 + random.normal(0, 20, (400, 5)) @ basis, 0, 255).astype(np.uint8).reshape(-1, 28, 28)
+    images = (
+        np.clip(128 + random.normal(0, 20, (400, 5)) @ basis, 0, 255).astype(np.uint8).reshape(-1, 28, 28)
+    )
     typical = typical_of(images[:300], images[300:], 1.0)
     assert typical.strangeness(images).max() <= typical.limit + 0.05
     noise = random.integers(0, 255, (10, 28, 28)).astype(np.uint8)

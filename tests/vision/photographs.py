@@ -15,13 +15,72 @@ from digitlab.rng import stream
 
 DIGIT = 80
 """Pixels of a digit's longer side at scale 1."""
-PENS = {"black": (25, 25, 30), "blue": (30, 45, 140), "red": (170, 30, 40), "pencil": (85, 85, 90), "green": (20, 95, 55)}
+PENS = {
+    "black": (25, 25, 30),
+    "blue": (30, 45, 140),
+    "red": (170, 30, 40),
+    "pencil": (85, 85, 90),
+    "green": (20, 95, 55),
+}
 PAPERS = ((250, 250, 248), (240, 238, 230), (252, 244, 220), (225, 228, 232), (215, 205, 190))
 RULES = ((150, 180, 220), (170, 170, 175), (205, 150, 160), (120, 150, 190))
-WORDS = (
-    "the of and to in is that it was for on are with as his they at be this from have or by one had not but what all were"
-    " when we there can an your which their said if do will each about how up out them then she many some so these would"
-).split()
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "that",
+    "it",
+    "was",
+    "for",
+    "on",
+    "are",
+    "with",
+    "as",
+    "his",
+    "they",
+    "at",
+    "be",
+    "this",
+    "from",
+    "have",
+    "or",
+    "by",
+    "one",
+    "had",
+    "not",
+    "but",
+    "what",
+    "all",
+    "were",
+    "when",
+    "we",
+    "there",
+    "can",
+    "an",
+    "your",
+    "which",
+    "their",
+    "said",
+    "if",
+    "do",
+    "will",
+    "each",
+    "about",
+    "how",
+    "up",
+    "out",
+    "them",
+    "then",
+    "she",
+    "many",
+    "some",
+    "so",
+    "these",
+    "would",
+]
 
 
 @dataclass(frozen=True)
@@ -61,7 +120,10 @@ def row_of(images: np.ndarray, labels: np.ndarray, number: int) -> Photograph:
     random = stream(number, "row")
     height = random.uniform(45, 90)
     gap = random.uniform(0.22, 0.6)
-    masks = [drawn(image, height * random.uniform(0.88, 1.12), random, random.uniform(-6, 6))[0] for image in images]
+    masks = [
+        drawn(image, height * random.uniform(0.88, 1.12), random, random.uniform(-6, 6))[0]
+        for image in images
+    ]
     masks = [_cut(mask) for mask in masks]
     width = int(sum(mask.shape[1] for mask in masks) + (len(masks) + 1) * gap * height * 1.3 + 80)
     tall = int(height * random.uniform(2.2, 4.5))
@@ -79,7 +141,9 @@ _FINE = 4
 """Pixels of a digit's drawing to one of MNIST's; it is then enlarged as a field of distances, which keeps it smooth."""
 
 
-def drawn(image: np.ndarray, height: float, random: np.random.Generator, turn: float) -> tuple[np.ndarray, str]:
+def drawn(
+    image: np.ndarray, height: float, random: np.random.Generator, turn: float
+) -> tuple[np.ndarray, str]:
     """A digit's outline, smooth, turned, by another pen: coverage 0 … 1; and which pen."""
     unit = height / 20
     large = Image.fromarray(image).resize((28 * _FINE, 28 * _FINE), Image.Resampling.BICUBIC)
@@ -115,10 +179,17 @@ def thinned(mask: np.ndarray) -> np.ndarray:
         has_changed = False
         for step in (0, 1):
             # Neighbours from above, clockwise.
-            p = [np.roll(image, shift, (0, 1)) for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))]
+            p = [
+                np.roll(image, shift, (0, 1))
+                for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
+            ]
             count = sum(neighbour.astype(int) for neighbour in p)
             turns = sum((p[i] == 0) & (p[(i + 1) % 8] == 1) for i in range(8))
-            a, b = (p[0] * p[2] * p[4], p[2] * p[4] * p[6]) if step == 0 else (p[0] * p[2] * p[6], p[0] * p[4] * p[6])
+            a, b = (
+                (p[0] * p[2] * p[4], p[2] * p[4] * p[6])
+                if step == 0
+                else (p[0] * p[2] * p[6], p[0] * p[4] * p[6])
+            )
             gone = (image == 1) & (count >= 2) & (count <= 6) & (turns == 1) & (a == 0) & (b == 0)
             if gone.any():
                 image[gone] = 0
@@ -157,7 +228,9 @@ def paper(shape: tuple[int, ...], random: np.random.Generator, *, lines: bool) -
     height, width = shape[:2]
     scene = np.empty((height, width, 3), np.float32)
     scene[:] = np.array(PAPERS[random.integers(len(PAPERS))], np.float32)
-    scene += ndimage.gaussian_filter(random.normal(0, 1, (height, width)), 2)[:, :, None] * random.uniform(2, 12)
+    scene += ndimage.gaussian_filter(random.normal(0, 1, (height, width)), 2)[:, :, None] * random.uniform(
+        2, 12
+    )
     if lines:
         spacing, thickness = random.uniform(22, 60), random.uniform(1, 2.6)
         colour = np.array(RULES[random.integers(len(RULES))], np.float32)
@@ -169,7 +242,7 @@ def paper(shape: tuple[int, ...], random: np.random.Generator, *, lines: bool) -
             down = x * math.cos(turn) + y * math.sin(turn)
             cover = np.maximum(cover, _ruled(down, spacing, thickness, random))
         strength = random.uniform(0.5, 1) * cover[:, :, None]
-        scene = scene * (1 - strength) + colour * strength
+        scene += strength * (colour - scene)
     return scene
 
 
@@ -197,8 +270,8 @@ def light(shape: tuple[int, ...], random: np.random.Generator, *, shadow: bool) 
 def camera(scene: np.ndarray, random: np.random.Generator) -> tuple[bytes, str, str]:
     """A file of a scene: blurred, noisy, grey or in colour, JPEG (some turned by EXIF), PNG or WebP."""
     blur, noise = random.uniform(0.3, 1.1), random.uniform(1, 9)
-    scene = ndimage.gaussian_filter(scene, (blur, blur, 0)) + random.normal(0, noise, scene.shape)
-    image = Image.fromarray(np.clip(np.rint(scene), 0, 255).astype(np.uint8))
+    noisy = ndimage.gaussian_filter(scene, (blur, blur, 0)) + random.normal(0, noise, scene.shape)
+    image = Image.fromarray(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
     if random.random() < 0.3:
         image = image.convert("L")
     how = f"blur {blur:.1f}, noise {noise:.1f}, {image.mode}"
@@ -261,16 +334,26 @@ def _text(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
 def _cat(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
     """A cat: drawn by lines, or in colours."""
     image, draw = _canvas(shape, random)
-    x, y, r = shape[1] * random.uniform(0.4, 0.6), shape[0] * random.uniform(0.45, 0.6), random.uniform(90, 160)
+    x, y, r = (
+        shape[1] * random.uniform(0.4, 0.6),
+        shape[0] * random.uniform(0.45, 0.6),
+        random.uniform(90, 160),
+    )
     is_line, ink, wide = random.random() < 0.5, (40, 35, 30), int(random.integers(2, 7))
     fur = None if is_line else tuple(int(value) for value in random.integers(60, 200, 3))
     for side in (-1, 1):
-        ear = [(x + side * r * 0.9, y - r * 0.4), (x + side * r * 0.75, y - r * 1.4), (x + side * r * 0.25, y - r * 0.85)]
+        ear = [
+            (x + side * r * 0.9, y - r * 0.4),
+            (x + side * r * 0.75, y - r * 1.4),
+            (x + side * r * 0.25, y - r * 0.85),
+        ]
         draw.polygon(ear, fill=fur, outline=ink, width=wide)
     draw.ellipse((x - r, y - r, x + r, y + r), fill=fur, outline=ink, width=wide)
     for side in (-1, 1):
         eye = x + side * r * 0.4
-        draw.ellipse((eye - r * 0.15, y - r * 0.3, eye + r * 0.15, y), outline=ink, fill=(90, 160, 80), width=wide)
+        draw.ellipse(
+            (eye - r * 0.15, y - r * 0.3, eye + r * 0.15, y), outline=ink, fill=(90, 160, 80), width=wide
+        )
         for slope in (-0.2, 0, 0.2):
             start = (x + side * r * 0.3, y + r * 0.35)
             draw.line((start, (x + side * r * 1.3, y + r * (0.35 + slope))), fill=ink, width=wide)
@@ -301,16 +384,18 @@ def _texture(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
     spectrum = np.fft.fft2(random.standard_normal(shape)) / np.maximum(frequency, 1 / max(shape)) ** power
     field = np.real(np.fft.ifft2(spectrum))
     field = (field - field.mean()) / field.std() * random.uniform(25, 60) + random.uniform(90, 160)
-    return np.clip(field[:, :, None] * random.uniform(0.7, 1.2, 3), 0, 255).astype(np.float32)
+    return np.asarray(np.clip(field[:, :, None] * random.uniform(0.7, 1.2, 3), 0, 255), np.float32)
 
 
 def _scribble(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
     """A pen that was tried out: long tangled curves."""
     image, draw = _canvas(shape, random)
-    count, wide = int(random.integers(60, 160)), int(random.integers(3, 8))
-    steps = ndimage.gaussian_filter1d(random.normal(0, 1, (count, 2)), 1.2, axis=0).cumsum(0)
-    path = (steps - steps.min(0)) / np.ptp(steps, axis=0) * random.uniform(150, 350)
-    path = ndimage.zoom(path, (6, 1), order=3) + random.uniform(30, 100)
+    wide, turns = int(random.integers(3, 8)), random.uniform(6, 14)
+    t = np.linspace(0, 2 * math.pi * turns, 900)
+    x = np.cos(t) + 1.2 * np.cos(t * random.uniform(0.3, 0.6) + 1) + t / turns * random.uniform(0, 0.4)
+    y = np.sin(t * random.uniform(0.8, 1.3)) + 0.8 * np.sin(t * random.uniform(0.15, 0.4))
+    path = np.stack([x, y], 1)
+    path = (path - path.min(0)) / np.ptp(path, axis=0) * random.uniform(150, 350) + random.uniform(30, 100)
     draw.line([tuple(point) for point in path], fill=(30, 30, 60), width=wide, joint="curve")
     return np.asarray(image).astype(np.float32)
 
@@ -326,5 +411,7 @@ def _pattern(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
             elif kind == 1 and j % 2:
                 draw.rectangle((x, y, x + step, y + step), fill=(120, 60, 50))
             elif kind == 2:
-                draw.ellipse((x + step * 0.2, y + step * 0.2, x + step * 0.8, y + step * 0.8), fill=(40, 80, 60))
+                draw.ellipse(
+                    (x + step * 0.2, y + step * 0.2, x + step * 0.8, y + step * 0.8), fill=(40, 80, 60)
+                )
     return np.asarray(image).astype(np.float32)

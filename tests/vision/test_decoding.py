@@ -62,7 +62,9 @@ def test_every_kind_is_read_as_the_same_digit(content: bytes) -> None:
 
 def test_jpegs_are_read_as_nearly_the_same() -> None:
     for kind in ({"quality": 95}, {"quality": 75, "progressive": True}):
-        difference = read_as(file_of(EXPECTED_IMAGE, "JPEG", **kind)).astype(int) - read_as(file_of(EXPECTED_IMAGE))
+        difference = read_as(file_of(EXPECTED_IMAGE, "JPEG", **kind)).astype(int) - read_as(
+            file_of(EXPECTED_IMAGE)
+        )
         assert np.abs(difference).mean() < 12  # a column of the bar more or less
 
 
@@ -88,7 +90,9 @@ def test_transparent_drawings_lie_on_paper_that_shows_them() -> None:
 def test_of_an_animation_the_first_frame_is_read() -> None:
     blank = Image.new("L", EXPECTED_IMAGE.size, 245)
     for kind in ("GIF", "PNG", "WEBP"):
-        frames = file_of(EXPECTED_IMAGE.convert("RGB"), kind, save_all=True, append_images=[blank.convert("RGB")] * 3)
+        frames = file_of(
+            EXPECTED_IMAGE.convert("RGB"), kind, save_all=True, append_images=[blank.convert("RGB")] * 3
+        )
         assert decode(frames).pixels.min() < 60
 
 
@@ -108,7 +112,12 @@ def bomb(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1_000_000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1_000_000)))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,9 +158,13 @@ def test_a_bomb_takes_no_memory() -> None:
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(PictureError, match="is not a regular file, but a pipe or a device; use a picture in PNG"):
+    with pytest.raises(
+        PictureError, match="is not a regular file, but a pipe or a device; use a picture in PNG"
+    ):
         read_picture(tmp_path / "pipe.png")
-    with pytest.raises(PictureError, match=r"none\.png: cannot be read \(No such file or directory\); name a file that can"):
+    with pytest.raises(
+        PictureError, match=r"none\.png: cannot be read \(No such file or directory\); name a file that can"
+    ):
         read_picture(tmp_path / "none.png")
     with pytest.raises(PictureError, match=r"cannot be read \(Is a directory\)"):
         read_picture(tmp_path)

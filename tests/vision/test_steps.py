@@ -27,7 +27,7 @@ def ring(height: int = 300, width: int = 400, radius: float = 80, pen: float = 1
 
 
 def noise(shape: tuple[int, ...], sd: float = 3) -> np.ndarray:
-    return stream(0, "noise").normal(0, sd, shape)
+    return np.asarray(stream(0, "noise").normal(0, sd, shape))
 
 
 def agreement(ink: np.ndarray, truth: np.ndarray) -> float:
@@ -46,7 +46,7 @@ PAPER, PEN = np.array([240, 235, 220.0]), np.array([40, 40, 50.0])
 
 
 def scene(truth: np.ndarray, pen: np.ndarray = PEN, paper: np.ndarray = PAPER) -> np.ndarray:
-    return paper * (1 - truth[:, :, None]) + pen * truth[:, :, None] + noise((*truth.shape, 3))
+    return np.asarray(paper * (1 - truth[:, :, None]) + pen * truth[:, :, None] + noise((*truth.shape, 3)))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,12 @@ def test_a_digits_own_bar_is_no_printed_line() -> None:
 
 
 def test_blank_paper_has_no_ink() -> None:
-    for pixels in (np.full((200, 300), 250.0), 240 + noise((200, 300)), np.zeros((200, 300)), np.linspace(90, 240, 300)[None].repeat(200, 0)):
+    for pixels in (
+        np.full((200, 300), 250.0),
+        240 + noise((200, 300)),
+        np.zeros((200, 300)),
+        np.linspace(90, 240, 300)[None].repeat(200, 0),
+    ):
         found = ink_of(contrast_of(picture(pixels)))
         assert isinstance(found, str)
         assert found.startswith("the picture is blank")
@@ -184,7 +189,7 @@ def test_dust_goes_and_dots_near_a_digit_stay() -> None:
     ("ink", "words"),
     [
         (np.zeros((50, 50), np.float32), "there is no ink"),
-        (np.ones((200, 300), np.float32), "what stands out from the paper is a stain, an edge or a frame, and not drawn by a pen"),
+        (np.ones((200, 300), np.float32), "what stands out from the paper is no digit that a pen draws, but a stain, an edge, a frame or a drawing"),
         (marks((10, 10, 14, 15)), "what is drawn is too small to be read; take the picture from nearer, or cut out the digit"),
         (marks(*((20 + 22 * i, 40, 32 + 22 * i, 80) for i in range(21))), "there are 21 marks, as in a text; cut out a row of at most 20 digits"),
         (marks(*((20 + 40 * i, 20 + 60 * j, 45 + 40 * i, 50 + 60 * j) for i in range(5) for j in range(3))),

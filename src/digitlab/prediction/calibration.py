@@ -1,7 +1,7 @@
 """Calibration: probabilities that hold what they promise, by one temperature fitted on held-out images.
 
-Networks trained to the end are too sure. Dividing their logits by a temperature, fitted by the likelihood of images
-that they were not trained on, repairs that and changes no answer (Guo et al. 2017, arXiv 1706.04599).
+Networks trained to the end are too sure. Dividing their logits by a temperature, fitted by the likelihood of
+images that they were not trained on, repairs that and changes no answer (Guo et al. 2017, arXiv 1706.04599).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,6 @@ def fitted_temperature(probabilities: Float[np.ndarray, "n classes"], labels: In
     probabilities: of a network on images that it was not trained on
     labels:        their classes
     """
-
     from scipy.optimize import minimize_scalar  # which takes long to load, and is rarely needed
 
     def mean_loss(logarithm: float) -> float:

@@ -21,7 +21,8 @@ def chosen_model(
 ) -> Model:
     """The model that is wanted: a safetensors file, or a run's key or its first digits; None: the default.
 
-    Raises WeightsError when the file is no network's; StoreError when there is no such run; what `lab.run` raises.
+    Raises WeightsError when the file is no network's; StoreError when there is no such run; what `lab.run`
+    raises.
     """
     if wanted is None:
         return default_model(on_work, on_note)

@@ -1,7 +1,8 @@
-"""The default model: trained once on this machine, on MNIST's training images and distorted copies of them, and kept.
+"""The default model: trained once on this machine, on MNIST's training images and distorted copies of them,
+and kept.
 
-What is kept is made again wherever it is missing, damaged or of another recipe; where nothing can be kept it is made
-each time.
+What is kept is made again wherever it is missing, damaged or of another recipe; where nothing can be kept it
+is made each time.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from digitlab.prediction.distortion import distorted
 from digitlab.prediction.model import Model, OnNote, OnWork
 from digitlab.prediction.typical import typical_of
 from digitlab.rng import stream
-from digitlab.spec import NUMERICS_VERSION, Budget, RunSpec, SGD, WarmupCosine
+from digitlab.spec import NUMERICS_VERSION, SGD, Budget, RunSpec, WarmupCosine
 
 RECIPE: dict[str, Any] = {
     "version": 1,
@@ -97,7 +98,8 @@ def trained_model(on_work: OnWork) -> Model:
 
 
 def distorted_data(on_work: OnWork) -> tuple[Dataset, LabelledImages]:
-    """MNIST's training images, less those held out, each with its distorted copies; and those held out, likewise.
+    """MNIST's training images, less those held out, each with its distorted copies; and those held out,
+    likewise.
 
     The former are a data set whose test images are the latter, so that no test image of MNIST takes part.
     """
@@ -108,8 +110,10 @@ def distorted_data(on_work: OnWork) -> tuple[Dataset, LabelledImages]:
     train = _with_copies(images[parts.train], labels[parts.train], RECIPE["copies"], "train", on_work)
     test = _with_copies(images[parts.validation], labels[parts.validation], 1, "held out", lambda *_: None)
     digests = {
-        role: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
-        for role, array in zip(FILE_NAMES, (train.images, train.labels, test.images, test.labels), strict=True)
+        role: hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+        for role, array in zip(
+            FILE_NAMES, (train.images, train.labels, test.images, test.labels), strict=True
+        )
     }
     entry = DatasetEntry(
         name=_NAME,
@@ -125,7 +129,11 @@ def distorted_data(on_work: OnWork) -> tuple[Dataset, LabelledImages]:
 
 
 def _with_copies(
-    images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, "n"], copies: int, name: str, on_work: OnWork
+    images: UInt8[np.ndarray, "n 28 28"],
+    labels: UInt8[np.ndarray, "n"],
+    copies: int,
+    name: str,
+    on_work: OnWork,
 ) -> LabelledImages:
     found = np.empty((copies + 1, *images.shape), np.uint8)
     found[0] = images

@@ -1,7 +1,8 @@
-"""Distorted copies of digits: turned, scaled, slanted, bent, drawn by other pens; what else a hand might have done.
+"""Distorted copies of digits: turned, scaled, slanted, bent, drawn by other pens; what else a hand might have
+done.
 
-Training on such copies is what makes small networks robust (Simard, Steinkraus & Platt 2003; Cireşan et al. 2010).
-Fields that bend are smooth by being made of few numbers, not by a blur: that is many times as fast.
+Training on such copies is what makes small networks robust (Simard, Steinkraus & Platt 2003; Cireşan et al.
+2010). Fields that bend are smooth by being made of few numbers, not by a blur: that is many times as fast.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,9 @@ def distorted(
     return found
 
 
-def _moved(images: UInt8[np.ndarray, "n 28 28"], random: np.random.Generator) -> Float32[np.ndarray, "n 28 28"]:
+def _moved(
+    images: UInt8[np.ndarray, "n 28 28"], random: np.random.Generator
+) -> Float32[np.ndarray, "n 28 28"]:
     """Each image looked up at moved places, bilinearly; black beyond its border."""
     n, padded_side = len(images), _SIDE + 2 * _MARGIN
     padded = np.zeros((n, padded_side, padded_side), np.float32)
@@ -87,13 +90,15 @@ def _field(n: int, random: np.random.Generator) -> Float32[np.ndarray, "n 28 28"
 def _other_pens(
     images: Float32[np.ndarray, "n 28 28"], random: np.random.Generator
 ) -> UInt8[np.ndarray, "n 28 28"]:
-    """The same, drawn by a thicker or a thinner pen: between each pixel and the most or least ink beside it."""
+    """The same, drawn by a thicker or a thinner pen: between each pixel and the most or least ink beside
+    it.
+    """
     amount = random.uniform(-_PEN, _PEN, (len(images), 1, 1)).astype(np.float32)
     thicker, thinner = _beside(images, np.maximum), _beside(images, np.minimum)
     thick = np.clip(amount, 0, 1)
     thin = np.clip(-amount, 0, 1) * 0.7
     drawn = images + thick * (thicker - images) + thin * (thinner - images)
-    return np.rint(np.clip(drawn, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(drawn, 0, 255)), np.uint8)
 
 
 def _beside(

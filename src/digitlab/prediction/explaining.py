@@ -58,4 +58,6 @@ class Explanations:
 
 def _unwritable(path: Path, error: Exception) -> DigitlabError:
     reason = getattr(error, "strerror", None) or str(error)
-    return DigitlabError(f"{path}: cannot be written ({reason}); name a folder that you can write to by --explain")
+    return DigitlabError(
+        f"{path}: cannot be written ({reason}); name a folder that you can write to by --explain"
+    )

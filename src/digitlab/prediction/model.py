@@ -50,7 +50,9 @@ class Model:
 
 
 def model_of(network: TrainedNetwork) -> Model:
-    """The model of any network: calibrated on the images that its run held out, where it did and they are here."""
+    """The model of any network: calibrated on the images that its run held out, where it did and they are
+    here.
+    """
     spec = network.spec
     names = tuple(map(str, range(spec.data.classes)))
     temperature, typical = None, None

@@ -1,7 +1,7 @@
 """How far an image is from all that MNIST's images are, whatever a network says of it.
 
-A network that was trained on digits takes anything for one, often surely. Digits lie near a subspace of few dimensions;
-what a letter, a scribble or a texture has beyond it is told here.
+A network that was trained on digits takes anything for one, often surely. Digits lie near a subspace of few
+dimensions; what a letter, a scribble or a texture has beyond it is told here.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Typical:
         inside = centred @ self.axes.T
         whole = (centred**2).sum(1)
         outside = np.maximum(whole - (inside**2).sum(1), 0)
-        return np.sqrt(outside / np.maximum(whole, 1))
+        return np.asarray(np.sqrt(outside / np.maximum(whole, 1)))
 
 
 def typical_of(

@@ -1,7 +1,7 @@
 """Bytes of a stranger's file -> a Picture. Few formats, bounded pixels, and a sentence for everything else.
 
-Pillow decodes, with the formats named that it may try. What a picture may be large by is known from its header,
-before any of it is unpacked, and JPEGs are unpacked at a fraction of their size.
+Pillow decodes, with the formats named that it may try. What a picture may be large by is known from its
+header, before any of it is unpacked, and JPEGs are unpacked at a fraction of their size.
 """
 
 import io
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageGrab, TiffImagePlugin, WebPImagePlugin
+from PIL import Image, ImageGrab, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from digitlab.errors import PictureError, plain
 from digitlab.files import is_regular
@@ -27,7 +27,8 @@ WORKING_SIDE = 1_000
 """Pixels of the longer side that are worked on: a digit of a twentieth of it is still larger than MNIST's."""
 _LEAST_SIDE = 8
 _SCAN_LIMIT = 200
-"""Of a JPEG: each costs a pass over the whole picture, and a file of a megabyte can hold a hundred thousand."""
+"""Of a JPEG: each costs a pass over the whole picture, and a file of a megabyte can hold a hundred
+thousand."""
 _PLUGINS = (TiffImagePlugin, WebPImagePlugin)  # loaded with this module: Pillow would load all it has
 _USE = f"use a picture in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
 
@@ -75,7 +76,9 @@ def pictures_in(folder: str | os.PathLike[str]) -> list[Path]:
     try:
         found = [path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES]
     except OSError as error:
-        raise _refused(os.fspath(folder), f"cannot be read ({error.strerror})", "name a folder that can") from None
+        raise _refused(
+            os.fspath(folder), f"cannot be read ({error.strerror})", "name a folder that can"
+        ) from None
     if not (shown := sorted(path for path in found if not path.name.startswith("."))):
         suffixes = ", ".join(sorted(SUFFIXES))
         raise _refused(os.fspath(folder), "holds no picture", f"name a folder with files of {suffixes}")
@@ -115,11 +118,13 @@ def decode(content: bytes, name: str = "picture") -> Picture:
         raise _refused(name, *foreign)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damage that does no harm, and of sizes, which are refused here
+            warnings.simplefilter(
+                "ignore"
+            )  # of damage that does no harm, and of sizes, which are refused here
             return _decoded(content, name)
     except PictureError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise _refused(name, "is not a picture, or in no format that is read here", _USE) from None
     except Image.DecompressionBombError:
         raise _too_large(name) from None
@@ -136,7 +141,9 @@ def _refused(name: str, problem: str, remedy: str) -> PictureError:
 def _too_large(name: str, pixels: int | None = None) -> PictureError:
     held = f"{pixels / 1e6:,.0f} million" if pixels else "too many"
     return _refused(
-        name, f"has {held} pixels, and {PIXEL_LIMIT // 1_000_000} million is the limit", "use a smaller picture"
+        name,
+        f"has {held} pixels, and {PIXEL_LIMIT // 1_000_000} million is the limit",
+        "use a smaller picture",
     )
 
 

@@ -1,4 +1,6 @@
-"""The picture of the steps: from the photograph to the images that a network saw, and what it said of each."""
+"""The picture of the steps: from the photograph to the images that a network saw, and what it said of
+each.
+"""
 
 import io
 from collections.abc import Sequence
@@ -54,7 +56,12 @@ def contact_sheet(readings: Sequence[tuple[Reading, Sequence[Caption]]], side: i
     for reading, captions in readings:
         steps = [_centred(_fitted(image, side), side) for _, image in _steps(reading)]
         digits = [
-            _titled(caption.title, Image.fromarray(found.image).convert("RGB").resize((side - 20, side - 20), Image.Resampling.NEAREST))
+            _titled(
+                caption.title,
+                Image.fromarray(found.image)
+                .convert("RGB")
+                .resize((side - 20, side - 20), Image.Resampling.NEAREST),
+            )
             for found, caption in zip(reading.found, captions, strict=True)
         ]
         lines.append(_side_by_side([*steps, *digits[:4]]))

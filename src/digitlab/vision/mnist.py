@@ -1,8 +1,8 @@
 """Ink of one digit -> the image of 28 x 28 that MNIST's makers would have made of it.
 
-Their procedure as Yadav & Bottou reconstructed it (2019, arXiv 1905.10498): the shorter side of the bounding box
-is extended about its middle to a square, pixels are doubled while a side is under 20, the square is resampled to
-20 x 20 by area, and its centre of mass is put into the middle of 28 x 28.
+Their procedure as Yadav & Bottou reconstructed it (2019, arXiv 1905.10498): the shorter side of the bounding
+box is extended about its middle to a square, pixels are doubled while a side is under 20, the square is
+resampled to 20 x 20 by area, and its centre of mass is put into the middle of 28 x 28.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
 """A picture -> how far each pixel is from its paper: colour, polarity and shading are taken out.
 
-The paper's brightness at a place is what stays of the picture when everything narrower than a few strokes is filled
-up by the brightest nearby (a grey closing); the contrast is one minus the ratio to it, so that a shadow, which
-darkens paper and ink by one factor, cancels out. It serves as Sauvola's local threshold does (Sauvola & Pietikäinen
-2000), but ink does not lower it, and the edge of a shadow stays where it is.
+The paper's brightness at a place is what stays of the picture when everything narrower than a few strokes is
+filled up by the brightest nearby (a grey closing); the contrast is one minus the ratio to it, so that a
+shadow, which darkens paper and ink by one factor, cancels out. It serves as Sauvola's local threshold does
+(Sauvola & Pietikäinen 2000), but ink does not lower it, and the edge of a shadow stays where it is.
 """
 
 import numpy as np
@@ -20,15 +20,16 @@ _COARSE = 160
 _WINDOWS = (3, 5, 9, 17, 33, 65)
 """Reduced pixels: windows of closings that are tried, each about twice the one before."""
 _GROWTH, _CLEAR, _CLEAR_PIXELS = 1.25, 0.12, 6
-"""A window that finds less than so many times the ink of the one before shows that all strokes are narrower; ink is
-what is so far from the paper, in so many pixels at least."""
+"""A window that finds less than so many times the ink of the one before shows that all strokes are narrower;
+ink is what is so far from the paper, in so many pixels at least."""
 _MEDIANS, _ONE_SIDED = ((2, 9), (4, 15)), 0.25
 """Factors of reduction and windows by which polarity is judged, and how one-sided what is seen must be."""
 _BACKGROUND = 0.12
 _FROM_DEVIATION = 1.4826
 """A normal distribution's standard deviation by the median absolute one."""
-_SMOOTHED_FROM = 0.025
-"""Noise of the paper from which on pixels are averaged with their neighbours."""
+_SMOOTHED_FROM, _BY_SMOOTHING = 0.025, 2.0
+"""Noise of the paper from which on pixels are averaged with their neighbours, and what it is then divided by:
+less than 3, for the noise of a JPEG is no pixel's own."""
 
 
 def contrast_of(picture: Picture) -> Contrast:
@@ -57,7 +58,12 @@ def _of_drawing(pixels: UInt8[np.ndarray, "height width 3"], paper: UInt8[np.nda
     is_light = lighter > darker
     values = (signed if is_light else -signed).clip(min=0)
     largest = float(values.max())
-    return Contrast((values / largest if largest else values).astype(np.float32), 0.0, True, is_light)
+    return Contrast(
+        (values / largest if largest else values).astype(np.float32),
+        np.zeros_like(values, np.float32),
+        True,
+        is_light,
+    )
 
 
 def _of_photograph(pixels: UInt8[np.ndarray, "height width 3"]) -> Contrast:
@@ -90,8 +96,8 @@ def _direction(away: np.ndarray) -> Float32[np.ndarray, "3"]:
 def _is_light_on_dark(grey: Float32[np.ndarray, "rows columns"]) -> bool:
     """Whether what is rare at its place is lighter than what surrounds it, rather than darker.
 
-    Paper is what the median of a window shows; that keeps the edges of shadows where they are. A small window decides,
-    if what it sees is one-sided; for strokes wider than it, a large one.
+    Paper is what the median of a window shows; that keeps the edges of shadows where they are. A small window
+    decides, if what it sees is one-sided; for strokes wider than it, a large one.
     """
     skew = 0.0
     for factor, window in _MEDIANS:
@@ -115,21 +121,26 @@ def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool
     enlarged = Image.fromarray(smooth).resize(size, Image.Resampling.BILINEAR)
     paper = np.asarray(enlarged)[:height, :width]
     contrast = 1 - values / np.maximum(paper, 1)
-    some = contrast[::3, ::3]
-    usual = float(np.median(some))
-    noise = _FROM_DEVIATION * float(np.median(np.abs(some - usual)))
-    if noise > _SMOOTHED_FROM:
+    usual = float(np.median(contrast[::3, ::3]))
+    contrast -= usual
+    noise = _noise(values - paper) / np.maximum(paper, 1)  # more where it is dark
+    if float(np.median(noise[::3, ::3])) > _SMOOTHED_FROM:
         contrast = ndimage.uniform_filter(contrast, 3, mode="nearest")
-        some = contrast[::3, ::3]
-        noise = _FROM_DEVIATION * float(np.median(np.abs(some - usual)))
-    return Contrast(np.clip(contrast - usual, 0, 1), noise, False, is_light)
+        noise /= _BY_SMOOTHING
+    return Contrast(np.clip(contrast, 0, 1), noise.astype(np.float32), False, is_light)
+
+
+def _noise(away: Float32[np.ndarray, "height width"]) -> float:
+    """The standard deviation of the paper's own brightness, whatever is written on it."""
+    some = away[::3, ::3]
+    return _FROM_DEVIATION * float(np.median(np.abs(some - np.median(some))))
 
 
 def _closed(values: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "rows columns"]:
     """The brightness of the paper: closed by a window wider than the strokes, and no wider than needed.
 
-    A wider window would find the corners of shadows too. Strokes are narrower than the first window after which the
-    next one finds hardly more; the fourth power lets pale printed lines count for little.
+    A wider window would find the corners of shadows too. Strokes are narrower than the first window after
+    which the next one finds hardly more; the fourth power lets pale printed lines count for little.
     """
     found, closings = [], []
     for window in _WINDOWS:

@@ -36,13 +36,13 @@ class Contrast:
     """How far each pixel is from its paper, as a share: 0 the paper, 1 black on it (or white, on black).
 
     values: after shading and shadows are taken out
-    noise:  standard deviation of the paper's own values
+    noise:  standard deviation of the paper's own values, larger where it is dark
     is_flat: all paper is of one colour, exactly: a drawing or a screenshot, where every difference is meant
     is_light_on_dark: the paper is darker than the ink
     """
 
     values: Float32[np.ndarray, "height width"]
-    noise: float
+    noise: Float32[np.ndarray, "height width"]
     is_flat: bool
     is_light_on_dark: bool
 

@@ -12,8 +12,9 @@ from scipy import ndimage
 
 _ANGLES = np.tan(np.radians(np.arange(-8, 8.01, 0.25)))
 """Slopes of lines that are tried."""
-_COVERED, _ALONE = 0.6, 0.85
-"""Of the picture's width: a line covers at least so much, and one that is alone so much."""
+_COVERED, _TO_THE_END, _MANY = 0.6, 0.05, 4
+"""Of the picture's width: a line covers at least so much, and comes so near to both ends, or is one of
+many."""
 _COARSE = 4
 _THICKEST = 0.02
 """Of the picture's longer side: a line is thinner."""
@@ -28,7 +29,7 @@ def printed_lines(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "h
     across = _lines_across(mask)
     rest = mask & ~across
     down = _lines_across(rest.T).T
-    return across | down
+    return np.asarray(across | down)
 
 
 def _lines_across(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
@@ -48,8 +49,10 @@ def _lines_across(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "h
 
 
 def _may_hold_lines(mask: Bool[np.ndarray, "height width"]) -> bool:
-    """Whether some strip of a few rows has ink in most of its columns, as a line's has, even a turned one's."""
-    height, width = mask.shape
+    """Whether some strip of a few rows has ink in most of its columns, as a line's has, even a turned
+    one's.
+    """
+    height, _width = mask.shape
     strip = max(4, height // 12)
     starts = np.arange(0, height, strip)
     columns_with_ink = np.logical_or.reduceat(mask, starts, axis=0)  # [strips, width]
@@ -89,16 +92,27 @@ def _offsets(
     """Where lines begin, in coarse rows at column 0, the fullest of each run of neighbours."""
     exact = np.rint(rows - slope * columns).astype(np.int64)
     first = int(exact.min())
-    codes = np.unique((exact - first) * width + columns)  # one for each row and column
-    covered = np.bincount(codes // width, minlength=1)
-    # A line that lies between two rows shares its columns among them.
-    pairs = covered + np.append(covered[1:], 0)
-    full = np.maximum(covered, pairs * 0.75) >= _COVERED * width
+    covered = np.zeros(int(exact.max()) - first + 3, np.int64)
+    for phase in (0, 1):  # a line may lie between two rows: columns covered in either, for each pair of rows
+        pair = (exact - first + phase) // 2
+        counts = np.bincount(np.unique(pair * width + columns) // width)
+        covered[1 - phase : 1 - phase + 2 * len(counts) : 2] = counts
+    covered = covered[1:]  # of row i and the next
+    full = covered >= _COVERED * width
     labels, count = ndimage.label(full)
-    if count == 0 or (count == 1 and covered.max() < _ALONE * width):
+    if not count:
         return []
     peaks = ndimage.maximum_position(covered, labels, np.arange(1, min(count, _MOST_LINES) + 1))
-    return [float(peak[0] + first) for peak in peaks]
+    lines = [int(peak[0]) for peak in peaks]
+    if count < _MANY:  # the ones of a row are long straight lines too
+        end = max(_TO_THE_END * width, 2)
+        near = [columns[np.abs(exact - first - line - 0.5) <= 1.5] for line in lines]
+        lines = [
+            line
+            for line, of_line in zip(lines, near, strict=True)
+            if of_line.min() < end and of_line.max() >= width - end
+        ]
+    return [line + first + 0.5 for line in lines]
 
 
 def _take_away(

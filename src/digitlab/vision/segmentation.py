@@ -1,8 +1,8 @@
 """Ink -> one piece of it a digit, from left to right; or why it holds none.
 
-Connected pieces are sorted by what they may be: digits and large parts of digits; small parts; and what no pen
-draws (a desk's edge, a stain, a frame). Parts that lie above each other are one digit, small parts belong to
-the nearest. Several rows of writing are no row of digits.
+Connected pieces are sorted by what they may be: digits and large parts of digits; small parts; and what no
+pen draws (a desk's edge, a stain, a frame). Parts that lie above each other are one digit, small parts belong
+to the nearest. Several rows of writing are no row of digits.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32
 from scipy import ndimage
 
 from digitlab.vision.reading import Box
-from digitlab.vision.strokes import pen_width
+from digitlab.vision.strokes import pen_width, stroke_length
 
 MOST_DIGITS = 20
 """In a row; more is a text."""
@@ -26,11 +26,14 @@ _REACH = 0.25
 """How far off a part may lie from its digit, in shares of the row's height."""
 _SOLID = 9.5
 """A pen of 20 that draws a digit of 20 is a blot; MNIST's widest is below this."""
+_LONGEST = 4.5
+"""Of a digit's longer side: a pen draws no digit with a longer way; MNIST's longest is 3.4."""
 _DOT = 0.05
 """Of the picture's longer side: a blot that is smaller is a dot, which may belong to a digit."""
 _OVERLAP, _ABOVE = 0.5, 0.22
 _WHOLE, _BESIDE, _CLOSE = 0.8, 0.15, 0.1
-"""Of heights: what is a whole digit's; how far apart parts may be where neither piece is, and where one is."""
+"""Of heights: what is a whole digit's; how far apart parts may be where neither piece is, and where one
+is."""
 _LEAST_OF_PICTURE = 0.015
 """Of the picture's longer side."""
 _TOO_MANY, _FAR_TOO_MANY = 60, 1_500
@@ -93,12 +96,12 @@ def segments(
         return f"there are {no_dust:,} marks, as in a text or a picture of something else"
     drawn = [piece for piece in pieces if _is_drawn(piece, ink, labels, is_clean=is_clean)]
     if not drawn:
-        return "what stands out from the paper is a stain, an edge or a frame, and not drawn by a pen"
+        return "what stands out from the paper is no digit that a pen draws, but a stain, an edge, a frame or a drawing"
     largest = max(piece.size for piece in drawn)
     if largest < max(LEAST_SIDE, _LEAST_OF_PICTURE * max(ink.shape)):
         return "what is drawn is too small to be read; take the picture from nearer, or cut out the digit"
     kept = [piece for piece in drawn if is_clean or piece.size >= _SPECK * largest]
-    tallest = max(max(piece.height for piece in kept), 0.5 * largest)
+    tallest = max(piece.height for piece in kept)
     large = [piece for piece in kept if piece.height >= _PART * tallest]
     small = [piece for piece in kept if piece.height < _PART * tallest]
     if len(large) > _TOO_MANY:
@@ -107,7 +110,7 @@ def segments(
         groups = [_joined(large + [piece for piece in small if is_clean or _gap(piece, _joined(large)) == 0])]
     else:
         groups = _grouped(large)
-        if (problem := _as_row(groups)) is not None:
+        if (problem := _as_row(groups, len(ink))) is not None:
             return problem
     groups = _with_parts(groups, small, reach=2 * _REACH if is_clean else _REACH)
     groups.sort(key=lambda piece: (piece.box.left + piece.box.right, piece.box.top))
@@ -122,16 +125,22 @@ def _is_drawn(
         return True  # a part of something, or dust: that is decided later
     height, width = ink.shape
     box = piece.box
-    sides = (box.left == 0) + (box.top == 0) + (box.right == width) + (box.bottom == height)
-    if sides >= 3 or (box.left == 0 and box.right == width) or (box.top == 0 and box.bottom == height):
+    edge = 0 if is_clean else max(2, max(height, width) // 200)
+    left, right = box.left <= edge, box.right >= width - edge
+    top, bottom = box.top <= edge, box.bottom >= height - edge
+    sides = left + right + top + bottom
+    if sides >= 3 or (left and right) or (top and bottom):
         return is_clean and sides <= 2 and piece.size < max(height, width)
     own = _cut(piece, ink, labels).ink
+    pen = pen_width(own)
     is_round = min(own.shape) > 0.35 * max(own.shape)
-    if is_round and piece.size > _DOT * max(ink.shape) and pen_width(own) >= _SOLID:
+    if is_round and piece.size > _DOT * max(ink.shape) and pen >= _SOLID:
+        return False
+    if stroke_length(own, pen) > _LONGEST:
         return False
     # An edge of something larger: what lies at the border takes much of it.
-    on_border = (own[:, 0] > 0).sum() * (box.left == 0) + (own[:, -1] > 0).sum() * (box.right == width)
-    on_border += (own[0] > 0).sum() * (box.top == 0) + (own[-1] > 0).sum() * (box.bottom == height)
+    on_border = (own[:, 0] > 0).sum() * left + (own[:, -1] > 0).sum() * right
+    on_border += (own[0] > 0).sum() * top + (own[-1] > 0).sum() * bottom
     return bool(on_border <= 0.6 * piece.size)
 
 
@@ -146,9 +155,7 @@ def _grouped(large: Sequence[Piece]) -> list[Piece]:
     """Pieces that lie above each other, or as close as parts of one digit do, as one; the closest first."""
     groups = list(large)
     while pairs := [
-        (_gap(a, b), i, j)
-        for (i, a), (j, b) in combinations(enumerate(groups), 2)
-        if _is_one(a, b)
+        (_gap(a, b), i, j) for (i, a), (j, b) in combinations(enumerate(groups), 2) if _is_one(a, b)
     ]:
         _, i, j = min(pairs)
         groups[i] = groups[i].with_(groups.pop(j))
@@ -169,8 +176,11 @@ def _is_one(piece: Piece, other: Piece) -> bool:
     return low < _TALL * high and gap < _CLOSE * high
 
 
-def _as_row(groups: Sequence[Piece]) -> str | None:
-    """Why these are no row of digits, in words; None: they are one."""
+def _as_row(groups: Sequence[Piece], height: int) -> str | None:
+    """Why these are no row of digits in a picture of this height, in words; None: they are one."""
+    cut = sum(piece.box.top <= 1 or piece.box.bottom >= height - 1 for piece in groups)
+    if len(groups) > 2 and cut > len(groups) / 2:
+        return "the picture's border cuts through most of the marks; leave some paper around a row of digits"
     if len(groups) > MOST_DIGITS:
         return f"there are {len(groups)} marks, as in a text; cut out a row of at most {MOST_DIGITS} digits"
     tallest = max(groups, key=lambda piece: piece.height)
@@ -209,9 +219,7 @@ def _with_parts(groups: Sequence[Piece], small: Sequence[Piece], *, reach: float
     return found
 
 
-def _cut(
-    piece: Piece, ink: Float32[np.ndarray, "height width"], labels: np.ndarray
-) -> Segment:
+def _cut(piece: Piece, ink: Float32[np.ndarray, "height width"], labels: np.ndarray) -> Segment:
     box = piece.box
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
     part = labels[rows, columns]

@@ -1,7 +1,7 @@
 """The pen's width: measured, and thin pens widened to what MNIST's digits are drawn with.
 
-MNIST's makers had ink scanned at 300 dots an inch, so that a stroke is about 3 of the 20 pixels wide. The line of
-a ball-pen in a large digit would be a grey shade after resampling.
+MNIST's makers had ink scanned at 300 dots an inch, so that a stroke is about 3 of the 20 pixels wide. The
+line of a ball-pen in a large digit would be a grey shade after resampling.
 """
 
 import math
@@ -24,15 +24,24 @@ _FRAME = 160
 def pen_width(ink: Float[np.ndarray, "rows columns"]) -> float:
     """The width of the stroke, in pixels of a digit that is 20 pixels long.
 
-    Twice the area by the length of the outline. The outline is the total variation of the ink, taken along rows
-    and columns and divided by 4/π, the mean of |cos| + |sin| over all directions.
+    Twice the area by the length of the outline. The outline is the total variation of the ink, taken along
+    rows and columns and divided by 4/π, the mean of |cos| + |sin| over all directions.
     """
     padded = np.pad(ink, 1)
     variation = float(np.abs(np.diff(padded, axis=0)).sum() + np.abs(np.diff(padded, axis=1)).sum())
     if not variation:
         return 0.0
     outline = variation * math.pi / 4
-    return 2 * float(ink.sum()) / outline * DIGIT_SIDE / max(ink.shape)
+    return float(2 * ink.sum() / outline * DIGIT_SIDE / max(ink.shape))
+
+
+def stroke_length(ink: Float[np.ndarray, "rows columns"], pen: float) -> float:
+    """How far the pen went, in longer sides of what it drew: the area by the pen's width.
+
+    pen: its width, by `pen_width`
+    """
+    longer = max(ink.shape)
+    return float(ink.sum()) / (pen * longer / DIGIT_SIDE) / longer if pen else 0.0
 
 
 def widened(ink: Float32[np.ndarray, "rows columns"], pen: float) -> Float32[np.ndarray, "rows2 columns2"]:
@@ -50,7 +59,7 @@ def widened(ink: Float32[np.ndarray, "rows columns"], pen: float) -> Float32[np.
     margin = math.ceil(radius) + 1
     away = ndimage.distance_transform_edt(~np.pad(mask, margin))
     # A soft edge: half a pixel inside and outside.
-    return np.clip(radius + 0.5 - away, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(radius + 0.5 - away, 0, 1), np.float32)
 
 
 def _framed(ink: Float32[np.ndarray, "rows columns"]) -> np.ndarray:

@@ -36,7 +36,8 @@ def predict(
         ),
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a picture of the steps for each into this folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a picture of the steps for each into this folder."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
     output: OutputOption = None,

@@ -15,6 +15,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +211,8 @@ def page(found: dict[str, Any]) -> str:
         "# Reading pictures",
         "",
         f"{found['machine']}; default model: {found['model']}; written by `benchmarks/vision.py`.",
-        "Photographs are made of MNIST's test images by `tests/vision/photographs.py`; no test image took part",
-        "in training the model or in choosing a threshold.",
+        "Photographs are made of MNIST's test images by `tests/vision/photographs.py`; no test image took",
+        "part in training the model or in choosing a threshold.",
         "",
         *table(["what", "share"], table_rows(found)),
         "",
@@ -231,6 +233,16 @@ def page(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def measured(name: str, count: int) -> Any:
+    """One of the measures, in a process of its own."""
+    mnist, model = load("mnist"), chosen_model(None, lambda *_: None, print)
+    if name == "identity":
+        return identity(mnist, model, count)
+    if name == "photographs":
+        return photographs(mnist, model, count)
+    return rows(mnist, model, count) if name == "rows" else refusals(model, count)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure everything and write it down."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -242,18 +254,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "machine": f"{processor_name(find_device('cpu'))}, {usable_cores()} cores",
         "model": model.network.spec.network_name,
     }
-    found["identity"] = identity(mnist, model, 3 * count // 2)
-    print(found["identity"], flush=True)
-    found["photographs"], sure, shown = photographs(mnist, model, count)
-    print(found["photographs"], flush=True)
+    tasks = {"photographs": count, "identity": 3 * count // 2, "rows": count // 4, "refusals": count // 10}
+    with ProcessPoolExecutor(max(usable_cores(), 2), get_context("spawn")) as pool:
+        running = {name: pool.submit(measured, name, size) for name, size in tasks.items()}
+        found["photographs"], sure, shown = running.pop("photographs").result()
+        found |= {name: task.result() for name, task in running.items()}
     bins, found["gap"] = reliability(
         np.array([p for p, _ in sure]), np.array([r for _, r in sure]).astype(int)
     )
     found["reliability"] = [(each.count, each.confidence, each.accuracy) for each in bins]
-    found["rows"] = rows(mnist, model, count // 4)
-    print(found["rows"], flush=True)
-    found["refusals"] = refusals(model, count // 10)
-    print(found["refusals"], flush=True)
     found["seconds"] = speed(mnist, model)
     load_average = os.getloadavg()[0]
     found["load"] = f"Programs that wanted the {usable_cores()} cores at that time: {load_average:.1f}."

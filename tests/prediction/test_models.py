@@ -20,7 +20,7 @@ from digitlab.prediction.typical import typical_of
 from digitlab.rng import stream
 from digitlab.store import open_store
 
-SMALL = {"held_out": 300, "copies": 1, "hidden": [16], "epochs": 1}
+SMALL = {"held_out": 300, "copies": 1, "hidden": [16], "epochs": 1, "warmup_steps": 10}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_work_is_told_by_rising_shares(cache: Path) -> None:
 
 
 def test_a_networks_file_is_calibrated_on_what_its_run_held_out(tmp_path: Path, mnist: Dataset) -> None:
-    spec = lab.make_spec(hidden=(32,), learning_rate=0.5, epochs=3, train_size=3_000, validation_size=2_000)
+    spec = lab.make_spec(hidden=(64,), learning_rate=0.5, epochs=40, train_size=2_000, validation_size=2_000)
     _, network = lab.run(spec)
     network.save(tmp_path / "n.safetensors")
     model = choice.chosen_model(str(tmp_path / "n.safetensors"), lambda *_: None, print)

@@ -189,7 +189,7 @@ def test_dust_goes_and_dots_near_a_digit_stay() -> None:
     ("ink", "words"),
     [
         (np.zeros((50, 50), np.float32), "there is no ink"),
-        (np.ones((200, 300), np.float32), "what stands out from the paper is no digit that a pen draws, but a stain, an edge, a frame or a drawing"),
+        (np.ones((200, 300), np.float32), "what stands out from the paper is no digit that a pen draws, but a stain, an edge or a drawing"),
         (marks((10, 10, 14, 15)), "what is drawn is too small to be read; take the picture from nearer, or cut out the digit"),
         (marks(*((20 + 22 * i, 40, 32 + 22 * i, 80) for i in range(21))), "there are 21 marks, as in a text; cut out a row of at most 20 digits"),
         (marks(*((20 + 40 * i, 20 + 60 * j, 45 + 40 * i, 50 + 60 * j) for i in range(5) for j in range(3))),

@@ -36,6 +36,7 @@ RECIPE: dict[str, Any] = {
     "seed": 0,
     "hidden": [400, 150],
     "learning_rate": 0.4,
+    "warmup_steps": 200,
     "batch_size": 64,
     "epochs": 4,
     "usual_share": 0.999,
@@ -80,7 +81,7 @@ def trained_model(on_work: OnWork) -> Model:
         optimiser=SGD(learning_rate=RECIPE["learning_rate"]),
         batch_size=RECIPE["batch_size"],
         budget=Budget(epochs=RECIPE["epochs"]),
-        schedule=WarmupCosine(warmup_steps=200, final_fraction=0.01),
+        schedule=WarmupCosine(warmup_steps=RECIPE["warmup_steps"], final_fraction=0.01),
         seed=RECIPE["seed"],
     )
 

@@ -49,6 +49,7 @@ def _is_large(values: Float32[np.ndarray, "height width"]) -> bool:
 
 def _pen_contrast(values: Float32[np.ndarray, "height width"]) -> float:
     """The contrast that the darkest strokes reach, not their darkest pixels: means of 2 x 2 are compared."""
-    means = np.asarray(Image.fromarray(values).reduce(2)).ravel()
-    rank = min(max(_LEAST_PEN // 4, len(means) // _PEN_SHARE), len(means) - 1)
-    return float(np.partition(means, len(means) - 1 - rank)[len(means) - 1 - rank])
+    means = np.asarray(Image.fromarray(values).reduce(2))
+    rank = max(_LEAST_PEN // 4, means.size // _PEN_SHARE)
+    ink = means[means > 0]
+    return float(np.partition(ink, -rank)[-rank]) if len(ink) >= rank else 0.0

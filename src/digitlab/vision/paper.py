@@ -24,7 +24,10 @@ _GROWTH, _CLEAR, _CLEAR_PIXELS = 1.25, 0.12, 6
 ink is what is so far from the paper, in so many pixels at least."""
 _MEDIANS, _ONE_SIDED = ((2, 9), (4, 15)), 0.25
 """Factors of reduction and windows by which polarity is judged, and how one-sided what is seen must be."""
-_BACKGROUND = 0.12
+_BLUR = 16
+"""Coarse pixels that are averaged to see how ink differs in colour from its surroundings."""
+_SOME = (slice(None, None, 5), slice(None, None, 5))
+"""Of the pixels, those by which medians are taken."""
 _FROM_DEVIATION = 1.4826
 """A normal distribution's standard deviation by the median absolute one."""
 _SMOOTHED_FROM, _BY_SMOOTHING = 0.025, 2.0
@@ -36,10 +39,15 @@ def contrast_of(picture: Picture) -> Contrast:
     """How far each pixel is from its paper. A picture of one colour has no contrast anywhere."""
     pixels = picture.pixels
     paper = _border_colour(pixels)
-    is_paper = (pixels == paper).all(2)
-    if is_paper.mean() >= _FLAT_SHARE:
+    # A few first: of a photograph hardly any are.
+    if _share_of(paper, pixels[::4, ::4]) >= _FLAT_SHARE / 2 and _share_of(paper, pixels) >= _FLAT_SHARE:
         return _of_drawing(pixels, paper)
     return _of_photograph(pixels)
+
+
+def _share_of(colour: UInt8[np.ndarray, "3"], pixels: UInt8[np.ndarray, "height width 3"]) -> float:
+    red, green, blue = (pixels[:, :, channel] == colour[channel] for channel in range(3))
+    return float((red & green & blue).mean())
 
 
 def _border_colour(pixels: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "3"]:
@@ -72,9 +80,9 @@ def _of_photograph(pixels: UInt8[np.ndarray, "height width 3"]) -> Contrast:
     coarse = np.asarray(Image.fromarray(pixels).reduce(factor)).astype(np.float32)  # [rows, columns, 3]
     direction = np.full(3, 1 / 3, np.float32)
     if (pixels[::7, ::7] != pixels[::7, ::7, :1]).any():
-        sigma = _BACKGROUND * max(coarse.shape)
-        residual = coarse - ndimage.gaussian_filter(coarse, (sigma, sigma, 0), mode="nearest")
-        direction = _direction(residual.reshape(-1, 3))
+        image = Image.fromarray(coarse.astype(np.uint8))
+        blurred = image.reduce(_BLUR).resize(image.size, Image.Resampling.BICUBIC)
+        direction = _direction((coarse - np.asarray(blurred)).reshape(-1, 3))
     is_light = _is_light_on_dark(coarse @ direction)
     values = pixels.astype(np.float32) @ direction  # [height, width]
     if is_light:
@@ -121,10 +129,10 @@ def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool
     enlarged = Image.fromarray(smooth).resize(size, Image.Resampling.BILINEAR)
     paper = np.asarray(enlarged)[:height, :width]
     contrast = 1 - values / np.maximum(paper, 1)
-    usual = float(np.median(contrast[::3, ::3]))
+    usual = float(np.median(contrast[_SOME]))
     contrast -= usual
     noise = _noise(values - paper) / np.maximum(paper, 1)  # more where it is dark
-    if float(np.median(noise[::3, ::3])) > _SMOOTHED_FROM:
+    if float(np.median(noise[_SOME])) > _SMOOTHED_FROM:
         contrast = ndimage.uniform_filter(contrast, 3, mode="nearest")
         noise /= _BY_SMOOTHING
     return Contrast(np.clip(contrast, 0, 1), noise.astype(np.float32), False, is_light)
@@ -132,7 +140,7 @@ def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool
 
 def _noise(away: Float32[np.ndarray, "height width"]) -> float:
     """The standard deviation of the paper's own brightness, whatever is written on it."""
-    some = away[::3, ::3]
+    some = away[_SOME]
     return _FROM_DEVIATION * float(np.median(np.abs(some - np.median(some))))
 
 

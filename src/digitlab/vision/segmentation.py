@@ -96,7 +96,9 @@ def segments(
         return f"there are {no_dust:,} marks, as in a text or a picture of something else"
     drawn = [piece for piece in pieces if _is_drawn(piece, ink, labels, is_clean=is_clean)]
     if not drawn:
-        return "what stands out from the paper is no digit that a pen draws, but a stain, an edge, a frame or a drawing"
+        return (
+            "what stands out from the paper is no digit that a pen draws, but a stain, an edge or a drawing"
+        )
     largest = max(piece.size for piece in drawn)
     if largest < max(LEAST_SIDE, _LEAST_OF_PICTURE * max(ink.shape)):
         return "what is drawn is too small to be read; take the picture from nearer, or cut out the digit"

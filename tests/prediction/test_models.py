@@ -65,7 +65,8 @@ def test_the_default_model_is_trained_once_and_kept(cache: Path, mnist: Dataset)
     mended = made(told)
     assert len(told) == 2
     np.testing.assert_array_equal(first.probabilities(images), mended.probabilities(images))
-    assert [path.name for path in cache.iterdir()] == [file.name]
+    (mended_file,) = cache.iterdir()  # in the place of the damaged one
+    assert mended_file.name.startswith(file.name[:20])
 
 
 def test_a_place_that_cannot_be_written_or_is_none_costs_a_sentence(

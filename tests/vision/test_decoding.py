@@ -184,3 +184,13 @@ def test_a_folders_pictures_are_found_by_name(tmp_path: Path) -> None:
 def test_all_examples_of_the_fuzzer_are_read() -> None:
     for content in examples():
         assert decode(content).pixels.shape[2] == 3
+
+
+def test_damaged_tiffs_write_nothing_past_python(capfd: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(file_of(EXPECTED_IMAGE.convert("1"), "TIFF", compression="group4"))
+    content[20:60] = bytes(40)
+    with pytest.raises(PictureError):
+        decode(bytes(content[:-40]))
+    decode(file_of(EXPECTED_IMAGE.convert("1"), "TIFF", compression="group4"))
+    os.write(2, b"still there\n")
+    assert capfd.readouterr().err == "still there\n"

@@ -18,7 +18,7 @@ def model(mnist: Dataset) -> Model:
 
 
 def test_photographs_keep_their_class(mnist: Dataset, model: Model) -> None:
-    count = 120
+    count = 60
     own = model.network.probabilities(mnist.test.images[:count]).argmax(1)
     kept = []
     for number in range(count):
@@ -30,17 +30,17 @@ def test_photographs_keep_their_class(mnist: Dataset, model: Model) -> None:
 
 def test_rows_are_cut_into_their_digits(mnist: Dataset) -> None:
     right = 0
-    for number in range(27):
+    for number in range(18):
         length = 2 + number % 9
         chosen = slice(20 * number, 20 * number + length)
         photograph = row_of(mnist.test.images[chosen], mnist.test.labels[chosen], number)
         right += len(read_digits(decode(photograph.content)).found) == length
-    assert right >= 24
+    assert right >= 16
 
 
 def test_pictures_without_a_digit_are_refused(model: Model) -> None:
     refused = [
         all(answer.name is None for answer in predict(decode(no_digit(number).content), model).answers)
-        for number in range(40)
+        for number in range(30)
     ]
-    assert sum(refused) >= 38
+    assert sum(refused) >= 28

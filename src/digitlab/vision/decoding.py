@@ -8,7 +8,10 @@ import io
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
@@ -26,6 +29,8 @@ PIXEL_LIMIT = 64_000_000
 WORKING_SIDE = 1_000
 """Pixels of the longer side that are worked on: a digit of a twentieth of it is still larger than MNIST's."""
 _LEAST_SIDE = 8
+_TIFF_STARTS = (b"II", b"MM")
+_STDERR = Lock()
 _SCAN_LIMIT = 200
 """Of a JPEG: each costs a pass over the whole picture, and a file of a megabyte can hold a hundred
 thousand."""
@@ -118,10 +123,10 @@ def decode(content: bytes, name: str = "picture") -> Picture:
         raise _refused(name, *foreign)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of damage that does no harm, and of sizes, which are refused here
-            return _decoded(content, name)
+            # Of damage that does no harm, and of sizes, which are refused here.
+            warnings.simplefilter("ignore")
+            with _silenced() if content.startswith(_TIFF_STARTS) else nullcontext():
+                return _decoded(content, name)
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -132,6 +137,24 @@ def decode(content: bytes, name: str = "picture") -> Picture:
         raise _refused(name, "does not fit the free memory", "use a smaller picture") from None
     except Exception:  # noqa: BLE001  # Pillow raises whatever a damaged file leads it to, of a dozen kinds
         raise _refused(name, "is damaged or cut short", "get it again, or use another picture") from None
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep libtiff from writing to the process's stderr, past Python, what it thinks of a damaged file."""
+    with _STDERR:
+        try:
+            kept = os.dup(2)
+        except OSError:  # it is closed
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _refused(name: str, problem: str, remedy: str) -> PictureError:

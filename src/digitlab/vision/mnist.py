@@ -5,6 +5,8 @@ box is extended about its middle to a square, pixels are doubled while a side is
 resampled to 20 x 20 by area, and its centre of mass is put into the middle of 28 x 28.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
@@ -26,10 +28,11 @@ def mnist_image(ink: Float[np.ndarray, "rows columns"]) -> UInt8[np.ndarray, "28
         return np.zeros((SIDE, SIDE), np.uint8)
     small = _resampled(_square(box))
     grey = np.rint(small / small.max() * 255)
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    top, left = (_offset(grey.sum(1)), _offset(grey.sum(0)))
-    image[top : top + DIGIT_SIDE, left : left + DIGIT_SIDE] = grey
-    return image
+    # The 20 pixels may reach over the 28 where nearly all ink is at one side of them.
+    whole = np.zeros((SIDE + 2 * DIGIT_SIDE, SIDE + 2 * DIGIT_SIDE), np.uint8)
+    top, left = (DIGIT_SIDE + _offset(grey.sum(axis)) for axis in (1, 0))
+    whole[top : top + DIGIT_SIDE, left : left + DIGIT_SIDE] = grey
+    return whole[DIGIT_SIDE:-DIGIT_SIDE, DIGIT_SIDE:-DIGIT_SIDE].copy()
 
 
 def cut_to_ink(ink: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows2 columns2"]:
@@ -75,7 +78,7 @@ def _resampled(square: Float[np.ndarray, "side side"]) -> Float[np.ndarray, "20 
 def _offset(weights: Float[np.ndarray, "20"]) -> int:
     """Where the 20 pixels begin among the 28, so that their centre of mass comes to the middle."""
     centre = float(weights @ (np.arange(DIGIT_SIDE) + 0.5) / weights.sum())
-    return min(max(int(_CENTRE - centre), 0), SIDE - DIGIT_SIDE)
+    return math.floor(_CENTRE - centre)
 
 
 def image_as_ink(image: UInt8[np.ndarray, "28 28"]) -> Float32[np.ndarray, "28 28"]:

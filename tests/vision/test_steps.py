@@ -103,7 +103,7 @@ def test_a_digits_own_bar_is_no_printed_line() -> None:
     mask[30:34, 20:140] = True  # a seven
     for i in range(140):
         mask[34 + i, 138 - i // 2 : 142 - i // 2] = True
-    assert not printed_lines(mask).any()
+    assert not printed_lines(mask.astype(np.float32), mask).any()
 
 
 def test_blank_paper_has_no_ink() -> None:

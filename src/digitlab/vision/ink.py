@@ -27,13 +27,13 @@ def ink_of(contrast: Contrast) -> Ink | str:
     if contrast.is_flat:
         if not values.any():
             return "the picture is blank"
-        rules = printed_lines(values > _FAINT) if _is_large(values) else np.zeros(values.shape, bool)
+        rules = printed_lines(values, values > _FAINT) if _is_large(values) else np.zeros(values.shape, bool)
         return Ink(np.where(rules, 0, values).astype(np.float32), rules)
     clear = np.where(values > _ABOVE_NOISE * contrast.noise, values, 0)
     pen = _pen_contrast(clear)
     if pen < max(LEAST_CONTRAST, _PEN_BY_NOISE * float(np.median(contrast.noise))):
         return "the picture is blank: nothing stands out from the paper and its own pattern"
-    rules = printed_lines(values > np.maximum(_FAINT * pen, 3 * contrast.noise))
+    rules = printed_lines(values, values > np.maximum(_FAINT * pen, 3 * contrast.noise))
     if rules.any():  # they may have been what stood out most
         clear = np.where(rules, 0, clear)
         pen = _pen_contrast(clear)

@@ -1,13 +1,13 @@
 """Printed lines: ruled and squared paper found by its long straight lines, and taken away.
 
 Along a printed line ink covers most of the picture's width, at one small angle for all lines; no stroke of a
-digit does. A line is removed column by column, and stays where a stroke crosses it.
+digit does. A line is removed column by column, and stays where a stroke crosses it or is darker than it.
 """
 
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 from scipy import ndimage
 
 _ANGLES = np.tan(np.radians(np.arange(-8, 8.01, 0.25)))
@@ -18,21 +18,28 @@ many."""
 _COARSE = 4
 _THICKEST = 0.02
 """Of the picture's longer side: a line is thinner."""
+_DARKER = 1.5
+"""Times a line's own contrast: what has more is a stroke over it."""
 _MOST_LINES = 120
 
 
-def printed_lines(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+def printed_lines(
+    values: Float32[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
     """The pixels of a mask that belong to long straight lines, across and down, and to no stroke.
 
-    mask: where anything stands out from the paper
+    values: contrast at each pixel
+    mask:   where anything stands out from the paper
     """
-    across = _lines_across(mask)
+    across = _lines_across(values, mask)
     rest = mask & ~across
-    down = _lines_across(rest.T).T
+    down = _lines_across(values.T, rest.T).T
     return np.asarray(across | down)
 
 
-def _lines_across(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+def _lines_across(
+    values: Float32[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
     height, width = mask.shape
     found = np.zeros_like(mask)
     if not _may_hold_lines(mask):
@@ -44,7 +51,7 @@ def _lines_across(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "h
     thickest = max(2.0, _THICKEST * max(height, width))
     points = np.nonzero(mask)
     for offset in _offsets(rows, columns, slope, -(-width // _COARSE)):
-        _take_away(mask, found, points, slope, offset * _COARSE, thickest)
+        _take_away(values, mask, found, points, slope, offset * _COARSE, thickest)
     return found
 
 
@@ -116,6 +123,7 @@ def _offsets(
 
 
 def _take_away(
+    values: Float32[np.ndarray, "height width"],
     mask: Bool[np.ndarray, "height width"],
     found: Bool[np.ndarray, "height width"],
     points: tuple[np.ndarray, ...],
@@ -123,7 +131,7 @@ def _take_away(
     offset: float,
     thickest: float,
 ) -> None:
-    """Mark a line's pixels in `found`, but for those at which a stroke crosses it."""
+    """Mark a line's pixels in `found`, but for those at which a stroke crosses it, or which are darker."""
     height, width = mask.shape
     rows, columns = points
     near = np.abs(rows - slope * columns - offset - _COARSE / 2) < 2 * _COARSE
@@ -145,7 +153,10 @@ def _take_away(
     bottom = np.clip(np.rint(middle).astype(np.int64) + half + 1, 0, height)
     crossed = _any_in(mask, top - 2, top) | _any_in(mask, bottom, bottom + 2)
     inside = (rows >= top[columns]) & (rows < bottom[columns]) & ~crossed[columns]
-    found[rows[inside], columns[inside]] = True
+    rows, columns = rows[inside], columns[inside]
+    own = values[rows, columns]
+    is_line = own <= _DARKER * np.median(own) if own.size else np.zeros(0, bool)
+    found[rows[is_line], columns[is_line]] = True
 
 
 def _any_in(

@@ -24,10 +24,14 @@ _SPECK, _PART, _TALL = 0.06, 0.4, 0.7
 """Of the largest piece's longer side: below the first is dust, below the second a part of a digit."""
 _REACH = 0.25
 """How far off a part may lie from its digit, in shares of the row's height."""
-_SOLID = 9.5
+_SOLID = 8.5
 """A pen of 20 that draws a digit of 20 is a blot; MNIST's widest is below this."""
 _LONGEST = 4.5
 """Of a digit's longer side: a pen draws no digit with a longer way; MNIST's longest is 3.4."""
+_MOST_OTHERS = 2
+"""As large as digits: a desk's edge and a stain may lie beside them."""
+_WIDEST = 2.2
+"""Times its height: MNIST's widest digit is 2.0."""
 _DOT = 0.05
 """Of the picture's longer side: a blot that is smaller is a dot, which may belong to a digit."""
 _OVERLAP, _ABOVE = 0.5, 0.22
@@ -102,6 +106,10 @@ def segments(
     largest = max(piece.size for piece in drawn)
     if largest < max(LEAST_SIDE, _LEAST_OF_PICTURE * max(ink.shape)):
         return "what is drawn is too small to be read; take the picture from nearer, or cut out the digit"
+    at_least = 0.5 * largest
+    others = sum(piece.size >= at_least for piece in pieces) - sum(piece.size >= at_least for piece in drawn)
+    if others > _MOST_OTHERS:
+        return f"there are {others} things that no pen draws, as in a picture of something else"
     kept = [piece for piece in drawn if is_clean or piece.size >= _SPECK * largest]
     tallest = max(piece.height for piece in kept)
     large = [piece for piece in kept if piece.height >= _PART * tallest]
@@ -114,6 +122,9 @@ def segments(
         groups = _grouped(large)
         if (problem := _as_row(groups, len(ink))) is not None:
             return problem
+    groups = [group for group in groups if group.width <= _WIDEST * group.height]
+    if not groups:
+        return "what is drawn is a line, and no digit"
     groups = _with_parts(groups, small, reach=2 * _REACH if is_clean else _REACH)
     groups.sort(key=lambda piece: (piece.box.left + piece.box.right, piece.box.top))
     return tuple(_cut(group, ink, labels) for group in groups)

@@ -34,6 +34,10 @@ class WeightsError(DigitlabError):
     """Weights cannot be read, written, or computed with."""
 
 
+class PictureError(DigitlabError):
+    """A picture cannot be read, or is none."""
+
+
 class StoreError(DigitlabError):
     """The store cannot be read or written, or does not hold what was asked of it."""
 

@@ -29,6 +29,7 @@ from digitlab.store import Filter, open_store
 from digitlab.studies import Study, built_in_names, built_in_text, read_study
 from digitlab.studies.expansion import run_count
 from digitlab.validation import parse_toml
+from digitlab.vision import decode, read_digits
 from tests.data.files import extended_bytes, image_bytes, label_bytes
 from tests.fuzz.harness import Parser, Tally, fuzz
 from tests.fuzz.mutations import (
@@ -42,6 +43,7 @@ from tests.fuzz.mutations import (
     to_json,
     to_toml,
 )
+from tests.fuzz.pictures import pictures
 
 SPEC: dict[str, Any] = {
     "scaling": "unit",
@@ -80,6 +82,7 @@ def parsers(folder: Path) -> list[Parser]:
         Parser("store", _stores(folder, result), _from_file(folder / "store.db", _read_store)),
         Parser("options", _options, lambda options: make_spec(None, **options).key),
         Parser("option texts", _option_text, _read_options),
+        Parser("picture", pictures(), _read_picture),
     ]  # fmt: skip
 
 
@@ -196,6 +199,11 @@ def _read_idx(path: Path) -> object:
 def _read_weights(path: Path) -> object:
     with np.errstate(all="ignore"):
         return trained.load(path).predict(np.zeros((1, 28, 28), np.uint8))
+
+
+def _read_picture(content: bytes) -> object:
+    with np.errstate(all="raise", under="ignore"):
+        return read_digits(decode(content)).images
 
 
 def _read_store(path: Path) -> object:

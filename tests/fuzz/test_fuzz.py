@@ -8,7 +8,7 @@ from tests.fuzz.parsers import parsers
 INPUTS = 2_000
 NAMES = (
     "RunSpec, TOML", "RunSpec, JSON", "RunResult, JSON", "study, TOML", "study, values", "dataset.json", "IDX", "IDX, gzip",
-    "weights", "store", "options", "option texts",
+    "weights", "store", "options", "option texts", "picture",
 )  # fmt: skip
 
 

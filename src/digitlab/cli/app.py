@@ -10,6 +10,7 @@ from digitlab.cli.commands.evaluate import evaluate
 from digitlab.cli.commands.exercise import exercise
 from digitlab.cli.commands.export import export
 from digitlab.cli.commands.mistakes import mistakes
+from digitlab.cli.commands.predict import predict
 from digitlab.cli.commands.report import report
 from digitlab.cli.commands.runs import runs_app
 from digitlab.cli.commands.store import store_app
@@ -37,6 +38,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(export)
 app.command()(mistakes)
+app.command()(predict)
 app.command()(report)
 app.add_typer(data_app, name="data", cls=_PlainGroup)
 app.add_typer(study_app, name="study", cls=_PlainGroup)

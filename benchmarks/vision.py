@@ -1,0 +1,275 @@
+"""How well pictures are read: MNIST's images enlarged, photographs, rows, pictures without digits; how fast.
+
+    python benchmarks/vision.py [--count 2000]
+
+Photographs are made of MNIST's test images by tests/vision/photographs.py. Writes results/vision.md and
+vision.json, and docs/pictures/vision-steps.png with the steps of twelve.
+"""
+
+import argparse
+import io
+import json
+import os
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tables import table
+
+PROJECT = Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from digitlab.data import Dataset, load  # noqa: E402
+from digitlab.engine.device import find_device, processor_name, usable_cores  # noqa: E402
+from digitlab.prediction import Model, Prediction, chosen_model, predict  # noqa: E402
+from digitlab.prediction.calibration import reliability  # noqa: E402
+from digitlab.prediction.explaining import captions_of  # noqa: E402
+from digitlab.rng import stream  # noqa: E402
+from digitlab.vision import decode, read_digits  # noqa: E402
+from digitlab.vision.explanation import contact_sheet  # noqa: E402
+from tests.vision.photographs import no_digit, photograph_of, row_of  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results"
+SHEET = PROJECT / "docs" / "pictures" / "vision-steps.png"
+SHOWN = 12
+
+
+def enlarged(image: np.ndarray, times: int, random: np.random.Generator) -> bytes:
+    """A PNG of an image enlarged by repeating its pixels, somewhere on a larger black one."""
+    large = image.repeat(times, 0).repeat(times, 1)
+    side = 28 * times
+    whole = np.zeros((side + int(random.integers(0, side)), side + int(random.integers(0, side))), np.uint8)
+    top, left = (int(random.integers(0, whole.shape[i] - side + 1)) for i in (0, 1))
+    whole[top : top + side, left : left + side] = large
+    content = io.BytesIO()
+    Image.fromarray(whole).save(content, "PNG", compress_level=1)
+    return content.getvalue()
+
+
+def identity(mnist: Dataset, model: Model, count: int) -> dict[str, Any]:
+    """Of enlarged test images: how many come back within one grey level, and with the same class."""
+    random = stream(0, "enlarged")
+    chosen = random.choice(len(mnist.test), count, replace=False)
+    images = mnist.test.images[chosen]
+    classes = model.network.probabilities(images).argmax(1)
+    tallies: Counter[str] = Counter()
+    for image, own in zip(images, classes, strict=True):
+        rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+        is_even = min(np.ptp(rows), np.ptp(columns)) % 2 == 1  # of extents, which are one more
+        for times in (4, 8):
+            reading = read_digits(decode(enlarged(image, times, random)))
+            tallies["all"] += 1
+            tallies["even"] += is_even
+            if len(reading.found) != 1:
+                tallies["not one"] += 1
+                continue
+            found = reading.found[0].image
+            is_close = np.abs(found.astype(int) - image).max() <= 1
+            tallies["close"] += is_close
+            tallies["even and close"] += is_close and is_even
+            tallies["same class"] += model.network.probabilities(found[None]).argmax() == own
+    return dict(tallies)
+
+
+def photographs(
+    mnist: Dataset, model: Model, count: int
+) -> tuple[dict[str, Any], list[tuple[float, bool]], list[Prediction]]:
+    """Of photographs of single test images: how many keep their class; confidence and rightness of each."""
+    order = stream(0, "photographed").permutation(len(mnist.test))[:count]
+    classes = model.network.probabilities(mnist.test.images[order]).argmax(1)
+    tallies: Counter[str] = Counter()
+    sure: list[tuple[float, bool]] = []
+    shown = []
+    for number, (index, own) in enumerate(zip(order, classes, strict=True)):
+        label = int(mnist.test.labels[index])
+        photograph = photograph_of(mnist.test.images[index], label, number)
+        prediction = predict(decode(photograph.content), model)
+        kind = "plain" if photograph.is_plain else "shadow or lines"
+        tallies[kind] += 1
+        if len(prediction.answers) == 1:
+            probabilities = np.array(prediction.answers[0].probabilities)
+            likeliest = int(probabilities.argmax())
+            tallies[f"{kind}, same class"] += likeliest == own
+            tallies[f"{kind}, right"] += likeliest == label
+            tallies[f"{kind}, told"] += prediction.answers[0].name is not None
+            tallies[f"{kind}, told and right"] += prediction.answers[0].name == str(label)
+            sure.append((float(probabilities.max()), likeliest == label))
+        else:
+            tallies[f"{kind}, none found" if not prediction.answers else f"{kind}, several found"] += 1
+        if number < SHOWN:
+            shown.append(prediction)
+    return dict(tallies), sure, shown
+
+
+def rows(mnist: Dataset, model: Model, count: int) -> dict[str, Any]:
+    """Of photographed rows of 2 to 10 digits: how many are read whole."""
+    tallies: Counter[str] = Counter()
+    for number in range(count):
+        random = stream(number, "row's digits")
+        length = 2 + number % 9
+        chosen = random.choice(len(mnist.test), length, replace=False)
+        labels = mnist.test.labels[chosen]
+        prediction = predict(decode(row_of(mnist.test.images[chosen], labels, number).content), model)
+        read = [int(np.argmax(answer.probabilities)) for answer in prediction.answers]
+        tallies["all"] += 1
+        tallies["digits"] += length
+        tallies["right count"] += len(read) == length
+        tallies["whole"] += read == labels.tolist()
+        if len(read) == length:
+            tallies["digits right"] += int((np.array(read) == labels).sum())
+    return dict(tallies)
+
+
+def refusals(model: Model, count: int) -> dict[str, Any]:
+    """Of pictures without a digit: how many are refused, by kind."""
+    tallies: Counter[str] = Counter()
+    for number in range(count):
+        photograph = no_digit(number)
+        prediction = predict(decode(photograph.content), model)
+        kind = photograph.about.split(";")[0]
+        tallies[kind] += 1
+        tallies[f"{kind}, refused"] += all(answer.name is None for answer in prediction.answers)
+    return dict(tallies)
+
+
+def seconds(run: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of each of some runs, after two that are not counted."""
+    found = []
+    for repeat in range(repeats + 2):
+        start = time.perf_counter()
+        run()
+        if repeat >= 2:
+            found.append(time.perf_counter() - start)
+    return found
+
+
+def speed(mnist: Dataset, model: Model) -> dict[str, list[float]]:
+    """Seconds from a photograph's bytes to the answer, and from 10,000 images to theirs."""
+    measured = {}
+    for name, size in (("1 megapixel", (1152, 864)), ("2 megapixels", (1632, 1224))):
+        photograph = Image.open(io.BytesIO(photograph_of(mnist.test.images[0], 7, 4, plain=True).content))
+        content = io.BytesIO()
+        photograph.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(content, "JPEG", quality=85)
+        picture = content.getvalue()
+        measured[f"a photograph of {name}"] = seconds(lambda: predict(decode(picture), model), 30)  # noqa: B023
+    measured["10,000 images of 28 x 28"] = seconds(lambda: model.probabilities(mnist.test.images), 10)
+    return measured
+
+
+def share(part: int, whole: int) -> str:
+    """A share in per cent, with its counts."""
+    return f"{100 * part / max(whole, 1):.2f} % ({part:,} of {whole:,})"
+
+
+def table_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is claimed, and the share of cases in which it held."""
+    same, row, none = Counter(found["identity"]), Counter(found["rows"]), Counter(found["refusals"])
+    plain, other = "plain", "shadow or lines"
+    photo = Counter(found["photographs"])
+
+    def both(what: str = "") -> int:
+        return photo[f"{plain}{what}"] + photo[f"{other}{what}"]
+
+    kinds = sorted(kind for kind in none if not kind.endswith("refused"))
+    refused = {kind: none[f"{kind}, refused"] for kind in kinds}
+    enlarged = "test images enlarged 4 and 8 times and moved"
+    return [
+        (f"{enlarged}: within one grey level", share(same["close"], same["all"])),
+        ("of these, the shorter side even", share(same["even and close"], same["even"])),
+        ("the same class as before", share(same["same class"], same["all"])),
+        ("photographs: the class of the image that was photographed", share(both(", same class"), both())),
+        ("without shadow and lines", share(photo["plain, same class"], photo["plain"])),
+        ("with shadow or lines", share(photo[f"{other}, same class"], photo[other])),
+        ("photographs: right", share(both(", right"), both())),
+        ("without shadow and lines", share(photo["plain, right"], photo["plain"])),
+        ("with shadow or lines", share(photo[f"{other}, right"], photo[other])),
+        ("photographs: an answer is told", share(both(", told"), both())),
+        ("of these, right", share(both(", told and right"), both(", told"))),
+        ("rows of 2 to 10 digits read whole", share(row["whole"], row["all"])),
+        ("rows cut into the right number of digits", share(row["right count"], row["all"])),
+        ("pictures without a digit refused", share(sum(refused.values()), sum(none[kind] for kind in kinds))),
+        *((f"of kind {kind}", share(refused[kind], none[kind])) for kind in kinds),
+    ]
+
+
+def page(found: dict[str, Any]) -> str:
+    """All figures, as Markdown."""
+    speeds = [
+        (name, *(f"{1e3 * value:.0f}" for value in (statistics.median(values), min(values), max(values))))
+        for name, values in found["seconds"].items()
+    ]
+    sure = [(n, f"{100 * mean:.1f} %", f"{100 * right:.1f} %") for n, mean, right in found["reliability"]]
+    lines = [
+        "# Reading pictures",
+        "",
+        f"{found['machine']}; default model: {found['model']}; written by `benchmarks/vision.py`.",
+        "Photographs are made of MNIST's test images by `tests/vision/photographs.py`; no test image took",
+        "part in training the model or in choosing a threshold.",
+        "",
+        *table(["what", "share"], table_rows(found)),
+        "",
+        "## Confidence",
+        "",
+        "Of single digits in photographs, in bins of equal counts; the gap between the two is "
+        f"{100 * found['gap']:.2f} points on the average.",
+        "",
+        *table(["answers", "mean confidence", "right"], sure),
+        "",
+        "## Speed",
+        "",
+        f"Warm, milliseconds. {found['load']}",
+        "",
+        *table(["what", "median", "least", "most"], speeds),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def measured(name: str, count: int) -> Any:
+    """One of the measures, in a process of its own."""
+    mnist, model = load("mnist"), chosen_model(None, lambda *_: None, print)
+    if name == "identity":
+        return identity(mnist, model, count)
+    if name == "photographs":
+        return photographs(mnist, model, count)
+    return rows(mnist, model, count) if name == "rows" else refusals(model, count)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure everything and write it down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=2_000, help="photographs")
+    count = parser.parse_args(arguments).count
+    mnist = load("mnist")
+    model = chosen_model(None, lambda *_: None, print)
+    found: dict[str, Any] = {
+        "machine": f"{processor_name(find_device('cpu'))}, {usable_cores()} cores",
+        "model": model.network.spec.network_name,
+    }
+    tasks = {"photographs": count, "identity": 3 * count // 2, "rows": count // 4, "refusals": count // 10}
+    with ProcessPoolExecutor(max(usable_cores(), 2), get_context("spawn")) as pool:
+        running = {name: pool.submit(measured, name, size) for name, size in tasks.items()}
+        found["photographs"], sure, shown = running.pop("photographs").result()
+        found |= {name: task.result() for name, task in running.items()}
+    bins, found["gap"] = reliability(
+        np.array([p for p, _ in sure]), np.array([r for _, r in sure]).astype(int)
+    )
+    found["reliability"] = [(each.count, each.confidence, each.accuracy) for each in bins]
+    found["seconds"] = speed(mnist, model)
+    load_average = os.getloadavg()[0]
+    found["load"] = f"Programs that wanted the {usable_cores()} cores at that time: {load_average:.1f}."
+    RESULTS.joinpath("vision.json").write_text(json.dumps(found, default=int, indent=1))
+    RESULTS.joinpath("vision.md").write_text(page(found))
+    SHEET.write_bytes(contact_sheet([(each.reading, captions_of(each)) for each in shown if each.reading]))
+
+
+if __name__ == "__main__":
+    main()

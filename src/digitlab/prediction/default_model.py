@@ -1,0 +1,162 @@
+"""The default model: trained once on this machine, on MNIST's training images and distorted copies of them,
+and kept.
+
+What is kept is made again wherever it is missing, damaged or of another recipe; where nothing can be kept it
+is made each time.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from digitlab import places
+from digitlab.data import Dataset, LabelledImages, registry
+from digitlab.data.catalog import FILE_NAMES, DatasetEntry
+from digitlab.data.splits import split
+from digitlab.engine.lockstep import train_cohort
+from digitlab.engine.progress import Progress, watched_by
+from digitlab.errors import RunError
+from digitlab.prediction import keeping
+from digitlab.prediction.calibration import fitted_temperature
+from digitlab.prediction.distortion import distorted
+from digitlab.prediction.model import Model, OnNote, OnWork
+from digitlab.prediction.typical import typical_of
+from digitlab.rng import stream
+from digitlab.spec import NUMERICS_VERSION, SGD, Budget, RunSpec, WarmupCosine
+
+RECIPE: dict[str, Any] = {
+    "version": 1,
+    "held_out": 5_000,
+    "copies": 3,
+    "seed": 0,
+    "hidden": [400, 150],
+    "learning_rate": 0.4,
+    "warmup_steps": 200,
+    "batch_size": 64,
+    "epochs": 4,
+    "usual_share": 0.999,
+}
+"""All that decides the default model. A change of it, or of how copies are distorted, is a new version."""
+
+_NAME = "mnist-distorted"
+_DRAWING_SHARE = 0.3
+"""Of the time, about, goes into drawing the copies."""
+
+
+def default_model(on_work: OnWork, on_note: OnNote) -> Model:
+    """The default model: the one that is kept, or a new one, which is then kept where that can be.
+
+    on_work: told while it is trained
+    on_note: told in sentences that it has to be, and when it cannot be kept
+    Raises RunError when memory does not suffice.
+    """
+    folder, name = _folder(), _recipe_name()
+    if folder is not None and (kept := keeping.load(folder, name)) is not None:
+        return kept
+    on_note("training the network that reads digits: once on this machine, less than a minute")
+    model = trained_model(on_work)
+    if folder is None:
+        on_note("it cannot be kept, for there is no home folder: set HOME or XDG_CACHE_HOME")
+        return model
+    try:
+        keeping.save(model, folder, name)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        on_note(f"it cannot be kept in {folder} ({reason}): name another place by XDG_CACHE_HOME")
+    return model
+
+
+def trained_model(on_work: OnWork) -> Model:
+    """Train it, calibrate it on held-out images and on distorted copies of these."""
+    dataset, held_out = distorted_data(on_work)
+    spec = RunSpec(
+        data=dataset.entry.data_spec,
+        hidden=tuple(RECIPE["hidden"]),
+        initialisation="he",
+        optimiser=SGD(learning_rate=RECIPE["learning_rate"]),
+        batch_size=RECIPE["batch_size"],
+        budget=Budget(epochs=RECIPE["epochs"]),
+        schedule=WarmupCosine(warmup_steps=RECIPE["warmup_steps"], final_fraction=0.01),
+        seed=RECIPE["seed"],
+    )
+
+    def tell(progress: Progress) -> None:
+        share = _DRAWING_SHARE + (1 - _DRAWING_SHARE) * progress.step / progress.step_count
+        on_work(f"accuracy {progress.accuracy:.4f}", share)
+
+    ((result, network),) = train_cohort([spec], dataset, threads=None, watch=watched_by(tell))
+    if result.outcome != "completed":
+        raise RunError(f"the network that reads digits {result.outcome}; this machine computes wrongly")
+    images, labels = held_out.images, held_out.labels.astype(np.int64)
+    temperature = fitted_temperature(network.probabilities(images), labels)
+    typical = typical_of(dataset.train.images[:: RECIPE["copies"] + 1], images, RECIPE["usual_share"])
+    return Model(network, dataset.entry.class_names, temperature, typical)
+
+
+def distorted_data(on_work: OnWork) -> tuple[Dataset, LabelledImages]:
+    """MNIST's training images, less those held out, each with its distorted copies; and those held out,
+    likewise.
+
+    The former are a data set whose test images are the latter, so that no test image of MNIST takes part.
+    """
+    mnist = registry.load("mnist")
+    images, labels = mnist.train.images, mnist.train.labels
+    size = RECIPE["held_out"]
+    parts = split(labels, train_size=len(labels) - size, validation_size=size, seed=RECIPE["seed"])
+    train = _with_copies(images[parts.train], labels[parts.train], RECIPE["copies"], "train", on_work)
+    test = _with_copies(images[parts.validation], labels[parts.validation], 1, "held out", lambda *_: None)
+    digests = {
+        role: hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+        for role, array in zip(
+            FILE_NAMES, (train.images, train.labels, test.images, test.labels), strict=True
+        )
+    }
+    entry = DatasetEntry(
+        name=_NAME,
+        title="MNIST's training images and distorted copies",
+        class_names=mnist.entry.class_names,
+        train_images=len(train),
+        test_images=len(test),
+        payload_sha256=digests,
+        licence=mnist.entry.licence,
+        citation=mnist.entry.citation,
+    )
+    return Dataset(entry, train, test), test
+
+
+def _with_copies(
+    images: UInt8[np.ndarray, "n 28 28"],
+    labels: UInt8[np.ndarray, "n"],
+    copies: int,
+    name: str,
+    on_work: OnWork,
+) -> LabelledImages:
+    found = np.empty((copies + 1, *images.shape), np.uint8)
+    found[0] = images
+    for i in range(copies):
+
+        def on_share(share: float, done: int = i) -> None:
+            on_work("distorting digits", _DRAWING_SHARE * (done + share) / copies)
+
+        found[i + 1] = distorted(images, stream(RECIPE["seed"], f"distorted/{name}/{i}"), on_share)
+    # Copies of one image beside each other: any stretch of the array holds as many of each kind.
+    return LabelledImages(
+        np.ascontiguousarray(found.transpose(1, 0, 2, 3)).reshape(-1, 28, 28), np.repeat(labels, copies + 1)
+    )
+
+
+def _recipe_name() -> str:
+    recipe = json.dumps([RECIPE, NUMERICS_VERSION], sort_keys=True)
+    return f"digits-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+
+
+def _folder() -> Path | None:
+    with suppress(OSError):
+        cache = places.cache_folder()
+        return None if cache is None else cache / "networks"
+    return None

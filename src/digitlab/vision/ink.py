@@ -1,0 +1,55 @@
+"""Contrast -> the amount of ink at each pixel: what is paper, what is printed line, what is pen."""
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+
+from digitlab.vision.reading import Contrast, Ink
+from digitlab.vision.rules import printed_lines
+
+_PEN_SHARE = 10_000
+_LEAST_PEN = 20
+"""The pen's contrast is reached by 1 in 10,000 pixels, and by 20 at least: less is dust."""
+LEAST_CONTRAST = 0.08
+_ABOVE_NOISE, _PEN_BY_NOISE = 4.0, 14.0
+"""Times the paper's noise: what one pixel must have, and what a pen does; textures come to 12, thin pencils
+to 19."""
+_EDGE = 0.45
+"""Of the pen's contrast: what has more is ink."""
+_FAINT = 0.2
+"""What has more stands out from the paper: pale printed lines are found by it."""
+_SOFT_FROM, _SOFT_TO = 0.3, 0.6
+
+
+def ink_of(contrast: Contrast) -> Ink | str:
+    """The amount of ink at each pixel; or why there is none, in words."""
+    values = contrast.values
+    if contrast.is_flat:
+        if not values.any():
+            return "the picture is blank"
+        rules = printed_lines(values, values > _FAINT) if _is_large(values) else np.zeros(values.shape, bool)
+        return Ink(np.where(rules, 0, values).astype(np.float32), rules)
+    clear = np.where(values > _ABOVE_NOISE * contrast.noise, values, 0)
+    pen = _pen_contrast(clear)
+    if pen < max(LEAST_CONTRAST, _PEN_BY_NOISE * float(np.median(contrast.noise))):
+        return "the picture is blank: nothing stands out from the paper and its own pattern"
+    rules = printed_lines(values, values > np.maximum(_FAINT * pen, 3 * contrast.noise))
+    if rules.any():  # they may have been what stood out most
+        clear = np.where(rules, 0, clear)
+        pen = _pen_contrast(clear)
+        if pen < LEAST_CONTRAST:
+            return "there are printed lines, and nothing is written on them"
+    soft = np.clip((clear / pen - _SOFT_FROM) / (_SOFT_TO - _SOFT_FROM), 0, 1)
+    return Ink(np.where(clear > _EDGE * pen, soft, 0).astype(np.float32), rules)
+
+
+def _is_large(values: Float32[np.ndarray, "height width"]) -> bool:
+    return bool(min(values.shape) >= 100)
+
+
+def _pen_contrast(values: Float32[np.ndarray, "height width"]) -> float:
+    """The contrast that the darkest strokes reach, not their darkest pixels: means of 2 x 2 are compared."""
+    means = np.asarray(Image.fromarray(values).reduce(2))
+    rank = max(_LEAST_PEN // 4, means.size // _PEN_SHARE)
+    ink = means[means > 0]
+    return float(np.partition(ink, -rank)[-rank]) if len(ink) >= rank else 0.0

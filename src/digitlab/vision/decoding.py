@@ -202,6 +202,9 @@ def _decoded(content: bytes, name: str) -> Picture:
             problem = f"is {width} x {height} pixels, too few to hold a digit"
             raise _refused(name, problem, f"use a picture of {_LEAST_SIDE} x {_LEAST_SIDE} or more")
         longer = max(width, height)
+        if min(width, height) * WORKING_SIDE < longer * _LEAST_SIDE:
+            problem = f"is {width} x {height} pixels, too long and narrow for a digit"
+            raise _refused(name, problem, "cut out the part that holds it")
         if longer > WORKING_SIDE:
             share = WORKING_SIDE / longer
             image.draft(None, (math.ceil(width * share), math.ceil(height * share)))  # JPEG alone can
@@ -213,9 +216,6 @@ def _decoded(content: bytes, name: str) -> Picture:
         if turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180:
             width, height = height, width
     pixels: UInt8[np.ndarray, "height width 3"] = np.asarray(working.convert("RGB"))
-    if min(pixels.shape[:2]) < _LEAST_SIDE:
-        problem = f"is {width} x {height} pixels, too long and narrow for a digit"
-        raise _refused(name, problem, "cut out the part that holds it")
     return Picture(pixels, name, width, height)
 
 

@@ -12,9 +12,11 @@ from scipy import ndimage
 
 _ANGLES = np.tan(np.radians(np.arange(-8, 8.01, 0.25)))
 """Slopes of lines that are tried."""
-_COVERED, _TO_THE_END, _MANY = 0.6, 0.05, 4
+_COVERED, _TO_THE_END, _MANY = 0.75, 0.05, 4
 """Of the picture's width: a line covers at least so much, and comes so near to both ends, or is one of
 many."""
+_LEAST_VISIBLE = 0.5
+"""Of the picture's width: less of a line is left alone."""
 _COARSE = 4
 _THICKEST = 0.02
 """Of the picture's longer side: a line is thinner."""
@@ -50,7 +52,7 @@ def _lines_across(
     slope = _slope(rows, columns)
     thickest = max(2.0, _THICKEST * max(height, width))
     points = np.nonzero(mask)
-    for offset in _offsets(rows, columns, slope, -(-width // _COARSE)):
+    for offset in _offsets(rows, columns, slope, -(-height // _COARSE), -(-width // _COARSE)):
         _take_away(values, mask, found, points, slope, offset * _COARSE, thickest)
     return found
 
@@ -94,7 +96,7 @@ def _offset(rows: Int[np.ndarray, "n"], columns: Int[np.ndarray, "n"], slope: fl
 
 
 def _offsets(
-    rows: Int[np.ndarray, "n"], columns: Int[np.ndarray, "n"], slope: float, width: int
+    rows: Int[np.ndarray, "n"], columns: Int[np.ndarray, "n"], slope: float, height: int, width: int
 ) -> list[float]:
     """Where lines begin, in coarse rows at column 0, the fullest of each run of neighbours."""
     exact = np.rint(rows - slope * columns).astype(np.int64)
@@ -105,7 +107,10 @@ def _offsets(
         counts = np.bincount(np.unique(pair * width + columns) // width)
         covered[1 - phase : 1 - phase + 2 * len(counts) : 2] = counts
     covered = covered[1:]  # of row i and the next
-    full = covered >= _COVERED * width
+    # Of a turned line that leaves at the top or the bottom, what is in the picture.
+    course = first + np.arange(len(covered))[:, None] + slope * np.arange(width)  # [lines, columns]
+    visible = ((course >= 0) & (course < height)).sum(1)
+    full = covered >= _COVERED * np.maximum(visible, _LEAST_VISIBLE * width)
     labels, count = ndimage.label(full)
     if not count:
         return []
@@ -135,7 +140,7 @@ def _take_away(
     height, width = mask.shape
     rows, columns = points
     near = np.abs(rows - slope * columns - offset - _COARSE / 2) < 2 * _COARSE
-    if near.sum() < _COVERED * width / 2:
+    if near.sum() < _LEAST_VISIBLE * width / 2:
         return
     x, y = columns[near].astype(np.float64), rows[near].astype(np.float64)
     # Fitted twice: strokes that cross pull the first one.

@@ -59,7 +59,8 @@ def row(tally: Tally) -> str:
 def table(tallies: list[Tally]) -> str:
     """The whole page."""
     libraries = ", ".join(
-        f"{name} {version(name)}" for name in ("numpy", "torch", "pydantic", "safetensors", "sqlalchemy")
+        f"{name} {version(name)}"
+        for name in ("numpy", "torch", "pydantic", "safetensors", "sqlalchemy", "pillow")
     )
     rows = "\n".join(map(row, tallies))
     return f"""# Random inputs for every parser

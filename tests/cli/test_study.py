@@ -229,7 +229,7 @@ def test_a_study_from_the_first_word_to_the_findings(small: Path, tmp_path: Path
 
     for seeds, planned, known in ((7, SMALL_RUNS + 8, SMALL_RUNS), (2, 24, 24)):
         out, _ = study("status", small, "--store", store, "--seeds", seeds)
-        assert f"small, full: {planned} runs planned, {known} known" in out
+        assert f"small, full, seeds 0-{seeds - 1}: {planned} runs planned, {known} known" in out
     _, messages = study("run", small, "--store", store, "--hidden", "9,9", "--dry-run")
     assert f"small: {SMALL_RUNS} runs planned, 0 known" in messages
 
@@ -249,7 +249,7 @@ def test_a_study_with_one_scale_runs_at_it(tmp_path: Path) -> None:
     path.write_text(f"{SMALL}\n[scales.quick]\npoints = 2\n")
     _, messages = study("run", path, "--store", tmp_path / "runs.db", "--dry-run")
     assert messages.startswith(f"small: {SMALL_RUNS} runs planned")
-    assert study("status", path, "--store", tmp_path / "runs.db")[0].startswith("small, quick: ")
+    assert study("status", path, "--store", tmp_path / "runs.db")[0].startswith("small, quick, seeds 0-5: ")
 
 
 def test_a_level_with_every_seed_broken_is_told(tmp_path: Path) -> None:
@@ -294,7 +294,8 @@ def test_new_copies_a_study_and_overwrites_none(tmp_path: Path) -> None:
     assert out == f"wrote {file}; run it with `digitlab study run {file}`\n"
     assert file.read_text() == built_in_text("depth")
     out, _ = study("status", file, "--store", tmp_path / "runs.db", "--scale", "quick")
-    assert f"depth, quick: {run_count(read_study('depth').at('quick')):,} runs planned" in out
+    depth = read_study("depth").at("quick")
+    assert f"depth, quick, seeds 0-{depth.seeds.report - 1}: {run_count(depth):,} runs planned" in out
     _, messages = study("new", file, code=1)
     assert messages == f"error: {file}: there is a file of this name; choose another name, or remove it "
     assert file.read_text() == built_in_text("depth")

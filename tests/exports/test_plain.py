@@ -76,9 +76,7 @@ def test_the_weights_beside_are_a_network_again(mnist: Dataset, tmp_path: Path) 
 
 
 def test_faults(mnist: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(
-        SpecError, match=r"^pytorch: '.* is not a name for a program; let it end in .py$"
-    ):
+    with pytest.raises(SpecError, match=r"^pytorch: '.* is not a name for a program; let it end in .py$"):
         write_program(facts(mnist), tmp_path / "digits")
     with pytest.raises(WeightsError, match="cannot be written"):
         write_program(facts(mnist), tmp_path / "none" / "digits.py")

@@ -86,37 +86,19 @@ INSIDE = {
     ],
 }
 
+# The parts that compute on arrays.
+ARRAYS = {"analysis", "data", "engine", "exports", "models", "planning", "prediction", "report", "vision"}
+
 # Outside libraries, and the parts that may import them. A library without an entry may be imported by none.
 HOMES = {
     "IPython": {"report"},
     "PIL": {"vision"},
     "altair": {"report"},
-    "jaxtyping": {
-        "analysis",
-        "data",
-        "engine",
-        "exports",
-        "models",
-        "planning",
-        "prediction",
-        "report",
-        "vision",
-    },
+    "jaxtyping": ARRAYS,
     "jinja2": {"report"},
     "markupsafe": {"report"},
     "mlflow": {"sinks"},
-    "numpy": {
-        "analysis",
-        "data",
-        "engine",
-        "exports",
-        "models",
-        "planning",
-        "prediction",
-        "report",
-        "vision",
-        "rng",
-    },
+    "numpy": {*ARRAYS, "rng"},
     "onnx": {"exports"},
     "onnxruntime": {"exports"},
     "pandas": {"frames"},

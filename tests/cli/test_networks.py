@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 from digitlab import lab
-from digitlab.cli.app import app
 from digitlab.data import Dataset
 from digitlab.errors import DigitlabError, SpecError, StoreError, WeightsError
 from digitlab.models.trained import load
 from digitlab.result import RunResult
 from digitlab.store import open_store
+from tests.cli.in_process import output, run
 
 OPTIONS = {"hidden": (8,), "train_size": 300, "steps": 40, "learning_rate": 0.5}
 
@@ -33,16 +32,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: list[RunResu
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "runs.db"
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
-def output(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def refusal(*arguments: object) -> str:

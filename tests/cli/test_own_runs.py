@@ -6,26 +6,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from digitlab import lab
-from digitlab.cli.app import app
 from digitlab.errors import RunError, SpecError, StoreError, WeightsError
 from digitlab.models.trained import load
 from digitlab.result import RunResult
 from digitlab.store import open_store
+from tests.cli.in_process import output, run
 
 SHORT = ("--train-size", 500, "--validation-size", 300, "--epochs", 2)
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
-def output(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def refusal(*arguments: object) -> str:

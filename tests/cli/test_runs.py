@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from digitlab import lab
-from digitlab.cli.app import app
 from digitlab.errors import SpecError, StoreError
 from digitlab.result import RunResult
 from digitlab.store import Filter, open_store
+from tests.cli.in_process import output, run
 from tests.store.conftest import rewrite, with_a_later_field
 
 DIGITLAB = Path(sys.executable).with_name("digitlab")
@@ -42,16 +41,6 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: list[RunResul
     store.add(results)
     store.close()
     return tmp_path / "runs.db"
-
-
-def run(*arguments: object, answer: str | None = None) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)), input=answer)
-
-
-def output(*arguments: object, answer: str | None = None) -> str:
-    done = run(*arguments, answer=answer)
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def refusal(*arguments: object) -> str:

@@ -8,7 +8,6 @@ from digitlab.result import RunResult
 
 T = TypeVar("T")
 _MOST_POINTS = 400
-
 """Of a line: more of them lie closer than a pixel."""
 
 _STEPS, _EPOCHS = Axis("steps"), Axis("epochs")

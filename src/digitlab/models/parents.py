@@ -56,7 +56,6 @@ def first_layers(spec: RunSpec) -> tuple[Layer, ...]:
     if spec.parent is None:
         return initial_layers(spec.layer_sizes, spec.initialisation, spec.seed, spec.precision)
     network = _kept(spec.parent.sha256) or _only_here.get(spec.parent.sha256)
-
     if network is None:
         raise WeightsError(
             f"parent: the weights of run {spec.parent.key[:_SHOWN]} (SHA-256 {spec.parent.sha256[:_SHOWN]}…) "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from digitlab import lab, places
 from digitlab.engine.progress import Progress
-from digitlab.errors import StoreError, WeightsError
+from digitlab.errors import WeightsError
 from digitlab.files import StrPath
 from digitlab.models import trained
 from digitlab.models.trained import TrainedNetwork
@@ -33,13 +33,11 @@ def chosen_model(
 
 def _of_run(prefix: str, on_work: OnWork, on_note: OnNote, store_file: StrPath | None) -> TrainedNetwork:
     """The network of a run: no store keeps weights, so it is trained again, to the same bits, and kept."""
-    from digitlab.store import SHORT_KEY, full_key, open_store  # whose library takes long to load
+    from digitlab.store import SHORT_KEY, known_run, open_store  # whose library takes long to load
 
     with closing(open_store(store_file, must_exist=True, on_wait=on_note)) as store:
-        key = full_key(store, prefix)
-        result = store.get([key]).get(key)
-    if result is None:
-        raise StoreError(f"{key}: cannot be read; `digitlab store verify` says why")
+        result = known_run(store, prefix)
+    key = result.key
     cache = places.cache_folder()
     kept = None if cache is None else cache / "networks" / f"{key}.safetensors"
     if kept is not None and kept.is_file():

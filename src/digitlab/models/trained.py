@@ -117,9 +117,15 @@ class TrainedNetwork:
 def save_all(
     trained: Sequence[tuple[RunResult, TrainedNetwork]], folder: str | os.PathLike[str] | None
 ) -> None:
-    """Write each network into a folder, if there is one: KEY.safetensors, with 12 digits of the key."""
-    for result, network in trained if folder is not None else ():
-        network.save(Path(folder or "") / f"{result.key[:12]}.safetensors")
+    """Write each network into a folder, if there is one; see `saved_in`."""
+    if folder is not None:
+        for result, network in trained:
+            network.save(saved_in(folder, result.key))
+
+
+def saved_in(folder: str | os.PathLike[str], key: str) -> Path:
+    """Where `save_all` puts the network of a run: KEY.safetensors, with 12 digits of the key."""
+    return Path(folder) / f"{key[:12]}.safetensors"
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:

@@ -4,18 +4,20 @@ import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from functools import cache
+from tempfile import TemporaryDirectory
 
 from digitlab import lab
 from digitlab.analysis.registry import NOISE_SCALE
-from digitlab.data import registry
+from digitlab.data import Dataset, registry
 from digitlab.engine.inputs import run_split
 from digitlab.engine.noise_scale import noise_scale
 from digitlab.errors import RunError, StoreError
 from digitlab.execution.events import Event, Failed, Failure, Finished
-from digitlab.execution.training import Advance, AdvanceMeter
+from digitlab.execution.training import AdvanceMeter, Training
 from digitlab.lab import OnAdvance
+from digitlab.models.trained import TrainedNetwork, load, saved_in
 from digitlab.result import RunResult
-from digitlab.spec import RunSpec
 from digitlab.store import Store
 from digitlab.studies.definition import Study
 from digitlab.studies.progress import StudyProgress
@@ -52,7 +54,7 @@ def run_study(
     while stage.missing:
         on_stage(stage)
         if stage.measurement:
-            steps = _measured(stage, store, device, on_advance)
+            steps = _measured(stage, store, device, workers, on_advance)
         else:
             steps = _trained(stage, store, device, workers, on_results, on_events, on_advance)
         kept: set[tuple[str, str]] = set()
@@ -86,19 +88,51 @@ def _trained(
     on_advance: OnAdvance,
 ) -> _Steps:
     """Train the stage's runs; the keys of each cohort, when its results are in the store."""
-    failures: list[Failure] = []
+
+    def keep(results: Sequence[RunResult]) -> None:
+        store.add(results)
+        on_results(results)
+
     with lab.start(stage.missing, device=device, workers=workers) as training:
-        meter = AdvanceMeter()
-        for events in training.batches():
-            on_events(events)
-            failures += [event.failure for event in events if isinstance(event, Failed)]
-            results = [event.result for event in events if isinstance(event, Finished)]
-            if results:
-                store.add(results)
-                on_results(results)
-            on_advance(meter.see(events))
-            if results:
-                yield {result.key for result in results}
+        yield from _kept(stage, training, keep, on_events, on_advance)
+
+
+def _measured(stage: Stage, store: Store, device: str, workers: int | None, on_advance: OnAdvance) -> _Steps:
+    """Train the stage's networks again and measure them; the keys of each cohort."""
+    load_once, measure = cache(registry.load), _MEASUREMENTS[stage.measurement]
+
+    def keep(results: Sequence[RunResult]) -> None:
+        for result in results:
+            network = load(saved_in(folder, result.key))
+            values = measure(network, load_once(network.spec.data.name))
+            store.add_measurement(result.key, stage.measurement, values)
+
+    with (
+        TemporaryDirectory(prefix="digitlab-") as folder,
+        lab.start(stage.missing, device=device, workers=workers, save=folder) as training,
+    ):
+        yield from _kept(stage, training, keep, lambda _: None, on_advance)
+
+
+def _kept(
+    stage: Stage,
+    training: Training,
+    keep: Callable[[Sequence[RunResult]], None],
+    on_events: Callable[[Sequence[Event]], None],
+    on_advance: OnAdvance,
+) -> _Steps:
+    """Keep the results of a training as they come. Raises RunError at its end when a run has none."""
+    failures: list[Failure] = []
+    meter = AdvanceMeter()
+    for events in training.batches():
+        on_events(events)
+        failures += [event.failure for event in events if isinstance(event, Failed)]
+        results = [event.result for event in events if isinstance(event, Finished)]
+        if results:
+            keep(results)
+        on_advance(meter.see(events))
+        if results:
+            yield {result.key for result in results}
     if failures:
         first = failures[0]
         raise RunError(
@@ -108,19 +142,11 @@ def _trained(
         )
 
 
-def _measured(stage: Stage, store: Store, device: str, on_advance: OnAdvance) -> _Steps:
-    """Train each network of the stage again and measure it; the key of each."""
-    for done, spec in enumerate(stage.missing, start=1):
-        store.add_measurement(spec.key, stage.measurement, _MEASUREMENTS[stage.measurement](spec, device))
-        on_advance(Advance(done / len(stage.missing), done, len(stage.missing)))
-        yield {spec.key}
-
-
-def _noise_scale(spec: RunSpec, device: str) -> Mapping[str, float]:
-    _, network = lab.run(spec, device=device)
-    dataset = registry.load(spec.data.name)
-    positions = run_split(spec, dataset).train[:_NOISE_EXAMPLES]
+def _noise_scale(network: TrainedNetwork, dataset: Dataset) -> Mapping[str, float]:
+    positions = run_split(network.spec, dataset).train[:_NOISE_EXAMPLES]
     return noise_scale(network, dataset.train.images[positions], dataset.train.labels[positions])
 
 
-_MEASUREMENTS: Mapping[str, Callable[[RunSpec, str], Mapping[str, float]]] = {NOISE_SCALE: _noise_scale}
+_MEASUREMENTS: Mapping[str, Callable[[TrainedNetwork, Dataset], Mapping[str, float]]] = {
+    NOISE_SCALE: _noise_scale
+}

@@ -19,6 +19,8 @@ from digitlab.analysis.registry import NOISE_SCALE
 from digitlab.analysis.studies.batch_rate import networks_to_measure
 from digitlab.analysis.summary import tuning_gain
 from digitlab.data import Dataset
+from digitlab.engine.inputs import run_split
+from digitlab.engine.noise_scale import noise_scale
 from digitlab.errors import StoreError
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
@@ -584,6 +586,11 @@ def test_the_noise_scale_is_measured_where_that_was_left_undone(store: Store, mn
     assert left.known_count == left.run_count == stage.run_count
     assert run_study(definition, store, workers=1).is_done
     assert store.measured() == {(spec.key, NOISE_SCALE) for spec in left.missing}
+    measured = store.measurements([spec.key for spec in left.missing], NOISE_SCALE)
+    for spec in left.missing:
+        seen = run_split(spec, mnist).train
+        _, network = lab.run(spec)
+        assert measured[spec.key] == noise_scale(network, mnist.train.images[seen], mnist.train.labels[seen])
 
 
 @pytest.mark.parametrize("name", OBSERVATIONS)

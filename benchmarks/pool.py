@@ -31,13 +31,23 @@ from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Store, open_store
 from digitlab.studies import read_study
-from digitlab.studies.definition import Study
+from digitlab.studies.definition import Axis, Study
 from digitlab.studies.expansion import Combination, checked, spec_of, varied
 
 RESULTS = Path(__file__).parent / "results"
 _SCOUTS = 3
 """Seeds on which the whole range of learning rates is tried."""
 _MOST_SEEDS = 64
+_STATED: Mapping[tuple[str, str], Mapping[str, Sequence[str]]] = {
+    ("full", "depth"): {
+        "network": ("0", "1 x 100", "2 x 100", "3 x 100", "4 x 100", "5 x 100"),
+        "initialisation": ("torch",),
+    },
+    ("full", "batch-lr"): {"budget": ("equal epochs",)},
+}
+"""Levels by axis, where only a part of a study is repeated: the part whose findings docs/exercise.md states
+first. Differences are judged together within such a part, so the others take nothing from them.
+"""
 _PUPILS = 5_000
 """Test images before this one were written by pupils, the others by staff of the Census (Yadav & Bottou
 2019).
@@ -82,6 +92,20 @@ _TYPES: dict[str, type] = get_type_hints(Row)
 def path_of(scale: str) -> Path:
     """Where the pool of a scale is kept."""
     return RESULTS / f"pool-{scale}.csv.gz"
+
+
+def repeated_study(name: str, scale: str) -> Study:
+    """A built-in study, or that part of it which the pool repeats."""
+    study, stated = read_study(name).at(scale), _STATED.get((scale, name), {})
+    axes = [_narrowed(axis, stated[axis.name]) if axis.name in stated else axis for axis in study.axes]
+    return study.model_copy(update={"axes": tuple(axes)})
+
+
+def _narrowed(axis: Axis, labels: Sequence[str]) -> Axis:
+    if axis.values is not None:
+        return axis.model_copy(update={"values": tuple(labels)})
+    levels = tuple(level for level in axis.levels or () if level["label"] in labels)
+    return axis.model_copy(update={"levels": levels})
 
 
 def read(path: Path) -> list[Row]:
@@ -310,7 +334,7 @@ def main() -> None:
     store = open_store(options.store, must_exist=True) if options.store else None
     pool = Pool(options.scale, options.seeds, options.wider, time.monotonic() + 60 * options.minutes, store)
     for name in options.studies:
-        pool.fill(read_study(name).at(options.scale))
+        pool.fill(repeated_study(name, options.scale))
         print(f"{name}: {len(pool.rows):,} rows in all", file=sys.stderr, flush=True)
 
 

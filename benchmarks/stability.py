@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pool import RESULTS, Row, label_of, path_of, read
+from pool import RESULTS, Row, label_of, path_of, read, repeated_study
 from tables import table
 
 from digitlab.analysis.conditions import About, Evidence
@@ -34,7 +34,7 @@ from digitlab.analysis.summary import MARGIN
 from digitlab.result import Curve, Metrics, RunResult
 from digitlab.rng import stream
 from digitlab.spec import RunSpec
-from digitlab.studies import OBSERVATIONS, read_study
+from digitlab.studies import OBSERVATIONS
 from digitlab.studies.definition import Study
 from digitlab.studies.expansion import checked, spec_of, varied
 from digitlab.studies.stages import Stage
@@ -472,9 +472,9 @@ told from 0.
 DOCS = RESULTS.parent.parent / "docs"
 
 
-def fill(page: Path, lines: Sequence[str]) -> None:
-    """Put lines between the page's marks."""
-    begin, end = "<!-- stability -->\n", "<!-- end -->"
+def fill(page: Path, lines: Sequence[str], mark: str = "stability") -> None:
+    """Put lines between a page's marks."""
+    begin, end = f"<!-- {mark} -->\n", "<!-- end -->"
     before, rest = page.read_text().split(begin)
     page.write_text(f"{before}{begin}" + "\n".join(lines) + f"\n{end}{rest.split(end, 1)[1]}")
 
@@ -513,6 +513,17 @@ def summary(found: Sequence[RepeatedStudy]) -> list[str]:
     ]
 
 
+def stated(found: Sequence[RepeatedStudy]) -> list[str]:
+    """What the full studies say, and how many repeats say the same."""
+    rows = [
+        [whole.study.title, one.title, one.said(one.first), f"{100 * one.said_again:.0f}"]
+        for whole in found
+        for one in whole.findings
+        if one.estimates and one.first.has_interval
+    ]
+    return table(("study", "finding", "said", "said again, % of repeats"), rows)
+
+
 def main() -> None:
     """Repeat, and write the tables."""
     parser = argparse.ArgumentParser(
@@ -526,7 +537,7 @@ def main() -> None:
     rows = read(path_of(options.scale))
     found = []
     for name in options.studies:
-        study = read_study(name).at(options.scale)
+        study = repeated_study(name, options.scale)
         if options.seeds:
             study = replace_seeds(study, options.seeds)
         found.append(repeat(PooledStudy(study, rows), options.repeats))
@@ -541,6 +552,8 @@ def main() -> None:
         if options.scale == "quick":
             fill(DOCS / "evidence.md", summary(found))
             fill(DOCS / "teaching.md", expected(found))
+        else:
+            fill(DOCS / "evidence.md", stated(found), "stability full")
         documents = {
             "scale": options.scale,
             "seeds of the pool": seeds,

@@ -333,7 +333,7 @@ def repeat(pooled: PooledStudy, repeats: int) -> RepeatedStudy:
     if truths is None:
         raise SystemExit(f"{study.name}: the pool lacks runs; benchmarks/pool.py trains them")
     first, _ = pooled.ask(list(range(count)))
-    firsts = {_stable(f.title): f.estimate for f in first.findings} if first else {}
+    firsts = {_stable(f.title): f for f in first.findings} if first else {}
     truth = {_stable(finding.title): finding for finding in truths.findings}
     draws = stream(0, f"stability/{study.name}")
     found: list[dict[str, Estimate]] = []
@@ -348,15 +348,15 @@ def repeat(pooled: PooledStudy, repeats: int) -> RepeatedStudy:
             {question: int(is_answered) for question, is_answered in answers(findings).items()}
         )
         found.append({_stable(f.title): f.estimate for f in findings.findings if f.estimate.has_interval})
-    factor = math.sqrt(1 - count / pooled.seeds)
     repeated = {
         title: Repeated(
             title,
             finding.unit,
             finding.estimate.value,
-            firsts.get(title, Estimate(math.nan)),
+            firsts[title].estimate if title in firsts else Estimate(math.nan),
             tuple(estimates[title] for estimates in found if title in estimates),
-            factor,
+            # Of some findings only the first seeds count: those with runs at the fixed learning rate.
+            math.sqrt(1 - (firsts[title].n if title in firsts else count) / pooled.seeds),
         )
         for title, finding in truth.items()
     }

@@ -190,7 +190,7 @@ def _fixed_rate(budget: BestRates) -> list[Finding]:
             title=f"Accuracy lost by leaving the learning rate at {FIXED_RATE:g}, {budget.budget}",
             estimate=lost,
             unit="points",
-            n=len(last.reports),
+            n=len(fixed),
             n_of="seeds",
             method=f"differences at batch {size}, seed by seed; the choice of the learning rate included",
             verdict=(

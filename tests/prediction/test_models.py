@@ -12,7 +12,6 @@ import pytest
 
 from digitlab import lab, places
 from digitlab.data import Dataset, LabelledImages, registry
-from digitlab.errors import StoreError, WeightsError
 from digitlab.prediction import choice, default_model, keeping
 from digitlab.prediction.distortion import distorted
 from digitlab.prediction.model import Model, model_of
@@ -109,31 +108,19 @@ def test_without_held_out_images_it_is_not_calibrated() -> None:
     assert model_of(network).temperature is None
 
 
-def test_a_runs_network_is_trained_again_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_a_run_of_the_store_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
     result, network = lab.run(lab.make_spec(hidden=(8,), steps=30, train_size=500))
     with closing(open_store(tmp_path / "runs.db")) as store:
         store.add([result])
     told: list[str] = []
-
-    def chosen(prefix: str) -> Model:
-        return choice.chosen_model(prefix, lambda *_: None, told.append, store_file=tmp_path / "runs.db")
-
-    for count in (1, 1):  # the second time it is kept
-        again = chosen(result.key[:10])
-        assert told == [f"training run {result.key[:12]} again, for no weights are kept"] * count
-        for layer, other in zip(network.layers, again.network.layers, strict=True):
-            np.testing.assert_array_equal(layer.weight, other.weight)
-    (kept,) = (tmp_path / "cache" / "digitlab" / "networks").iterdir()
-    kept.write_bytes(b"damaged")
-    chosen(result.key)
-    assert len(told) == 2
-    with pytest.raises(StoreError, match="0000: no run's key begins with that"):
-        chosen("0000")
-    with pytest.raises(WeightsError, match="there is no such file"):
-        chosen("none.safetensors")
+    shares: list[float] = []
+    model = choice.chosen_model(
+        result.key[:2], lambda _, share: shares.append(share), told.append, store_file=tmp_path / "runs.db"
+    )
+    assert told == [f"{result.key[:12]}: 784-8-10 is trained again"]
+    assert shares[-1] == 1
+    np.testing.assert_array_equal(model.network.layers[0].weight, network.layers[0].weight)
 
 
 def test_copies_are_different_digits_of_the_same_kind(mnist: Dataset) -> None:

@@ -21,10 +21,11 @@ from digitlab.data.splits import split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import Progress, watched_by
 from digitlab.errors import RunError
+from digitlab.networks import OnNote
 from digitlab.prediction import keeping
 from digitlab.prediction.calibration import fitted_temperature
 from digitlab.prediction.distortion import distorted
-from digitlab.prediction.model import Model, OnNote, OnWork
+from digitlab.prediction.model import Model, OnWork
 from digitlab.prediction.typical import typical_of
 from digitlab.rng import stream
 from digitlab.spec import NUMERICS_VERSION, SGD, Budget, RunSpec, WarmupCosine

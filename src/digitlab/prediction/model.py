@@ -16,8 +16,6 @@ from digitlab.prediction.typical import Typical, typical_of
 
 OnWork = Callable[[str, float], None]
 """Told what is being done, and what share of it is."""
-OnNote = Callable[[str], None]
-"""Told a sentence that the user should see."""
 
 _USUAL_SHARE = 0.999
 _IMAGES_FOR_AXES = 10_000

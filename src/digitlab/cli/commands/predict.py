@@ -66,6 +66,10 @@ def predict(
             _show(prediction, path)
     if json:
         print_json(documents, output)
+    if explain is not None and chosen.reliability:
+        from digitlab.report.reliability import write_reliability  # draws, which takes long to load
+
+        note(f"how far its probabilities hold: {write_reliability(chosen.reliability, explain)}")
     if has_failed:
         raise typer.Exit(_FAILURE)
 

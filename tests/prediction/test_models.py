@@ -54,6 +54,8 @@ def test_the_default_model_is_trained_once_and_kept(cache: Path, mnist: Dataset)
     np.testing.assert_array_equal(first.probabilities(images), again.probabilities(images))
     np.testing.assert_array_equal(first.is_strange(images), again.is_strange(images))
     assert (first.temperature, first.class_names) == (again.temperature, again.class_names)
+    assert first.reliability == again.reliability
+    assert sum(each.count for each in first.reliability) == 2 * SMALL["held_out"]  # type: ignore[operator]
     assert (first.probabilities(images).argmax(1) == mnist.test.labels[:500]).mean() > 0.7
     assert first.network.spec.data.name == "mnist-distorted"
 
@@ -96,6 +98,8 @@ def test_a_networks_file_is_calibrated_on_what_its_run_held_out(tmp_path: Path, 
     model = choice.chosen_model(str(tmp_path / "n.safetensors"), lambda *_: None, print)
     assert model.temperature is not None
     assert 1 < model.temperature < 4  # trained to the end on little, it is too sure
+    assert sum(each.count for each in model.reliability) == 2_000
+    assert all(abs(each.accuracy - each.confidence) < 0.15 for each in model.reliability if each.count > 100)
     assert model.class_names == tuple("0123456789")
     assert not model.is_strange(mnist.test.images[:1_000]).mean() > 0.01
     unlike = np.zeros((1, 28, 28), np.uint8)
@@ -105,7 +109,8 @@ def test_a_networks_file_is_calibrated_on_what_its_run_held_out(tmp_path: Path, 
 
 def test_without_held_out_images_it_is_not_calibrated() -> None:
     _, network = lab.run(lab.make_spec(steps=20, train_size=500))
-    assert model_of(network).temperature is None
+    model = model_of(network)
+    assert (model.temperature, model.reliability) == (None, ())
 
 
 def test_a_run_of_the_store_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,5 +27,5 @@ def test_it_is_written_as_a_picture(tmp_path: Path) -> None:
     assert path == tmp_path / "reliability.svg"
     root = ET.fromstring(path.read_text())  # noqa: S314  # our own
     assert "Answers to 1,040 held-out images" in "".join(root.itertext())
-    with pytest.raises(RunError, match="none/reliability.svg: cannot be written .*by --explain"):
+    with pytest.raises(RunError, match=r"none/reliability.svg: cannot be written .*by --explain"):
         write_reliability(BINS, tmp_path / "none")

@@ -3,7 +3,8 @@
     python benchmarks/vision.py [--count 2000]
 
 Photographs are made of MNIST's test images by tests/vision/photographs.py. Writes results/vision.md and
-vision.json, and docs/pictures/vision-steps.png with the steps of twelve.
+vision.json, and two of docs/pictures: vision-steps.png has the steps of twelve, vision-reliability.svg shows the
+default model's.
 """
 
 import argparse
@@ -32,6 +33,8 @@ from digitlab.engine.device import find_device, processor_name, usable_cores  # 
 from digitlab.prediction import Model, Prediction, chosen_model, predict  # noqa: E402
 from digitlab.prediction.calibration import reliability  # noqa: E402
 from digitlab.prediction.explaining import captions_of  # noqa: E402
+from digitlab.report.charts import HALF, svg  # noqa: E402
+from digitlab.report.reliability import reliability_picture  # noqa: E402
 from digitlab.rng import stream  # noqa: E402
 from digitlab.vision import decode, read_digits  # noqa: E402
 from digitlab.vision.explanation import contact_sheet  # noqa: E402
@@ -39,6 +42,7 @@ from tests.vision.photographs import no_digit, photograph_of, row_of  # noqa: E4
 
 RESULTS = Path(__file__).parent / "results"
 SHEET = PROJECT / "docs" / "pictures" / "vision-steps.png"
+RELIABILITY = SHEET.with_name("vision-reliability.svg")
 SHOWN = 12
 
 
@@ -268,6 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found["load"] = f"Programs that wanted the {usable_cores()} cores at that time: {load_average:.1f}."
     RESULTS.joinpath("vision.json").write_text(json.dumps(found, default=int, indent=1))
     RESULTS.joinpath("vision.md").write_text(page(found))
+    RELIABILITY.write_text(svg(reliability_picture(model.reliability, "10,000 held-out images"), pixels=HALF))
     SHEET.write_bytes(contact_sheet([(each.reading, captions_of(each)) for each in shown if each.reading]))
 
 

@@ -59,7 +59,7 @@ def default_model(on_work: OnWork, on_note: OnNote) -> Model:
     folder, name = _folder(), _recipe_name()
     if folder is not None and (kept := keeping.load(folder, name)) is not None:
         return kept
-    on_note("training the network that reads digits: once on this machine, less than a minute")
+    on_note("training the network that reads digits: once on this machine, in about a minute")
     model = trained_model(on_work)
     if folder is None:
         on_note("it cannot be kept, for there is no home folder: set HOME or XDG_CACHE_HOME")

@@ -3,8 +3,8 @@
     python benchmarks/vision.py [--count 2000]
 
 Photographs are made of MNIST's test images by tests/vision/photographs.py. Writes results/vision.md and
-vision.json, and two of docs/pictures: vision-steps.png has the steps of twelve, vision-reliability.svg shows the
-default model's.
+vision.json, and two of docs/pictures: vision-steps.png, the steps of twelve, and vision-reliability.svg, of
+the default model.
 """
 
 import argparse

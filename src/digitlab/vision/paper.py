@@ -15,6 +15,9 @@ from digitlab.vision.reading import Contrast, Picture
 
 _FLAT_SHARE = 0.5
 """So much of a drawing or a screenshot is exactly its paper's colour."""
+_FAINT, _FAINT_SHARE = 4, 0.05
+"""Grey levels beside its paper's colour, which so much of a photograph has whose paper a JPEG made smooth;
+drawings have less than a hundredth."""
 _COARSE = 160
 """Pixels of the longer side on which colour and polarity are judged."""
 _WINDOWS = (3, 5, 9, 17, 33, 65)
@@ -35,14 +38,24 @@ _SMOOTHED_FROM, _BY_SMOOTHING = 0.025, 2.0
 less than 3, for the noise of a JPEG is no pixel's own."""
 
 
-def contrast_of(picture: Picture) -> Contrast:
-    """How far each pixel is from its paper. A picture of one colour has no contrast anywhere."""
+def contrast_of(picture: Picture, *, is_light: bool | None = None) -> Contrast:
+    """How far each pixel is from its paper. A picture of one colour has no contrast anywhere.
+
+    is_light: whether ink is lighter than paper; None: as it looks. A drawing's ink is what there is
+    """
     pixels = picture.pixels
     paper = _border_colour(pixels)
     # A few first: of a photograph hardly any are.
-    if _share_of(paper, pixels[::4, ::4]) >= _FLAT_SHARE / 2 and _share_of(paper, pixels) >= _FLAT_SHARE:
+    if _share_of(paper, pixels[::4, ::4]) >= _FLAT_SHARE / 2 and _is_drawing(pixels, paper):
         return _of_drawing(pixels, paper)
-    return _of_photograph(pixels)
+    return _of_photograph(pixels, is_light)
+
+
+def _is_drawing(pixels: UInt8[np.ndarray, "height width 3"], paper: UInt8[np.ndarray, "3"]) -> bool:
+    if _share_of(paper, pixels) < _FLAT_SHARE:
+        return False
+    away = np.abs(pixels[_SOME].astype(np.int16) - paper.astype(np.int16)).max(2)
+    return float(((away > 0) & (away <= _FAINT)).mean()) < _FAINT_SHARE
 
 
 def _share_of(colour: UInt8[np.ndarray, "3"], pixels: UInt8[np.ndarray, "height width 3"]) -> float:
@@ -74,7 +87,7 @@ def _of_drawing(pixels: UInt8[np.ndarray, "height width 3"], paper: UInt8[np.nda
     )
 
 
-def _of_photograph(pixels: UInt8[np.ndarray, "height width 3"]) -> Contrast:
+def _of_photograph(pixels: UInt8[np.ndarray, "height width 3"], is_light: bool | None) -> Contrast:
     height, width = pixels.shape[:2]
     factor = -(-max(height, width) // _COARSE)
     coarse = np.asarray(Image.fromarray(pixels).reduce(factor)).astype(np.float32)  # [rows, columns, 3]
@@ -83,7 +96,8 @@ def _of_photograph(pixels: UInt8[np.ndarray, "height width 3"]) -> Contrast:
         image = Image.fromarray(coarse.astype(np.uint8))
         blurred = image.reduce(_BLUR).resize(image.size, Image.Resampling.BICUBIC)
         direction = _direction((coarse - np.asarray(blurred)).reshape(-1, 3))
-    is_light = _is_light_on_dark(coarse @ direction)
+    if is_light is None:
+        is_light = _is_light_on_dark(coarse @ direction)
     values = pixels.astype(np.float32) @ direction  # [height, width]
     if is_light:
         values = 255 - values

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from digitlab.rng import stream
 from digitlab.vision import Picture, read_digits
 from digitlab.vision.ink import ink_of
-from digitlab.vision.paper import contrast_of
+from digitlab.vision.paper import _medians, contrast_of
 from digitlab.vision.reading import Contrast, Ink
 from digitlab.vision.rules import printed_lines
 from digitlab.vision.segmentation import Segment, segments
@@ -257,3 +258,10 @@ def test_strokes_that_broke_are_one_digit_and_a_text_is_none() -> None:
     apart = np.zeros((400, 400), np.float32)
     apart[20:60, 50:70] = apart[300:340, 50:70] = 1
     assert "several rows of marks" in str(segments(apart))
+
+
+@pytest.mark.parametrize("window", [3, 9, 15])
+def test_medians_are_those_of_another_library(window: int) -> None:
+    values = stream(0, "medians").integers(0, 256, (31, 44)).astype(np.uint8)
+    expected = ndimage.median_filter(values, window, mode="nearest")
+    np.testing.assert_array_equal(_medians(values, window), expected)

@@ -7,7 +7,7 @@ shadow, which darkens paper and ink by one factor, cancels out. It serves as Sau
 """
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 from PIL import Image
 from scipy import ndimage
 
@@ -124,12 +124,23 @@ def _is_light_on_dark(grey: Float32[np.ndarray, "rows columns"]) -> bool:
     skew = 0.0
     for factor, window in _MEDIANS:
         small = np.asarray(Image.fromarray(np.rint(grey).astype(np.uint8)).reduce(factor))
-        away = small.astype(np.float64) - ndimage.median_filter(small, window, mode="nearest")
+        away = small.astype(np.float64) - _medians(small, window)
         third = float((np.abs(away) ** 3).sum())
         skew = float((away**3).sum()) / third if third else 0.0
         if abs(skew) > _ONE_SIDED:
             break
     return skew > 0
+
+
+def _medians(values: UInt8[np.ndarray, "rows columns"], window: int) -> Int32[np.ndarray, "rows columns"]:
+    """The median of the window around each value, which goes on beyond the border as it ends there.
+
+    As ndimage.median_filter, in half of its time: NumPy partitions rows of 32-bit numbers by vectors.
+    """
+    padded = np.pad(values.astype(np.int32), window // 2, "edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, (window, window)).reshape(-1, window**2)
+    middle = window**2 // 2
+    return np.asarray(np.partition(around, middle, axis=1)[:, middle].reshape(values.shape))
 
 
 def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool) -> Contrast:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitlab.models.forward import softmax
-from digitlab.prediction.calibration import Bin, by_confidence, fitted_temperature, reliability, tempered
+from digitlab.prediction.calibration import by_confidence, fitted_temperature, reliability, tempered
 from digitlab.rng import stream
 
 
@@ -42,8 +42,7 @@ def test_bins_and_their_gap_by_hand() -> None:
 
 def test_answers_of_like_confidence_by_hand() -> None:
     probabilities = np.array([[0.55, 0.45], [0.95, 0.05], [0.04, 0.96], [0.5, 0.5]])
-    assert by_confidence(probabilities, np.array([1, 0, 0, 0])) == (
-        Bin(2, pytest.approx(0.525), 0.5),
-        Bin(2, pytest.approx(0.955), 0.5),
-    )
+    found = by_confidence(probabilities, np.array([1, 0, 0, 0]))
+    assert [(each.count, each.accuracy) for each in found] == [(2, 0.5), (2, 0.5)]
+    assert [each.confidence for each in found] == pytest.approx([0.525, 0.955])
     assert sum(each.count for each in by_confidence(np.ones((3, 1)), np.zeros(3, int))) == 3

@@ -1,9 +1,10 @@
 """How well pictures are read: MNIST's images enlarged, photographs, rows, pictures without digits; how fast.
 
-    python benchmarks/vision.py [--count 2000]
+    python benchmarks/vision.py [--count 2000] [--only photographs rows refusals identity speed]
 
 Photographs are made of MNIST's test images by tests/vision/photographs.py. Writes results/vision.md and
-vision.json, and docs/pictures/vision-steps.png with the steps of twelve.
+vision.json, and two of docs/pictures: vision-steps.png, the steps of twelve, and vision-reliability.svg, of
+the default model.
 """
 
 import argparse
@@ -32,6 +33,8 @@ from digitlab.engine.device import find_device, processor_name, usable_cores  # 
 from digitlab.prediction import Model, Prediction, chosen_model, predict  # noqa: E402
 from digitlab.prediction.calibration import reliability  # noqa: E402
 from digitlab.prediction.explaining import captions_of  # noqa: E402
+from digitlab.report.charts import HALF, svg  # noqa: E402
+from digitlab.report.reliability import reliability_picture  # noqa: E402
 from digitlab.rng import stream  # noqa: E402
 from digitlab.vision import decode, read_digits  # noqa: E402
 from digitlab.vision.explanation import contact_sheet  # noqa: E402
@@ -39,7 +42,9 @@ from tests.vision.photographs import no_digit, photograph_of, row_of  # noqa: E4
 
 RESULTS = Path(__file__).parent / "results"
 SHEET = PROJECT / "docs" / "pictures" / "vision-steps.png"
+RELIABILITY = SHEET.with_name("vision-reliability.svg")
 SHOWN = 12
+MEASURES = ("photographs", "identity", "rows", "refusals", "speed")
 
 
 def enlarged(image: np.ndarray, times: int, random: np.random.Generator) -> bytes:
@@ -247,28 +252,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure everything and write it down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2_000, help="photographs")
-    count = parser.parse_args(arguments).count
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="keep other figures")
+    given = parser.parse_args(arguments)
+    count = given.count
     mnist = load("mnist")
     model = chosen_model(None, lambda *_: None, print)
-    found: dict[str, Any] = {
-        "machine": f"{processor_name(find_device('cpu'))}, {usable_cores()} cores",
-        "model": model.network.spec.network_name,
-    }
-    tasks = {"photographs": count, "identity": 3 * count // 2, "rows": count // 4, "refusals": count // 10}
+    found: dict[str, Any] = {}
+    if set(given.only) < set(MEASURES):
+        found = json.loads(RESULTS.joinpath("vision.json").read_text())
+    found["machine"] = f"{processor_name(find_device('cpu'))}, {usable_cores()} cores"
+    found["model"] = model.network.spec.network_name
+    sizes = {"photographs": count, "identity": 3 * count // 2, "rows": count // 4, "refusals": count // 10}
+    tasks = {name: size for name, size in sizes.items() if name in given.only}
+    shown: list[Prediction] = []
     with ProcessPoolExecutor(max(usable_cores(), 2), get_context("spawn")) as pool:
         running = {name: pool.submit(measured, name, size) for name, size in tasks.items()}
-        found["photographs"], sure, shown = running.pop("photographs").result()
+        if "photographs" in running:
+            found["photographs"], sure, shown = running.pop("photographs").result()
+            bins, found["gap"] = reliability(
+                np.array([p for p, _ in sure]), np.array([r for _, r in sure]).astype(int)
+            )
+            found["reliability"] = [(each.count, each.confidence, each.accuracy) for each in bins]
         found |= {name: task.result() for name, task in running.items()}
-    bins, found["gap"] = reliability(
-        np.array([p for p, _ in sure]), np.array([r for _, r in sure]).astype(int)
-    )
-    found["reliability"] = [(each.count, each.confidence, each.accuracy) for each in bins]
-    found["seconds"] = speed(mnist, model)
-    load_average = os.getloadavg()[0]
-    found["load"] = f"Programs that wanted the {usable_cores()} cores at that time: {load_average:.1f}."
+    if "speed" in given.only:
+        found["seconds"] = speed(mnist, model)
+        load_average = os.getloadavg()[0]
+        found["load"] = f"Programs that wanted the {usable_cores()} cores at that time: {load_average:.1f}."
     RESULTS.joinpath("vision.json").write_text(json.dumps(found, default=int, indent=1))
     RESULTS.joinpath("vision.md").write_text(page(found))
-    SHEET.write_bytes(contact_sheet([(each.reading, captions_of(each)) for each in shown if each.reading]))
+    RELIABILITY.write_text(svg(reliability_picture(model.reliability, "10,000 held-out images"), pixels=HALF))
+    if shown:
+        SHEET.write_bytes(
+            contact_sheet([(each.reading, captions_of(each)) for each in shown if each.reading])
+        )
 
 
 if __name__ == "__main__":

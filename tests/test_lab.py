@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from digitlab.engine.device import Device, memory_errors_named
 from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import CohortProgress, Watch
-from digitlab.errors import DataError, RunError, WeightsError
+from digitlab.errors import DataError, RunError, SpecError, WeightsError
 from digitlab.execution.workers import Workers
 from digitlab.lab import Advance, Failure
 from digitlab.options import Options
@@ -26,7 +27,8 @@ from digitlab.planning.cost import Images
 from digitlab.planning.planner import plan
 from digitlab.result import RunResult
 from digitlab.spec import SGD, RunSpec
-from tests.execution.trainings import training_of
+from digitlab.store import open_store
+from tests.execution.trainings import bits, training_of
 
 
 def test_training_saves_what_load_reads(tmp_path: Path) -> None:
@@ -198,6 +200,42 @@ def test_a_folder_that_cannot_be_made_is_told_before_any_training(tmp_path: Path
         WeightsError, match=r"file: cannot be written: .*; name a file in a folder that you can"
     ):
         next(iter(lab.run_many([lab.make_spec(steps=1)], save=tmp_path / "file")))
+
+
+# --- results that are kept, and logs ---
+
+
+@pytest.mark.parametrize("engine", ["lockstep", "reference"])
+def test_runs_are_logged(tmp_path: Path, engine: lab.Engine, caplog: pytest.LogCaptureFixture) -> None:
+    specs = [lab.make_spec(steps=4, train_size=100, seed=seed) for seed in range(3)]
+    results = list(lab.run_many(specs, engine=engine, log=f"tensorboard:{tmp_path / 'many'}"))
+    result = lab.train(specs[0], engine=engine, log=f"tensorboard:{tmp_path / 'one'}")
+    assert len(results) == len(list((tmp_path / "many").iterdir())) == 3
+    assert len(list((tmp_path / "one").iterdir())) == 1
+    assert bits(result) in [bits(each) for each in results if isinstance(each, RunResult)]
+    (tmp_path / "file").touch()
+    assert lab.train(specs[0], engine=engine, log=f"tensorboard:{tmp_path / 'file'}").outcome == "completed"
+    (warning,) = caplog.messages
+    assert warning.startswith("tensorboard: nothing more is logged: Not a directory (")
+    assert warning.endswith("; the training is not affected")
+    with pytest.raises(
+        SpecError, match="log: 'wandb' is not known; use tensorboard, tensorboard:FOLDER, mlflow"
+    ):
+        next(lab.run_many(specs, log="wandb"))
+
+
+def test_each_result_is_kept_before_it_is_told(tmp_path: Path) -> None:
+    specs = [lab.make_spec(steps=4, train_size=100, hidden=(width,)) for width in (3, 4, 5)]
+    seen = 0
+    for ended in lab.run_many(specs, keep=tmp_path / "runs.db"):
+        assert isinstance(ended, RunResult)
+        with closing(open_store(tmp_path / "runs.db")) as store:
+            (kept,) = store.get([ended.key], predictions=True).values()
+        assert kept == ended
+        seen += 1
+    assert seen == 3
+    with pytest.raises(SpecError, match="engine: 'reference' is not the engine whose results are kept"):
+        next(lab.run_many(specs, keep=True, engine="reference"))
 
 
 # --- progress, and memory that does not suffice ---

@@ -1,9 +1,10 @@
 """The laboratory: the one place where the chain from options to results is put together."""
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from digitlab.data import Dataset, LabelledImages, load_writers, registry
@@ -25,6 +26,7 @@ from digitlab.planning.calibration import calibrate, known
 from digitlab.planning.cost import Images
 from digitlab.planning.planner import TORCH_WORKER_BYTES, WORKER_BYTES, Cohort, Plan, plan
 from digitlab.result import RunResult
+from digitlab.sinks.opening import See, logged
 from digitlab.spec import DataSpec, RunSpec
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ _SECONDS_TO_START_WORKERS = 1.5
 _SECONDS_FOR_CALIBRATION = 60.0
 """For less work than this the machine is not measured, which takes seconds."""
 
+
+_log = logging.getLogger(__name__)
 
 OnAdvance = Callable[[Advance], None]
 OnEvent = Callable[[Event], None]
@@ -197,18 +201,30 @@ def run_many(
     engine: Engine = "lockstep",
     workers: int | None = None,
     save: str | os.PathLike[str] | None = None,
+    keep: bool | str | os.PathLike[str] = False,
+    log: str | None = None,
     on_advance: OnAdvance | None = None,
 ) -> Iterator[RunResult | Failure]:
     """Train many networks; each result is told as soon as it is there, in the order in which they end.
 
     A run without a result is a Failure, which says why; the others go on. See `start`.
+
+    keep: put the results into the store, each before it is told; see `train`
+    log:  where the runs are logged besides; see `train`
     """
-    with start(specs, device=device, engine=engine, workers=workers, save=save) as training:
+    with ExitStack() as stack:
+        store = _store(stack, engine, keep)
+        see = _see(stack, log)
+        training = stack.enter_context(start(specs, device=device, engine=engine, workers=workers, save=save))
         meter = AdvanceMeter()
         for events in training.batches():
             advance = meter.see(events)
             if on_advance is not None:
                 on_advance(advance)
+            if see is not None:
+                see(events)
+            if store is not None:
+                store.add([event.result for event in events if isinstance(event, Finished)])
             for event in events:
                 if isinstance(event, Finished):
                     yield event.result
@@ -299,6 +315,7 @@ def train(
     threads: int | None = None,
     save: str | os.PathLike[str] | None = None,
     keep: bool | str | os.PathLike[str] = False,
+    log: str | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> RunResult:
@@ -312,25 +329,43 @@ def train(
     save:         a safetensors file to write the trained network to; `load` reads it back
     keep:         put the result into the store, where `digitlab runs list` shows it: True for the one that
                   the commands use, or the file of another
+    log:          where the training is logged besides: `tensorboard`, `tensorboard:DIR`, `mlflow`,
+                  `mlflow:URI`; whatever becomes of that is a warning of Python's `logging`, no more
     on_progress:  told at most ten times a second where the run is, with the new points of its curve
-    Raises SpecError, DataError, DeviceError, WeightsError, StoreError; RunError when memory does not suffice.
+    Raises SpecError, DataError, DeviceError, WeightsError, StoreError; RunError when memory does not suffice,
+    or a log's library is missing.
     """
     spec = make_spec(base, **options)
     if save is not None:
         writable_target(save)
-    store = None if keep is False else _store(engine, None if keep is True else keep)
-    result, network = run(spec, device=device, engine=engine, threads=threads, on_progress=on_progress)
-    if save is not None:
-        network.save(save)
-    if store is not None:
-        with closing(store):
+    with ExitStack() as stack:
+        store = _store(stack, engine, keep)
+        see = _see(stack, log)
+        result, network = run(
+            spec,
+            device=device,
+            engine=engine,
+            threads=threads,
+            on_progress=on_progress,
+            on_event=None if see is None else lambda event: see([event]),
+        )
+        if store is not None:
             store.add([result])
+        if save is not None:
+            network.save(save)
     return result
 
 
-def _store(engine: Engine, path: str | os.PathLike[str] | None) -> "Store":
+def _store(stack: ExitStack, engine: Engine, keep: bool | str | os.PathLike[str]) -> "Store | None":
     """The store that results of an engine are to go to: better refused before a training than after it."""
+    if keep is False:
+        return None
     from digitlab.store import keeping, open_store  # which load SQLAlchemy
 
     keeping.check_engine(engine)
-    return open_store(path)
+    return stack.enter_context(closing(open_store(None if keep is True else keep)))
+
+
+def _see(stack: ExitStack, log: str | None) -> See | None:
+    """What takes events and logs them."""
+    return None if log is None else stack.enter_context(logged(log, _log.warning))

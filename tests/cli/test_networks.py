@@ -24,7 +24,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[RunResult]:
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: list[RunResult]) -> Path:
-    """A store of five runs, which the environment names; the current folder is an empty one."""
+    """A store of five runs, which the environment names; the cache and the current folder are empty ones."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("DIGITLAB_STORE", str(tmp_path / "runs.db"))
     opened = open_store()
     opened.add(results)
@@ -57,6 +58,16 @@ def test_a_run_of_the_store_is_exported_as_it_was(results: list[RunResult], mnis
     assert float(agreement.split()[7]) < 1e-5
     predicted = load("n.safetensors").probabilities(mnist.test.images).argmax(1)
     assert float(np.mean(predicted == mnist.test.labels)) == pytest.approx(accuracy, abs=2e-4)
+
+
+def test_a_run_of_the_store_is_evaluated(results: list[RunResult]) -> None:
+    done = run("evaluate", results[2].key[:8])
+    assert done.exit_code == 0, done.output
+    assert done.stderr == f"{results[2].key[:12]}: 784-8-10 is trained again\n"
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{results[2].key[:8]}: 784-8-10, trained on mnist, tested on mnist"
+    assert lines[2] == f"Accuracy: {results[2].metrics.test_accuracy:.4f}"
+    assert run("evaluate", results[2].key[:8]).stderr == ""  # its weights are kept
 
 
 def test_a_file_is_exported(results: list[RunResult]) -> None:

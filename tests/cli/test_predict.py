@@ -38,7 +38,8 @@ def photograph(tmp_path_factory: pytest.TempPathFactory, mnist: Dataset) -> Path
 
 def test_a_photograph_is_read(network: Path, photograph: Path, tmp_path: Path) -> None:
     done = run(photograph, "--model", network, "--explain", tmp_path / "steps")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
+    assert done.stderr.decode() == f"how far its probabilities hold: {tmp_path}/steps/reliability.svg\n"
     first, second = done.stdout.decode().splitlines()
     assert first.startswith(f"{photograph}: 7  (7 9")
     assert second == f"  steps: {tmp_path}/steps/seven-steps.png"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitlab.models.forward import softmax
-from digitlab.prediction.calibration import fitted_temperature, reliability, tempered
+from digitlab.prediction.calibration import by_confidence, fitted_temperature, reliability, tempered
 from digitlab.rng import stream
 
 
@@ -38,3 +38,11 @@ def test_bins_and_their_gap_by_hand() -> None:
     bins, gap = reliability(confidence, np.array([1, 0, 1, 0]), bins=2)
     assert [(each.count, each.accuracy) for each in bins] == [(2, 0.5), (2, 0.5)]
     assert gap == pytest.approx((0 + 0.4) / 2)
+
+
+def test_answers_of_like_confidence_by_hand() -> None:
+    probabilities = np.array([[0.55, 0.45], [0.95, 0.05], [0.04, 0.96], [0.5, 0.5]])
+    found = by_confidence(probabilities, np.array([1, 0, 0, 0]))
+    assert [(each.count, each.accuracy) for each in found] == [(2, 0.5), (2, 0.5)]
+    assert [each.confidence for each in found] == pytest.approx([0.525, 0.955])
+    assert sum(each.count for each in by_confidence(np.ones((3, 1)), np.zeros(3, int))) == 3

@@ -12,7 +12,6 @@ import pytest
 
 from digitlab import lab, places
 from digitlab.data import Dataset, LabelledImages, registry
-from digitlab.errors import StoreError, WeightsError
 from digitlab.prediction import choice, default_model, keeping
 from digitlab.prediction.distortion import distorted
 from digitlab.prediction.model import Model, model_of
@@ -47,7 +46,7 @@ def made(told: list[str]) -> Model:
 def test_the_default_model_is_trained_once_and_kept(cache: Path, mnist: Dataset) -> None:
     told: list[str] = []
     first = made(told)
-    assert told == ["training the network that reads digits: once on this machine, less than a minute"]
+    assert told == ["training the network that reads digits: once on this machine, in about a minute"]
     (file,) = cache.iterdir()
     again = made(told)
     assert len(told) == 1
@@ -55,6 +54,8 @@ def test_the_default_model_is_trained_once_and_kept(cache: Path, mnist: Dataset)
     np.testing.assert_array_equal(first.probabilities(images), again.probabilities(images))
     np.testing.assert_array_equal(first.is_strange(images), again.is_strange(images))
     assert (first.temperature, first.class_names) == (again.temperature, again.class_names)
+    assert first.reliability == again.reliability
+    assert sum(each.count for each in first.reliability) == 2 * SMALL["held_out"]  # type: ignore[operator]
     assert (first.probabilities(images).argmax(1) == mnist.test.labels[:500]).mean() > 0.7
     assert first.network.spec.data.name == "mnist-distorted"
 
@@ -97,6 +98,8 @@ def test_a_networks_file_is_calibrated_on_what_its_run_held_out(tmp_path: Path, 
     model = choice.chosen_model(str(tmp_path / "n.safetensors"), lambda *_: None, print)
     assert model.temperature is not None
     assert 1 < model.temperature < 4  # trained to the end on little, it is too sure
+    assert sum(each.count for each in model.reliability) == 2_000
+    assert all(abs(each.accuracy - each.confidence) < 0.15 for each in model.reliability if each.count > 100)
     assert model.class_names == tuple("0123456789")
     assert not model.is_strange(mnist.test.images[:1_000]).mean() > 0.01
     unlike = np.zeros((1, 28, 28), np.uint8)
@@ -106,34 +109,23 @@ def test_a_networks_file_is_calibrated_on_what_its_run_held_out(tmp_path: Path, 
 
 def test_without_held_out_images_it_is_not_calibrated() -> None:
     _, network = lab.run(lab.make_spec(steps=20, train_size=500))
-    assert model_of(network).temperature is None
+    model = model_of(network)
+    assert (model.temperature, model.reliability) == (None, ())
 
 
-def test_a_runs_network_is_trained_again_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_a_run_of_the_store_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
     result, network = lab.run(lab.make_spec(hidden=(8,), steps=30, train_size=500))
     with closing(open_store(tmp_path / "runs.db")) as store:
         store.add([result])
     told: list[str] = []
-
-    def chosen(prefix: str) -> Model:
-        return choice.chosen_model(prefix, lambda *_: None, told.append, store_file=tmp_path / "runs.db")
-
-    for count in (1, 1):  # the second time it is kept
-        again = chosen(result.key[:10])
-        assert told == [f"training run {result.key[:12]} again, for no weights are kept"] * count
-        for layer, other in zip(network.layers, again.network.layers, strict=True):
-            np.testing.assert_array_equal(layer.weight, other.weight)
-    (kept,) = (tmp_path / "cache" / "digitlab" / "networks").iterdir()
-    kept.write_bytes(b"damaged")
-    chosen(result.key)
-    assert len(told) == 2
-    with pytest.raises(StoreError, match="0000: no run's key begins with that"):
-        chosen("0000")
-    with pytest.raises(WeightsError, match="there is no such file"):
-        chosen("none.safetensors")
+    shares: list[float] = []
+    model = choice.chosen_model(
+        result.key[:2], lambda _, share: shares.append(share), told.append, store_file=tmp_path / "runs.db"
+    )
+    assert told == [f"{result.key[:12]}: 784-8-10 is trained again"]
+    assert shares[-1] == 1
+    np.testing.assert_array_equal(model.network.layers[0].weight, network.layers[0].weight)
 
 
 def test_copies_are_different_digits_of_the_same_kind(mnist: Dataset) -> None:

@@ -44,3 +44,28 @@ def test_pictures_without_a_digit_are_refused(model: Model) -> None:
         for number in range(30)
     ]
     assert sum(refused) >= 28
+
+
+@pytest.mark.parametrize(
+    ("index", "number", "what"),
+    [
+        (363, 500_027, "beside the edge of a shadow"),
+        (1_405, 500_117, "on squared paper in a shadow"),
+        (3_029, 500_245, "by a thin pen on squared paper"),
+        (6_668, 500_565, "on paper of one colour but for a JPEG's specks"),
+        (9_384, 500_797, "on paper of one colour but for a JPEG's specks"),
+        (2_831, 500_224, "by a pencil that left the paper"),
+        (13_673, 501_141, "in pieces, for it was written on printed lines"),
+    ],
+)
+def test_one_digit_is_found(mnist: Dataset, index: int, number: int, what: str) -> None:
+    """Photographs that were once refused."""
+    photograph = photograph_of(mnist.train.images[index], int(mnist.train.labels[index]), number)
+    assert len(read_digits(decode(photograph.content)).found) == 1, what
+
+
+@pytest.mark.parametrize("number", [900_036, 900_121])
+def test_what_is_large_is_not_looked_for_behind_a_shadow(number: int) -> None:
+    reading = read_digits(decode(no_digit(number).content))
+    assert reading.found == ()
+    assert reading.refusal

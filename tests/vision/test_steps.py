@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from digitlab.rng import stream
 from digitlab.vision import Picture, read_digits
 from digitlab.vision.ink import ink_of
-from digitlab.vision.paper import contrast_of
+from digitlab.vision.paper import _medians, contrast_of
 from digitlab.vision.reading import Contrast, Ink
 from digitlab.vision.rules import printed_lines
 from digitlab.vision.segmentation import Segment, segments
@@ -227,3 +228,40 @@ def test_thin_pens_are_widened_to_the_usual(radius: float, pen: float) -> None:
     wide = widened(cut, thin)
     assert pen_width(wide) == pytest.approx(USUAL, rel=0.2)
     assert widened(cut, THIN) is cut
+
+
+def test_a_drawing_keeps_its_greys_and_smooth_paper_is_no_drawing() -> None:
+    drawn = 255 - 200 * ring()
+    drawn[20:24, 20:24] = 252  # a pale speck is meant
+    assert contrast_of(picture(drawn)).is_flat
+    specks = 255 - 200 * ring() - (stream(0, "specks").random(drawn.shape) < 0.2) * 2
+    contrast = contrast_of(picture(specks))
+    assert not contrast.is_flat
+    assert len(read_digits(picture(specks)).found) == 1
+
+
+def test_the_brightness_of_ink_can_be_said() -> None:
+    contrast = contrast_of(picture(scene(ring())), is_light=True)
+    assert contrast.is_light_on_dark
+    assert not contrast_of(picture(scene(ring()))).is_light_on_dark
+
+
+def test_strokes_that_broke_are_one_digit_and_a_text_is_none() -> None:
+    """A three in pieces above each other, some beside; and the same far apart, or more of them."""
+    ink = np.zeros((400, 400), np.float32)
+    for top, left, right in ((100, 150, 230), (150, 170, 235), (200, 145, 225)):
+        ink[top : top + 14, left:right] = 1
+        ink[top : top + 40, right - 14 : right] = 1
+    found = segments(ink)
+    assert isinstance(found, tuple)
+    assert [tuple(segment.box) for segment in found] == [(145, 100, 235, 240)]
+    apart = np.zeros((400, 400), np.float32)
+    apart[20:60, 50:70] = apart[300:340, 50:70] = 1
+    assert "several rows of marks" in str(segments(apart))
+
+
+@pytest.mark.parametrize("window", [3, 9, 15])
+def test_medians_are_those_of_another_library(window: int) -> None:
+    values = stream(0, "medians").integers(0, 256, (31, 44)).astype(np.uint8)
+    expected = ndimage.median_filter(values, window, mode="nearest")
+    np.testing.assert_array_equal(_medians(values, window), expected)

@@ -1,11 +1,11 @@
 """What commands that take a network share: it is a saved file, or a run of the store, trained again."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitlab.cli.stores import opened
 from digitlab.cli.terminal import stderr, training_progress
 
 if TYPE_CHECKING:
@@ -21,31 +21,14 @@ NetworkArgument = Annotated[
 ]
 
 
-def is_file(name: str) -> bool:
-    """Whether a file is meant, not a key."""
-    from digitlab.spec import is_key_prefix
-
-    return not is_key_prefix(name) or Path(name).exists()
+def note(sentence: str) -> None:
+    """Say what the user should know besides the result."""
+    stderr().print(sentence, soft_wrap=True)
 
 
 def found_network(name: str, store_file: Path | None) -> "TrainedNetwork":
-    """The network of this name; what is to be said of it goes to stderr.
+    """The network of this name; what is to be said of it goes to stderr. See `named_network`."""
+    from digitlab.networks import is_file, named_network
 
-    Raises WeightsError when a file holds none, StoreError when there is no such run, and what a training
-    raises.
-    """
-    if is_file(name):
-        from digitlab.models.trained import load
-
-        return load(name)
-    from digitlab.recomputation import trained_again
-    from digitlab.store import known_run
-
-    with opened(store_file, must_exist=True) as store:
-        known = known_run(store, name, predictions=True)
-    stderr().print(f"{known.key[:12]}: {known.spec.network_name} is trained again", soft_wrap=True)
-    with training_progress(known.spec.network_name) as on_progress:
-        again = trained_again(known, on_progress)
-    if again.note:
-        stderr().print(again.note, soft_wrap=True)
-    return again.network
+    with nullcontext() if is_file(name) else training_progress(f"run {name[:12]}") as on_progress:
+        return named_network(name, note, on_progress, store_file=store_file)

@@ -211,6 +211,16 @@ def load(path: str | os.PathLike[str]) -> TrainedNetwork:
     )
 
 
+def texts(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts in the header of a safetensors file, by name. Raises WeightsError when it is none."""
+    _check_header(Path(path))
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise _refused(path, f"it is not a valid safetensors file ({error})") from None
+
+
 _TYPE_NAMES = {"float32": "F32", "float64": "F64"}
 
 

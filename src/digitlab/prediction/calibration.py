@@ -47,6 +47,24 @@ class Bin:
     accuracy: float
 
 
+EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+"""Confidences from which on bins begin: finer where most answers are."""
+
+
+def by_confidence(
+    probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, "n"]
+) -> tuple[Bin, ...]:
+    """Answers in bins of like confidence, the least sure first; bins without answers are left out."""
+    confidence, is_right = probabilities.max(1), probabilities.argmax(1) == labels
+    place = np.searchsorted(EDGES, confidence, "right")
+    masks = (place == i for i in range(1, len(EDGES) + 1))
+    return tuple(
+        Bin(int(mask.sum()), float(confidence[mask].mean()), float(is_right[mask].mean()))
+        for mask in masks
+        if mask.any()
+    )
+
+
 def reliability(
     confidence: Float[np.ndarray, "n"], is_right: Int[np.ndarray, "n"], bins: int = 10
 ) -> tuple[list[Bin], float]:

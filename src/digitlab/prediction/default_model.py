@@ -7,6 +7,7 @@ is made each time.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ from digitlab.data.splits import split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import Progress, watched_by
 from digitlab.errors import RunError
+from digitlab.networks import OnNote
 from digitlab.prediction import keeping
-from digitlab.prediction.calibration import fitted_temperature
 from digitlab.prediction.distortion import distorted
-from digitlab.prediction.model import Model, OnNote, OnWork
+from digitlab.prediction.model import Model, OnWork, calibrated
 from digitlab.prediction.typical import typical_of
 from digitlab.rng import stream
 from digitlab.spec import NUMERICS_VERSION, SGD, Budget, RunSpec, WarmupCosine
@@ -58,7 +59,7 @@ def default_model(on_work: OnWork, on_note: OnNote) -> Model:
     folder, name = _folder(), _recipe_name()
     if folder is not None and (kept := keeping.load(folder, name)) is not None:
         return kept
-    on_note("training the network that reads digits: once on this machine, less than a minute")
+    on_note("training the network that reads digits: once on this machine, in about a minute")
     model = trained_model(on_work)
     if folder is None:
         on_note("it cannot be kept, for there is no home folder: set HOME or XDG_CACHE_HOME")
@@ -71,18 +72,22 @@ def default_model(on_work: OnWork, on_note: OnNote) -> Model:
     return model
 
 
-def trained_model(on_work: OnWork) -> Model:
-    """Train it, calibrate it on held-out images and on distorted copies of these."""
-    dataset, held_out = distorted_data(on_work)
+def trained_model(on_work: OnWork, recipe: Mapping[str, Any] | None = None) -> Model:
+    """Train it, calibrate it on held-out images and on distorted copies of these.
+
+    recipe: another than the default model's
+    """
+    recipe = RECIPE if recipe is None else recipe
+    dataset, held_out = distorted_data(on_work, recipe)
     spec = RunSpec(
         data=dataset.entry.data_spec,
-        hidden=tuple(RECIPE["hidden"]),
+        hidden=tuple(recipe["hidden"]),
         initialisation="he",
-        optimiser=SGD(learning_rate=RECIPE["learning_rate"]),
-        batch_size=RECIPE["batch_size"],
-        budget=Budget(epochs=RECIPE["epochs"]),
-        schedule=WarmupCosine(warmup_steps=RECIPE["warmup_steps"], final_fraction=0.01),
-        seed=RECIPE["seed"],
+        optimiser=SGD(learning_rate=recipe["learning_rate"]),
+        batch_size=recipe["batch_size"],
+        budget=Budget(epochs=recipe["epochs"]),
+        schedule=WarmupCosine(warmup_steps=recipe["warmup_steps"], final_fraction=0.01),
+        seed=recipe["seed"],
     )
 
     def tell(progress: Progress) -> None:
@@ -93,12 +98,12 @@ def trained_model(on_work: OnWork) -> Model:
     if result.outcome != "completed":
         raise RunError(f"the network that reads digits {result.outcome}; this machine computes wrongly")
     images, labels = held_out.images, held_out.labels.astype(np.int64)
-    temperature = fitted_temperature(network.probabilities(images), labels)
-    typical = typical_of(dataset.train.images[:: RECIPE["copies"] + 1], images, RECIPE["usual_share"])
-    return Model(network, dataset.entry.class_names, temperature, typical)
+    temperature, bins = calibrated(network, images, labels)
+    typical = typical_of(dataset.train.images[:: recipe["copies"] + 1], images, recipe["usual_share"])
+    return Model(network, dataset.entry.class_names, temperature, typical, bins)
 
 
-def distorted_data(on_work: OnWork) -> tuple[Dataset, LabelledImages]:
+def distorted_data(on_work: OnWork, recipe: Mapping[str, Any]) -> tuple[Dataset, LabelledImages]:
     """MNIST's training images, less those held out, each with its distorted copies; and those held out,
     likewise.
 
@@ -106,10 +111,13 @@ def distorted_data(on_work: OnWork) -> tuple[Dataset, LabelledImages]:
     """
     mnist = registry.load("mnist")
     images, labels = mnist.train.images, mnist.train.labels
-    size = RECIPE["held_out"]
-    parts = split(labels, train_size=len(labels) - size, validation_size=size, seed=RECIPE["seed"])
-    train = _with_copies(images[parts.train], labels[parts.train], RECIPE["copies"], "train", on_work)
-    test = _with_copies(images[parts.validation], labels[parts.validation], 1, "held out", lambda *_: None)
+    size = recipe["held_out"]
+    parts = split(labels, train_size=len(labels) - size, validation_size=size, seed=recipe["seed"])
+    seed, copies = recipe["seed"], recipe["copies"]
+    train = _with_copies(images[parts.train], labels[parts.train], copies, seed, "train", on_work)
+    test = _with_copies(
+        images[parts.validation], labels[parts.validation], 1, seed, "held out", lambda *_: None
+    )
     digests = {
         role: hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
         for role, array in zip(
@@ -133,6 +141,7 @@ def _with_copies(
     images: UInt8[np.ndarray, "n 28 28"],
     labels: UInt8[np.ndarray, "n"],
     copies: int,
+    seed: int,
     name: str,
     on_work: OnWork,
 ) -> LabelledImages:
@@ -143,7 +152,7 @@ def _with_copies(
         def on_share(share: float, done: int = i) -> None:
             on_work("distorting digits", _DRAWING_SHARE * (done + share) / copies)
 
-        found[i + 1] = distorted(images, stream(RECIPE["seed"], f"distorted/{name}/{i}"), on_share)
+        found[i + 1] = distorted(images, stream(seed, f"distorted/{name}/{i}"), on_share)
     # Copies of one image beside each other: any stretch of the array holds as many of each kind.
     return LabelledImages(
         np.ascontiguousarray(found.transpose(1, 0, 2, 3)).reshape(-1, 28, 28), np.repeat(labels, copies + 1)

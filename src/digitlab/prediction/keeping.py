@@ -14,6 +14,7 @@ from digitlab.errors import SpecError
 from digitlab.files import write_whole
 from digitlab.models.parameters import Layer
 from digitlab.models.trained import TrainedNetwork
+from digitlab.prediction.calibration import Bin
 from digitlab.prediction.model import Model
 from digitlab.prediction.typical import Typical
 from digitlab.spec import RunSpec
@@ -37,6 +38,7 @@ def save(model: Model, folder: Path, name: str) -> None:
         "scale": [network.scale.offset, network.scale.divisor],
         "class_names": list(model.class_names),
         "temperature": model.temperature,
+        "reliability": [[each.count, each.confidence, each.accuracy] for each in model.reliability],
         "limit": None if model.typical is None else model.typical.limit,
     }
     if model.typical is not None:
@@ -84,4 +86,5 @@ def _read(path: Path) -> Model:
     if about["limit"] is not None:
         typical = Typical(tensors["typical.mean"], tensors["typical.axes"], float(about["limit"]))
     network = TrainedNetwork(spec, InputScale(*map(float, about["scale"])), layers)
-    return Model(network, tuple(about["class_names"]), about["temperature"], typical)
+    bins = tuple(Bin(*each) for each in about["reliability"])
+    return Model(network, tuple(about["class_names"]), about["temperature"], typical, bins)

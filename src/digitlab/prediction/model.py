@@ -5,19 +5,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from digitlab.data import registry
 from digitlab.engine.inputs import run_split
 from digitlab.errors import DigitlabError
 from digitlab.models.trained import TrainedNetwork
-from digitlab.prediction.calibration import fitted_temperature, tempered
+from digitlab.prediction.calibration import Bin, by_confidence, fitted_temperature, tempered
 from digitlab.prediction.typical import Typical, typical_of
 
 OnWork = Callable[[str, float], None]
 """Told what is being done, and what share of it is."""
-OnNote = Callable[[str], None]
-"""Told a sentence that the user should see."""
 
 _USUAL_SHARE = 0.999
 _IMAGES_FOR_AXES = 10_000
@@ -30,12 +28,14 @@ class Model:
     class_names: of its classes
     temperature: by which its confidence is calibrated; None: it is not, for want of held-out images
     typical:     what its images look like; None: that is not known
+    reliability: how often it is right at which confidence, on the images that calibrated it, if any did
     """
 
     network: TrainedNetwork
     class_names: tuple[str, ...]
     temperature: float | None
     typical: Typical | None
+    reliability: tuple[Bin, ...] = ()
 
     def probabilities(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[np.ndarray, "n classes"]:
         """The calibrated probability of each class for each image. Raises WeightsError."""
@@ -56,6 +56,7 @@ def model_of(network: TrainedNetwork) -> Model:
     spec = network.spec
     names = tuple(map(str, range(spec.data.classes)))
     temperature, typical = None, None
+    bins: tuple[Bin, ...] = ()
     with suppress(DigitlabError):  # a data set that is not on this machine
         dataset = registry.load(spec.data.name)
         names = dataset.entry.class_names if len(dataset.entry.class_names) == len(names) else names
@@ -63,9 +64,16 @@ def model_of(network: TrainedNetwork) -> Model:
             images, labels = dataset.train.images, dataset.train.labels
             if spec.validation_size:
                 held_out = run_split(spec, dataset).validation
-                temperature = fitted_temperature(
-                    network.probabilities(images[held_out]), labels[held_out].astype(np.int64)
-                )
+                temperature, bins = calibrated(network, images[held_out], labels[held_out].astype(np.int64))
             if spec.data.name == "mnist":
                 typical = typical_of(images[:_IMAGES_FOR_AXES], images[-_IMAGES_FOR_AXES:], _USUAL_SHARE)
-    return Model(network, names, temperature, typical)
+    return Model(network, names, temperature, typical, bins)
+
+
+def calibrated(
+    network: TrainedNetwork, images: UInt8[np.ndarray, "n 28 28"], labels: Int[np.ndarray, "n"]
+) -> tuple[float, tuple[Bin, ...]]:
+    """A network's temperature, fitted on held-out images, and its reliability on these."""
+    found = network.probabilities(images)
+    temperature = fitted_temperature(found, labels)
+    return temperature, by_confidence(tempered(found, temperature), labels)

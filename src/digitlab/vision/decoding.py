@@ -215,7 +215,9 @@ def _decoded(content: bytes, name: str) -> Picture:
         working = working.transpose(turn)
         if turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180:
             width, height = height, width
-    pixels: UInt8[np.ndarray, "height width 3"] = np.asarray(working.convert("RGB"))
+    pixels: UInt8[np.ndarray, "height width 3"] = np.asarray(
+        working if working.mode == "RGB" else working.convert("RGB")
+    )
     return Picture(pixels, name, width, height)
 
 

@@ -19,6 +19,8 @@ _EDGE = 0.45
 _FAINT = 0.2
 """What has more stands out from the paper: pale printed lines are found by it."""
 _SOFT_FROM, _SOFT_TO = 0.3, 0.6
+_SOME = (slice(None, None, 5), slice(None, None, 5))
+"""Of the pixels, those by which a median is taken."""
 
 
 def ink_of(contrast: Contrast) -> Ink | str:
@@ -31,7 +33,7 @@ def ink_of(contrast: Contrast) -> Ink | str:
         return Ink(np.where(rules, 0, values).astype(np.float32), rules)
     clear = np.where(values > _ABOVE_NOISE * contrast.noise, values, 0)
     pen = _pen_contrast(clear)
-    if pen < max(LEAST_CONTRAST, _PEN_BY_NOISE * float(np.median(contrast.noise))):
+    if pen < max(LEAST_CONTRAST, _PEN_BY_NOISE * float(np.median(contrast.noise[_SOME]))):
         return "the picture is blank: nothing stands out from the paper and its own pattern"
     rules = printed_lines(values, values > np.maximum(_FAINT * pen, 3 * contrast.noise))
     if rules.any():  # they may have been what stood out most
@@ -39,8 +41,10 @@ def ink_of(contrast: Contrast) -> Ink | str:
         pen = _pen_contrast(clear)
         if pen < LEAST_CONTRAST:
             return "there are printed lines, and nothing is written on them"
-    soft = np.clip((clear / pen - _SOFT_FROM) / (_SOFT_TO - _SOFT_FROM), 0, 1)
-    return Ink(np.where(clear > _EDGE * pen, soft, 0).astype(np.float32), rules)
+    is_ink = clear > _EDGE * pen  # of a few pixels
+    amount = np.zeros_like(values, np.float32)
+    amount[is_ink] = np.clip((clear[is_ink] / pen - _SOFT_FROM) / (_SOFT_TO - _SOFT_FROM), 0, 1)
+    return Ink(amount, rules)
 
 
 def _is_large(values: Float32[np.ndarray, "height width"]) -> bool:

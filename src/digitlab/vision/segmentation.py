@@ -38,6 +38,8 @@ _OVERLAP, _ABOVE = 0.5, 0.22
 _WHOLE, _BESIDE, _CLOSE = 0.8, 0.15, 0.1
 """Of heights: what is a whole digit's; how far apart parts may be where neither piece is, and where one
 is."""
+_MOST_PIECES, _BROKEN = 4, 0.3
+"""A digit whose strokes broke has so many pieces at most, and such gaps between them, in its heights."""
 _LEAST_OF_PICTURE = 0.015
 """Of the picture's longer side."""
 _TOO_MANY, _FAR_TOO_MANY = 60, 1_500
@@ -121,7 +123,9 @@ def segments(
     else:
         groups = _grouped(large)
         if (problem := _as_row(groups, len(ink))) is not None:
-            return problem
+            if not _is_one_in_pieces(groups):
+                return problem
+            groups = [_joined(groups)]
     groups = [group for group in groups if group.width <= _WIDEST * group.height]
     if not groups:
         return "what is drawn is a line, and no digit"
@@ -210,6 +214,19 @@ def _as_row(groups: Sequence[Piece], height: int) -> str | None:
     if outside and not climbs:
         return "there are several rows of marks, as in a text; cut out one row of digits"
     return None
+
+
+def _is_one_in_pieces(groups: Sequence[Piece]) -> bool:
+    """Whether a few pieces that are no row may be one digit whose strokes broke: close together, and less
+    wide than high.
+    """
+    whole = _joined(groups)
+    if len(groups) > _MOST_PIECES or whole.width > whole.height:
+        return False
+    return all(
+        min(_gap(piece, other) for other in groups if other is not piece) < _BROKEN * whole.height
+        for piece in groups
+    )
 
 
 def _gap(piece: Piece, other: Piece) -> float:

@@ -1,43 +1,44 @@
-"""`digitlab evaluate`: a saved network on a test set."""
+"""`digitlab evaluate`: a network on a test set."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from digitlab.cli.choices import data_sets
 from digitlab.cli.confusions import print_confusions
+from digitlab.cli.networks import NetworkArgument, found_network
 from digitlab.cli.outputs import OutputOption, checked_output
-from digitlab.cli.terminal import print_json, stdout
+from digitlab.cli.stores import StoreOption
+from digitlab.cli.terminal import JsonOption, print_json, stdout
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `digitlab train --save FILE` wrote.")],
+    network: NetworkArgument,
     data: Annotated[
         str | None,
         typer.Option(
             autocompletion=data_sets, help="Name of a data set.", show_default="the one it was trained on"
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    json: JsonOption = False,
     output: OutputOption = None,
+    store_file: StoreOption = None,
 ) -> None:
-    """Evaluate a saved network: accuracy, by class, confusions."""
+    """Evaluate a network: accuracy, by class, confusions."""
     # Loaded here: --help must not wait for it.
     from digitlab.cli.tables import print_table
     from digitlab.engine.confusion import confusion_on
-    from digitlab.models import trained
 
     checked_output(output, json=json)
-    network = trained.load(file)
-    confusion = confusion_on(network, data)
+    found = found_network(network, store_file)
+    confusion = confusion_on(found, data)
     if json:
         print_json(confusion.to_json(), output)
         return
     out = stdout()
-    spec = network.spec
+    spec = found.spec
     out.print(
-        f"{file}: {spec.network_name}, trained on {spec.data.name}, tested on {confusion.data}",
+        f"{network}: {spec.network_name}, trained on {spec.data.name}, tested on {confusion.data}",
         soft_wrap=True,
     )
     out.print(f"Number of images tested: {confusion.images:,}")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitlab.cli.networks import note
 from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.stores import StoreOption
-from digitlab.cli.terminal import print_json, stderr, stdout
+from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from digitlab.prediction import Prediction
@@ -39,7 +40,7 @@ def predict(
         Path | None,
         typer.Option(metavar="DIR", help="Write a picture of the steps for each into this folder."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
+    json: JsonOption = False,
     output: OutputOption = None,
     store_file: StoreOption = None,
 ) -> None:
@@ -52,9 +53,9 @@ def predict(
     found = sources(files or [], clipboard=clipboard)
     explanations = Explanations(explain) if explain is not None else None
     with _work("training") as on_work:
-        chosen = chosen_model(model, on_work, _note, store_file=store_file)
+        chosen = chosen_model(model, on_work, note, store_file=store_file)
     if chosen.temperature is None:
-        _note("this network's probabilities are not calibrated: its run held out no images that are here")
+        note("this network's probabilities are not calibrated: its run held out no images that are here")
     documents, has_failed = [], False
     for prediction in predictions(found, chosen, single=single):
         has_failed |= prediction.is_error
@@ -65,12 +66,12 @@ def predict(
             _show(prediction, path)
     if json:
         print_json(documents, output)
+    if explain is not None and chosen.reliability:
+        from digitlab.report.reliability import write_reliability  # draws, which takes long to load
+
+        note(f"how far its probabilities hold: {write_reliability(chosen.reliability, explain)}")
     if has_failed:
         raise typer.Exit(_FAILURE)
-
-
-def _note(sentence: str) -> None:
-    stderr().print(sentence, soft_wrap=True)
 
 
 @contextmanager

@@ -6,9 +6,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, WebSocket
 
 from digitlab.live import Laboratory
+from digitlab.live.board import Classroom
+from digitlab.live.reading import Readers
 from digitlab.version import __version__
+from digitlab.web.api.board import board_router
 from digitlab.web.api.datasets import datasets_router
 from digitlab.web.api.options import options_router
+from digitlab.web.api.predict import predict_router
+from digitlab.web.api.presets import presets_router
 from digitlab.web.api.train import train_router
 from digitlab.web.api.weights import weights_router
 from digitlab.web.errors import answer_errors
@@ -28,6 +33,7 @@ _DESCRIPTION = (
 
 def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
     """The application that serves a laboratory."""
+    classroom = Classroom()
     feed = Feed(laboratory, settings)
 
     @asynccontextmanager
@@ -51,7 +57,10 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
     for router in (
         options_router(laboratory, settings),
         datasets_router(),
-        train_router(laboratory),
+        presets_router(),
+        train_router(laboratory, classroom),
+        predict_router(Readers(laboratory), settings.limits),
+        board_router(laboratory, settings, classroom),
         weights_router(laboratory),
     ):
         app.include_router(router, prefix="/api", responses=_ERRORS)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ export const look = (n) => ({ colour: (n % 8) + 1, dash: DASHES[Math.floor(n / 8
 /**
  * @param {{
  *   title: string, series: Series[], xName: string, log?: boolean, format: (value: number) => string,
- *   formatX?: (value: number) => string, range?: [number | null, number | null], xMax?: number, height?: number,
+ *   formatX?: (value: number) => string, formatTick?: (value: number) => string, range?: [number | null, number | null], xMax?: number, height?: number,
  *   aside?: any, overlay?: any, mark?: number | null, labelWidth?: number,
  *   onDraw?: (points: [number, number][], ended: boolean) => void }} props
  * mark: a value shown at the right edge; onDraw: what a pointer draws on the chart, in its units
@@ -153,7 +153,7 @@ function readout(series, data, at) {
 
 /** @param {any} latest @param {number} width @param {number} height @param {number} labelWidth @param {(at: number | null) => void} setAt */
 function options(latest, width, height, labelWidth, setAt) {
-  const { series, log, format, formatX = String } = latest.current;
+  const { series, log, format, formatX = String, formatTick = format } = latest.current;
   const [ink, line] = [token("quiet"), token("line")];
   const font = `12px ${token("font")}`;
   const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
@@ -176,7 +176,7 @@ function options(latest, width, height, labelWidth, setAt) {
     },
     axes: [
       { ...axis, size: 30, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(formatX) },
-      { ...axis, size: 54, values: (/** @type {any} */ _, /** @type {(number | null)[]} */ at) => at.map((value) => (value === null ? "" : format(value))), filter: log ? logTicks : undefined },
+      { ...axis, size: 54, values: (/** @type {any} */ _, /** @type {(number | null)[]} */ at) => at.map((value) => (value === null ? "" : formatTick(value))), filter: log ? logTicks : undefined },
     ],
     series: [
       {},
@@ -201,7 +201,8 @@ function options(latest, width, height, labelWidth, setAt) {
 function logTicks(chart, ticks) {
   const decades = Math.log10(chart.scales.y.max / chart.scales.y.min);
   return ticks.map((tick) => {
-    const leading = Math.round(tick / 10 ** Math.floor(Math.log10(tick) + 1e-9));
+    const exact = tick / 10 ** Math.floor(Math.log10(tick) + 1e-9);
+    const leading = Math.abs(exact - Math.round(exact)) < 1e-6 ? Math.round(exact) : 0;
     return leading === 1 || (decades < 2.2 && (leading === 2 || leading === 5)) ? tick : null;
   });
 }
@@ -221,6 +222,7 @@ function ends(chart, props, font) {
   ctx.save();
   ctx.font = font.replace("12px", `${12 * ratio}px`);
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   const labels = props.series.flatMap((/** @type {Series} */ line) => {
     const last = line.points[line.points.length - 1];
     if (!last) return [];

@@ -58,6 +58,7 @@ export const texts = {
       weight_decay: "weight decay", schedule: "schedule", warmup_steps: "warm-up steps", final_fraction: "final fraction",
       validation_size: "validation images", patience: "patience", precision: "precision",
     },
+    sayLong: (/** @type {string} */ name, /** @type {any} */ value) => (name === "learning_rate" ? `rate ${rate(Number(value))}` : name === "network" ? "" : texts.train.say(name, value)),
     // A setting in a run's short name.
     say: (/** @type {string} */ name, /** @type {any} */ value) => sayings[name]?.(value) ?? (value === null ? "" : String(value)),
     network: {
@@ -123,7 +124,7 @@ export const texts = {
       axis: "What differs in the race",
       count: "How many networks race",
       axes: { learning_rate: "learning rate", depth: "hidden layers", batch_size: "batch size", width: "width", seed: "seed" },
-      values: (/** @type {number} */ n) => `${n} networks`,
+      values: (/** @type {number} */ n) => `of ${n}`,
       from: (/** @type {string} */ low, /** @type {string} */ high) => `from ${low} to ${high}, all else as set up`,
       title: (/** @type {string} */ axis, /** @type {number} */ n) => `Race of ${n}: ${axis}`,
       picture: (/** @type {string} */ axis) => `Validation accuracy by ${axis}; the list of runs has the figures`,

@@ -35,7 +35,7 @@ export function Answers({ loaded, title, about, classNames, probabilities, label
       ? html`<p class="verdict" data-right=${right}>
             ${isSure ? html`<b>${classNames[best]}</b> <span>${percent(probabilities?.[best], 1)}</span> ${right && html`<span class="mark">${said[right](classNames[label ?? 0])}</span>`}` : html`<span class="quiet">${probabilities ? said.overflow : said.blank}</span>`}
           </p>
-          <table class="bars"><caption class="only-read">${said.table(title)}</caption><tbody>
+          <table class="bars" aria-label=${said.table(title)}><tbody>
             ${classNames.map((name, i) => {
               const share = isSure ? (probabilities?.[i] ?? 0) : 0;
               return html`<tr data-best=${isSure && i === best ? "" : null}>

@@ -31,7 +31,7 @@ export function Chooser({ runs, keys, onChange }) {
           (run) => html`<button class="chip" aria-pressed=${keys.includes(run.key) ? "true" : "false"} onClick=${() => toggle(run.key)} title=${run.title}>
             <b>${run.network}</b> ${about(run.spec)}</button>`,
         )}</div>`
-      : html`<${Start} />`}
+      : keys.length === 0 && html`<${Start} />`}
     <${FromStore} keys=${keys} onAdd=${toggle} />
   </section>`;
 }

@@ -53,7 +53,7 @@ function Units({ layer, count, values, cut, onCut }) {
   useEffect(() => {
     const node = canvas.current?.parentElement;
     if (!node) return;
-    const observer = new ResizeObserver(() => setAcross(node.clientWidth < 420 ? 20 : node.clientWidth < 800 ? 25 : 50));
+    const observer = new ResizeObserver(() => setAcross(node.clientWidth < 420 ? 20 : node.clientWidth < 640 ? 25 : 50));
     observer.observe(node);
     return () => observer.disconnect();
   }, []);
@@ -105,7 +105,7 @@ function Units({ layer, count, values, cut, onCut }) {
     else return;
     event.preventDefault();
   };
-  const firing = values ? values.reduce((sum, value) => sum + (value > 0 ? 1 : 0), 0) : 0;
+  const firing = Array.from(values ?? []).filter((value) => value > 0).length;
   const strongest = values ? largest(values) : 0;
   return html`<div class="units">
     <div class="row between">

@@ -153,7 +153,6 @@ export default function Draw({ route }) {
         onAsDrawn=${(/** @type {boolean} */ value) => go({ way: value ? "drawn" : null })}
         other=${isOther ? said.steps.other(network?.name ?? "", classNames[otherAnswer ?? 0], isAsDrawn) : ""} />
       <div class="networks">
-        <${Chooser} runs=${runs} keys=${keys} onChange=${choose} />
         <div class="side">
           ${networks.map((loaded, i) => {
             const run = runs.find(({ key }) => key === loaded.key);
@@ -164,6 +163,7 @@ export default function Draw({ route }) {
               onChoose=${() => setInside(loaded.key)} onRemove=${() => choose(keys.filter((key) => key !== loaded.key))} />`;
           })}
         </div>
+        <${Chooser} runs=${runs} keys=${keys} onChange=${choose} />
       </div>
     </div>
     <${PhotoSteps} reading=${photo.reading} says=${photo.says} image=${isWhole ? made : null} onImage=${(/** @type {Uint8Array} */ found) => change({ base: found, strokes: [] })} onClose=${photo.clear} />

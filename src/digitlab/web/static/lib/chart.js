@@ -35,7 +35,7 @@ export function LineChart(props) {
   const [spoken, setSpoken] = useState("");
   const colours = useTheme();
   const data = useMemo(() => align(series), [series]);
-  const ids = series.map((line) => line.key).join();
+  const ids = series.map(({ key, colour, faded, strong }) => [key, colour, Number(faded), Number(strong)]).join();
 
   useLayoutEffect(() => {
     const node = place.current;
@@ -109,7 +109,7 @@ export function LineChart(props) {
 function Twin({ series, data, xName, format, formatX, title }) {
   const [open, setOpen] = useState(false);
   const every = Math.max(1, Math.ceil(data[0].length / TABLE_ROWS));
-  const rows = open ? data[0].map((_, /** @type {number} */ i) => i).filter((/** @type {number} */ i) => (data[0].length - 1 - i) % every === 0) : [];
+  const rows = open ? data[0].map((/** @type {any} */ _, /** @type {number} */ i) => i).filter((/** @type {number} */ i) => (data[0].length - 1 - i) % every === 0) : [];
   return html`<details onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}>
     <summary>${texts.chart.asTable}<span class="only-read">: ${title}</span></summary>
     ${open &&

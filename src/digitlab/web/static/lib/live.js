@@ -22,8 +22,8 @@ let listed = [];
 let connection = "connecting";
 /** @type {WebSocket | null} */
 let socket = null;
-/** The digest of the page's files that this page was loaded with. @type {string | null} */
-let page = null;
+/** The digest of the page's files that this page was loaded with. */
+const page = document.querySelector('meta[name="page"]')?.getAttribute("content");
 let attempts = 0;
 let due = false;
 /** @type {Map<object, string[]>} */
@@ -50,11 +50,7 @@ function changed() {
 /** @param {any} message */
 function receive(message) {
   if (message.type === "hello") {
-    if (page !== null && message.page !== page) connection = "outdated";
-    else {
-      page = message.page;
-      connection = "connected";
-    }
+    connection = message.page === page ? "connected" : "outdated";
     attempts = 0;
     tellWatched();
   } else if (message.type === "state") {

@@ -1,0 +1,2 @@
+// What vendor/uplot.js defines.
+declare const uPlot: typeof import("uplot").default;

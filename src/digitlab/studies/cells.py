@@ -5,13 +5,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from digitlab.analysis.conditions import how_broken, most_broke, validation_losses
 from digitlab.analysis.findings import State
 from digitlab.analysis.statistics.choice import mean_loss
-from digitlab.result import Outcome
+from digitlab.result import Outcome, RunResult
 from digitlab.studies.stages import Asked
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """A known run of a cell; loss and accuracy on the validation images as the study judges it, NaN where it
+    broke.
+    """
+
+    key: str
+    seed: int
+    outcome: Outcome
+    validation_loss: float
+    validation_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Cell:
     validation_loss, validation_accuracy: means over the known networks that did not break, judged as the study
               judges them; NaN without one
     outcomes: how many of the known runs ended how
-    keys:     of the known runs, in the order of their seeds
+    runs:     that are known, in the order of their seeds
     """
 
     labels: Mapping[str, str]
@@ -35,7 +46,7 @@ class Cell:
     validation_loss: float
     validation_accuracy: float
     outcomes: Mapping[Outcome, int]
-    keys: tuple[str, ...]
+    runs: tuple[CellRun, ...]
 
 
 def cells(asked: Sequence[Asked]) -> tuple[Cell, ...]:
@@ -55,29 +66,32 @@ def cells(asked: Sequence[Asked]) -> tuple[Cell, ...]:
 
 
 def _cell(asked: Asked) -> Cell:
-    outcomes = Counter(run.outcome for run in asked.runs)
-    whole = [run for run in asked.runs if run.outcome == "completed"]
-    losses = validation_losses([whole], best=asked.is_best)[:, 0] if whole else np.array([])
-    accuracies = [
-        (max if asked.is_best else _last)(run.curve.validation_accuracy)
-        for run in whole
-        if run.curve.validation_accuracy
-    ]
+    runs = tuple(_run(run, is_best=asked.is_best) for run in asked.runs)
+    whole = [run for run in runs if run.outcome == "completed"]
     return Cell(
         labels=asked.labels,
         groups=asked.groups,
         rate=asked.rate,
         state=_state(asked),
         seeds=len(asked.keys),
-        validation_loss=float(losses.mean()) if len(losses) else math.nan,
-        validation_accuracy=float(np.mean(accuracies)) if accuracies else math.nan,
-        outcomes=outcomes,
-        keys=tuple(run.key for run in asked.runs),
+        validation_loss=_mean([run.validation_loss for run in whole]),
+        validation_accuracy=_mean([run.validation_accuracy for run in whole]),
+        outcomes=Counter(run.outcome for run in runs),
+        runs=runs,
     )
 
 
-def _last(values: Sequence[float]) -> float:
-    return values[-1]
+def _run(run: RunResult, *, is_best: bool) -> CellRun:
+    is_known = run.outcome == "completed" and bool(run.curve.validation_loss)
+    loss = float(validation_losses([[run]], best=is_best)[0, 0]) if is_known else math.nan
+    accuracies = run.curve.validation_accuracy if is_known else (math.nan,)
+    accuracy = max(accuracies) if is_best else accuracies[-1]
+    return CellRun(run.key, run.spec.seed, run.outcome, loss, accuracy)
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return math.fsum(known) / len(known) if known else math.nan
 
 
 def _state(asked: Asked) -> State | None:

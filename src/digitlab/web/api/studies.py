@@ -76,6 +76,16 @@ class CardAnswer(Answer):
     cannot_run: str | None = Field(description="What it lacks here before it can be run.")
 
 
+class CellRunAnswer(Answer):
+    """A known run of a cell."""
+
+    key: str
+    seed: int
+    outcome: Outcome
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
 class CellAnswer(Answer):
     """What is known at one learning rate of one condition."""
 
@@ -87,7 +97,7 @@ class CellAnswer(Answer):
     validation_loss: float | None
     validation_accuracy: float | None
     outcomes: dict[Outcome, int]
-    keys: list[str]
+    runs: list[CellRunAnswer]
 
 
 class CellsAnswer(Answer):
@@ -317,7 +327,16 @@ def _cell(cell: Cell) -> CellAnswer:
         validation_loss=finite(cell.validation_loss),
         validation_accuracy=finite(cell.validation_accuracy),
         outcomes=dict(cell.outcomes),
-        keys=list(cell.keys),
+        runs=[
+            CellRunAnswer(
+                key=run.key,
+                seed=run.seed,
+                outcome=run.outcome,
+                validation_loss=finite(run.validation_loss),
+                validation_accuracy=finite(run.validation_accuracy),
+            )
+            for run in cell.runs
+        ],
     )
 
 

@@ -68,7 +68,7 @@ class Laboratory:
         self._pool_made = threading.Lock()
         self._lock = threading.RLock()
         self._is_closed = False
-        self._version = 0
+        self._version = self._last_seed = 0
         self._runs: OrderedDict[str, LiveRun] = OrderedDict()
         self._removed: OrderedDict[str, int] = OrderedDict()
         self._studies: OrderedDict[str, int] = OrderedDict()
@@ -157,6 +157,12 @@ class Laboratory:
             runs = [self._runs[spec.key] for spec in distinct]
         self._tell()
         return runs
+
+    def next_seed(self) -> int:
+        """A seed that no visitor's run has had since the start: 1, 2, 3, …"""
+        with self._lock:
+            self._last_seed += 1
+            return self._last_seed
 
     def cancel(self, keys: Collection[str]) -> None:
         """Stop runs, wherever they are; it returns at once. Keys of other runs are ignored."""

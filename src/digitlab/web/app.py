@@ -1,0 +1,60 @@
+"""The server's application: every router, behind the guard."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, WebSocket
+
+from digitlab.live import Laboratory
+from digitlab.version import __version__
+from digitlab.web.api.datasets import datasets_router
+from digitlab.web.api.options import options_router
+from digitlab.web.api.train import train_router
+from digitlab.web.api.weights import weights_router
+from digitlab.web.errors import answer_errors
+from digitlab.web.pages import pages_router
+from digitlab.web.schema import ErrorAnswer
+from digitlab.web.security import Guard
+from digitlab.web.settings import Settings
+from digitlab.web.sockets import Feed
+
+_ERRORS = {status: {"model": ErrorAnswer} for status in (401, 403, 404, 409, 413, 422, 429, 503)}
+
+
+def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
+    """The application that serves a laboratory."""
+    feed = Feed(laboratory, settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with feed.running():
+            yield
+
+    app = FastAPI(
+        title="digitlab",
+        description="A laboratory for multilayer perceptrons on handwritten digits. Send "
+        "`Authorization: Bearer TOKEN` with each request; the token is in the address that `digitlab serve` prints.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        redirect_slashes=False,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    answer_errors(app)
+    app.add_middleware(Guard, settings=settings)  # type: ignore[arg-type]
+    for router in (
+        options_router(laboratory, settings),
+        datasets_router(),
+        train_router(laboratory, settings),
+        weights_router(laboratory),
+    ):
+        app.include_router(router, prefix="/api", responses=_ERRORS)  # type: ignore[arg-type]
+    app.include_router(pages_router(settings))
+
+    @app.websocket("/api/live/events")
+    async def live_events(socket: WebSocket) -> None:
+        await feed.serve(socket)
+
+    return app

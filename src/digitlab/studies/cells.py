@@ -32,8 +32,8 @@ class Cell:
     labels, groups: of the condition, by axis
     state:    what most of its networks did; best: the least loss of the condition so far; None: none is known
     seeds:    how many runs are asked for so far, a seed each
-    validation_loss, validation_accuracy: means over the known networks that did not break, judged as the study
-              judges them; NaN without one
+    validation_loss, validation_accuracy: means over the known networks that did not break, judged as the
+              study judges them; NaN without one
     outcomes: how many of the known runs ended how
     runs:     that are known, in the order of their seeds
     """

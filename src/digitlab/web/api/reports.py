@@ -15,13 +15,23 @@ from digitlab.web.api.explored import KeyPath, KeyQuery, found_run
 from digitlab.web.errors import NotHereError
 
 # A report is one file with its style and its pictures inside; it has no script, and asks for nothing.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"  # fmt: skip
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
 _PAGE = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 _WAIT = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>digitlab: a report</title>
 <meta http-equiv="refresh" content="1"><meta name="viewport" content="width=device-width">
-<style>body { font: 1rem/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 40rem; padding: 0 1rem }</style>
-</head><body><p>The run is trained again for its report, for no weights are kept. This page opens it by itself.</p>
-</body></html>"""
+<style>body { font: 1rem/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 40rem }</style></head>
+<body><p>The run is trained again for its report, for no weights are kept. It opens here by itself.</p></body>
+</html>"""
+
 
 
 def reports_router(laboratory: Laboratory) -> APIRouter:

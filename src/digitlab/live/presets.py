@@ -78,7 +78,7 @@ PRESETS = (
         "more-data",
         "More data",
         "What do ten times as many training images gain?",
-        "The training losses end close together; the validation accuracies do not: that gap is what data buy.",
+        "Training losses end close together, validation accuracies do not: that gap is what data buy.",
         {**_ONE_LAYER, "learning_rate": 0.25, "batch_size": 100, "steps": 1_500},
         Race("train_size", (100, 300, 1_000, 3_000, 10_000, 30_000, 50_000)),
     ),

@@ -5,15 +5,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, WebSocket
 
+from digitlab.explore.desk import Desk
 from digitlab.live import Laboratory
 from digitlab.live.board import Classroom
 from digitlab.live.reading import Readers
 from digitlab.version import __version__
 from digitlab.web.api.board import board_router
+from digitlab.web.api.compare import compare_router
 from digitlab.web.api.datasets import datasets_router
 from digitlab.web.api.options import options_router
 from digitlab.web.api.predict import predict_router
 from digitlab.web.api.presets import presets_router
+from digitlab.web.api.reports import reports_router
+from digitlab.web.api.runs import runs_router
+from digitlab.web.api.studies import studies_router
 from digitlab.web.api.train import train_router
 from digitlab.web.api.weights import weights_router
 from digitlab.web.errors import answer_errors
@@ -62,6 +67,10 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
         predict_router(Readers(laboratory), settings.limits),
         board_router(laboratory, settings, classroom),
         weights_router(laboratory),
+        runs_router(laboratory),
+        compare_router(laboratory),
+        studies_router(Desk(laboratory)),
+        reports_router(laboratory),
     ):
         app.include_router(router, prefix="/api", responses=_ERRORS)  # type: ignore[arg-type]
     app.include_router(pages_router(settings))

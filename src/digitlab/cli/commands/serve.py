@@ -39,7 +39,7 @@ def serve(
     missing = [name for name in ("fastapi", "uvicorn", "websockets") if find_spec(name) is None]
     if missing:
         raise DigitlabError(
-            f"the page needs {', '.join(missing)}, not installed here; `pip install 'digitlab[web]'` installs it"
+            f"the page needs {', '.join(missing)}, not installed here: `pip install 'digitlab[web]'`"
         )
     from digitlab.web.serving import check_host
     from digitlab.web.serving import serve as serve_page

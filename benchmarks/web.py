@@ -1,12 +1,12 @@
 """What a page's readers cost: slow WebSockets beside a full queue, and snapshots of parameters.
 
-    python benchmarks/web.py [--sockets 200] [--runs 20] [--seconds 120]
+    python benchmarks/web.py [--sockets 200] [--runs 20] [--seconds 120] [--repeats 9] [--output FILE]
 
 A real `digitlab serve` trains as many runs as there are cores, the others wait. In turns nobody looks on, and
-then so many WebSockets of which each takes 2 kB every 2 seconds, beside 5 that take everything: steps a second
-of all runs, in neighbouring turns. Memory is that of the server without its workers, from /proc or the platform.
-At the end Ctrl-C: which processes are left. Snapshots: the same cohort trained in this process, all of it
-observed, and nobody; the processor's time, in turns. Written to benchmarks/results/web.md.
+then so many WebSockets of which each takes 2 kB every 2 seconds, beside 5 that take everything: steps a
+second of all runs, in neighbouring turns. Memory is that of the server without its workers. At the end Ctrl-C:
+which processes are left. Snapshots: the same cohort trained in this process, all of it observed, and nobody;
+the processor's time, in turns. Written to benchmarks/results/web.md.
 """
 
 import argparse
@@ -209,10 +209,10 @@ def report(found: Load, snapshots: list[float], sockets: int, runs: int, seconds
     lines = [
         "# What a page's readers cost",
         "",
-        f"{processor_name(find_device('cpu'))}, {os.cpu_count()} cores; written by `benchmarks/web.py`. {sockets} "
-        f"WebSockets that take {BYTES_AT_ONCE:,} bytes every {SECONDS_BETWEEN:g} s and {QUICK_READERS} that take "
-        f"everything, {runs} runs in the queue, {seconds:g} s in {len(found.ratios)} pairs of turns. Median "
-        "(least to largest).",
+        f"{processor_name(find_device('cpu'))}, {os.cpu_count()} cores; written by `benchmarks/web.py`. "
+        f"{sockets} WebSockets that take {BYTES_AT_ONCE:,} bytes every {SECONDS_BETWEEN:g} s and "
+        f"{QUICK_READERS} that take everything, {runs} runs in the queue, {seconds:g} s in "
+        f"{len(found.ratios)} pairs of turns. Median (least to largest).",
         "",
         "| what | measured |",
         "|---|--:|",
@@ -236,11 +236,14 @@ def main() -> None:
     parser.add_argument("--sockets", type=int, default=200)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
     found = loaded(given.sockets, given.runs, given.seconds)
-    page = report(found, snapshot_ratios(9), given.sockets, given.runs, given.seconds)
+    print(found, flush=True)
+    page = report(found, snapshot_ratios(given.repeats), given.sockets, given.runs, given.seconds)
     print(page)
-    RESULT.write_text(page)
+    given.output.write_text(page)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, WebSocket
 
+from digitlab.explore.desk import Desk
 from digitlab.live import Laboratory
+from digitlab.live.board import Classroom
+from digitlab.live.reading import Readers
 from digitlab.version import __version__
+from digitlab.web.api.board import board_router
+from digitlab.web.api.compare import compare_router
 from digitlab.web.api.datasets import datasets_router
 from digitlab.web.api.options import options_router
+from digitlab.web.api.predict import predict_router
+from digitlab.web.api.presets import presets_router
+from digitlab.web.api.reports import reports_router
+from digitlab.web.api.runs import runs_router
+from digitlab.web.api.studies import studies_router
 from digitlab.web.api.train import train_router
 from digitlab.web.api.weights import weights_router
 from digitlab.web.errors import answer_errors
@@ -20,9 +30,15 @@ from digitlab.web.sockets import Feed
 
 _ERRORS = {status: {"model": ErrorAnswer} for status in (401, 403, 404, 409, 413, 422, 429, 503)}
 
+_DESCRIPTION = (
+    "A laboratory for multilayer perceptrons on handwritten digits. Send `Authorization: Bearer TOKEN` with "
+    "each request; the token is in the address that `digitlab serve` prints."
+)
+
 
 def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
     """The application that serves a laboratory."""
+    classroom = Classroom()
     feed = Feed(laboratory, settings)
 
     @asynccontextmanager
@@ -32,8 +48,7 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="digitlab",
-        description="A laboratory for multilayer perceptrons on handwritten digits. Send "
-        "`Authorization: Bearer TOKEN` with each request; the token is in the address that `digitlab serve` prints.",
+        description=_DESCRIPTION,
         version=__version__,
         docs_url=None,
         redoc_url=None,
@@ -43,12 +58,19 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     answer_errors(app)
-    app.add_middleware(Guard, settings=settings)  # type: ignore[arg-type]
+    app.add_middleware(Guard, settings=settings)
     for router in (
         options_router(laboratory, settings),
         datasets_router(),
-        train_router(laboratory, settings),
+        presets_router(),
+        train_router(laboratory, classroom),
+        predict_router(Readers(laboratory), settings.limits),
+        board_router(laboratory, settings, classroom),
         weights_router(laboratory),
+        runs_router(laboratory),
+        compare_router(laboratory),
+        studies_router(Desk(laboratory)),
+        reports_router(laboratory),
     ):
         app.include_router(router, prefix="/api", responses=_ERRORS)  # type: ignore[arg-type]
     app.include_router(pages_router(settings))

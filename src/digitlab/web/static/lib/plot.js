@@ -8,9 +8,12 @@ import { token } from "./theme.js";
  *   yOf: (pixel: number) => number, high: number, yLow: number, yHigh: number}} Scales values to pixels, and back
  */
 
+/** Of a logarithmic scale: what blows up leaves the chart rather than flatten the rest. */
+const MOST_LOSS = 10;
+
 /** @param {any} props of a LineChart @param {number} width @param {number} height @returns {Scales} */
-export function scales({ series, log, range, xMax = 0, labelWidth = 92 }, width, height) {
-  const box = { left: 50, right: Math.max(60, width - labelWidth), top: 12, bottom: height - 24 };
+export function scales({ series, log, range, xMax = 0, labelWidth = labelRoom(series) }, width, height) {
+  const box = { left: 50 * fontScale(), right: Math.max(60, width - labelWidth), top: 12, bottom: height - 24 };
   const points = series.flatMap((/** @type {Series} */ line) => line.points);
   const high = Math.max(xMax, ...points.map((/** @type {any} */ point) => point[0]), 1);
   const values = points.map((/** @type {any} */ point) => point[1]);
@@ -30,11 +33,17 @@ export function scales({ series, log, range, xMax = 0, labelWidth = 92 }, width,
   };
 }
 
+/** Pixels beside the lines for the longest of their labels. @param {Series[]} series */
+const labelRoom = (series) => Math.min(170, 30 + 7 * fontScale() * Math.max(5, ...series.map((line) => line.label.length)));
+
+/** How much larger than usual letters are: on a projector. */
+const fontScale = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+
 /** @param {boolean} log @param {[number | null, number | null] | undefined} range @param {number[]} values */
 function yRange(log, range, values) {
   if (values.length === 0) return log ? [0.05, 3] : [range?.[0] ?? 0, range?.[1] ?? 1];
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (log) return [low / 1.15, Math.max(high * 1.15, low * 3)];
+  if (log) return [low / 1.15, Math.min(Math.max(high * 1.15, low * 3), Math.max(MOST_LOSS, low * 3))];
   return [range?.[0] ?? low, range?.[1] ?? Math.max(high, low + 1e-3)];
 }
 
@@ -64,7 +73,7 @@ export function logTicks(low, high) {
  */
 export function draw(ctx, props, to, cursor) {
   const { box } = to;
-  const size = Math.max(12, 0.8 * parseFloat(getComputedStyle(document.documentElement).fontSize));
+  const size = 12 * fontScale();
   const font = (/** @type {boolean} */ bold) => `${bold ? "600 " : ""}${size}px ${token("font")}`;
   ctx.font = font(false);
   ctx.textBaseline = "middle";

@@ -98,8 +98,13 @@ export default function Train({ route, about }) {
     }
     setSending(false);
   };
-  const train = () => send([setups.toOptions(setup, images)], predicting ? guess : null);
-  const startRace = () => send(race.values.map((value) => setups.toOptions(setups.withValue(setup, race.axis, value), images)), predicting ? guess : null);
+  // A visitor of a class who chose no seed is given one, so that the class repeats the experiment.
+  const optionsOf = (/** @type {import("./setup.js").Setup} */ one) => {
+    const { seed, ...others } = setups.toOptions(one, images);
+    return about?.role === "visitor" && !("seed" in params) ? others : { ...others, seed };
+  };
+  const train = () => send([optionsOf(setup)], predicting ? guess : null);
+  const startRace = () => send(race.values.map((value) => optionsOf(setups.withValue(setup, race.axis, value))), predicting ? guess : null);
 
   // A change while a run trains starts a new one beside it.
   const training = runs.some((run) => group.includes(run.key) && isLive(run));
@@ -143,7 +148,7 @@ export default function Train({ route, about }) {
 
   return html`<div class="train">
     <h1 class="only-read">${said.title}</h1>
-    <div class="try row" role="group" aria-label=${said.try}>
+    <div class="try row" role="group" aria-label=${said.try} hidden=${facts.presets.length === 0}>
       <span class="note" aria-hidden="true">${said.try}</span>
       ${facts.presets.map(
         (one) => html`<a class="chip" href=${link("/train", presetParams(one, params))} aria-current=${one.name === params.preset ? "true" : null}>${one.title}</a>`,

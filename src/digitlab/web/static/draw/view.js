@@ -129,6 +129,7 @@ export default function Draw({ route }) {
     <h1 class="only-read">${said.title}</h1>
     <p class="only-read" role="status">${told}</p>
     <div class="easel">
+      <div class="left">
       <section class="card board" aria-labelledby="pad-title">
         <h2 id="pad-title">${said.pad.title}</h2>
         <div class="paper">
@@ -149,6 +150,11 @@ export default function Draw({ route }) {
         </div>
         <p class="note keys" id="pad-keys">${said.pad.keys}</p>
       </section>
+        <div class="tests" onFocusCapture=${() => setWanted(true)} onPointerEnter=${() => setWanted(true)}>
+          <${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]} networkName=${whole[at]?.name ?? ""}
+            onIndex=${toImage} onNext=${(/** @type {number} */ by) => toNext(by, digit)} onDigit=${setDigit} />
+        </div>
+      </div>
       <${Seen} image=${image} prepared=${isWhole ? null : (seen?.made ?? EMPTY)} ink=${seen?.ink ?? null} isAsDrawn=${isAsDrawn}
         onAsDrawn=${(/** @type {boolean} */ value) => go({ way: value ? "drawn" : null })}
         other=${isOther ? said.steps.other(network?.name ?? "", classNames[otherAnswer ?? 0], isAsDrawn) : ""} />
@@ -171,16 +177,10 @@ export default function Draw({ route }) {
       ${network &&
       html`<section class="card" aria-labelledby="inside-title"><h2 id="inside-title">${said.inside.title(network.name)}</h2>
         <${Inside} key=${keys[at]} network=${network} answer=${answer} classNames=${classNames} cut=${cuts[keys[at]] ?? NO_CUT} onCut=${onCut} /></section>`}
-      <div class="aside">
-        ${network && html`<${BreakIt} damage=${damage} cutCount=${cutCount} onChange=${setDamage} onMend=${() => {
-          setDamage(WHOLE);
-          setCuts({});
-        }} />`}
-        <div onFocusCapture=${() => setWanted(true)} onPointerEnter=${() => setWanted(true)}>
-          <${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]} networkName=${whole[at]?.name ?? ""}
-            onIndex=${toImage} onNext=${(/** @type {number} */ by) => toNext(by, digit)} onDigit=${setDigit} />
-        </div>
-      </div>
+      ${network && html`<${BreakIt} damage=${damage} cutCount=${cutCount} onChange=${setDamage} onMend=${() => {
+        setDamage(WHOLE);
+        setCuts({});
+      }} />`}
     </div>
   </div>`;
 }

@@ -159,7 +159,7 @@ class Laboratory:
         return runs
 
     def next_seed(self) -> int:
-        """A seed that no visitor's run has had since the start: 1, 2, 3, …"""
+        """A seed that no visitor's run has had since the start: 1, then 2, and so on."""
         with self._lock:
             self._last_seed += 1
             return self._last_seed

@@ -25,6 +25,11 @@ from digitlab.web.sockets import Feed
 
 _ERRORS = {status: {"model": ErrorAnswer} for status in (401, 403, 404, 409, 413, 422, 429, 503)}
 
+_DESCRIPTION = (
+    "A laboratory for multilayer perceptrons on handwritten digits. Send `Authorization: Bearer TOKEN` with "
+    "each request; the token is in the address that `digitlab serve` prints."
+)
+
 
 def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
     """The application that serves a laboratory."""
@@ -37,8 +42,7 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="digitlab",
-        description="A laboratory for multilayer perceptrons on handwritten digits. Send "
-        "`Authorization: Bearer TOKEN` with each request; the token is in the address that `digitlab serve` prints.",
+        description=_DESCRIPTION,
         version=__version__,
         docs_url=None,
         redoc_url=None,
@@ -48,11 +52,11 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     answer_errors(app)
-    app.add_middleware(Guard, settings=settings)  # type: ignore[arg-type]
+    app.add_middleware(Guard, settings=settings)
     for router in (
         options_router(laboratory, settings),
         datasets_router(),
-        train_router(laboratory, settings),
+        train_router(laboratory),
         weights_router(laboratory),
         runs_router(laboratory),
         compare_router(laboratory),

@@ -1,4 +1,4 @@
-"""What went wrong -> an answer of the API: one plain sentence with the remedy, and the field that it is about."""
+"""What went wrong -> an answer of the API: a plain sentence with the remedy, and the field it is about."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,8 +13,8 @@ from digitlab.errors import (
     SpecError,
     StoreError,
     WeightsError,
+    plain,
 )
-from digitlab.errors import plain
 from digitlab.live import BusyError, UnknownRunError
 from digitlab.options import flat_name
 from digitlab.validation import fault_of

@@ -1,4 +1,4 @@
-"""The page's own files: read once, by names that are known from then on; nothing a visitor names is a path."""
+"""The page's own files: read once, by names that are known from then on; what a visitor names is no path."""
 
 import gzip
 import hashlib

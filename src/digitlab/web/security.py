@@ -1,7 +1,8 @@
 """Who may ask, for what, how much: what stands before the application, for HTTP and WebSocket alike.
 
-A request is judged by its head alone: Host, Origin, where it came from, its token or cookie, its method. Then its
-body is read, within limits, before the application sees any of it. `docs/security.md` has every case and its answer.
+A request is judged by its head alone: Host, Origin, where it came from, its token or cookie, its method.
+Then its body is read, within limits, before the application sees any of it. `docs/security.md` has every case
+and its answer.
 """
 
 import asyncio
@@ -99,6 +100,14 @@ class Again:
 Judgement = Caller | Refusal | Exchange | Again
 
 _NEW_LINK = "open the link that `digitlab serve` printed when it started"
+_NO_ORIGIN = (
+    "the request does not say where it comes from (Origin); send it from the page, or with the header "
+    "`Authorization: Bearer TOKEN`"
+)
+_HTML_HEAD = (
+    '<!doctype html><html lang="en"><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width"><title>digitlab</title>'
+)
 
 
 class Guard:
@@ -147,7 +156,7 @@ class Guard:
         scope.setdefault("state", {})["caller"] = caller
         try:
             await self._app(scope, _replayed(body, receive), answer)
-        except Exception:
+        except Exception:  # noqa: BLE001  # whatever it is, who asked gets a sentence, and the log the rest
             _log.exception("a request was not answered")
             if not answer.has_begun:
                 says = "something went wrong in the server; the terminal in which it runs says what"
@@ -175,21 +184,20 @@ def judged(scope: Scope, settings: Settings) -> Judgement:
         exchange = _exchange(scope, headers, settings, is_foreign=is_foreign)
         if exchange is not None:
             return exchange
-    caller = _caller(headers, settings, is_socket=is_socket)
+    caller = _caller(headers, settings)
     if isinstance(caller, Refusal):
         if is_foreign and is_opened and not scope["path"].startswith("/api/"):
             return Again(_target(scope, []))
         return caller
     by_cookie = not headers.all("authorization")
     if by_cookie and not origins and (is_socket or method not in _SAFE):
-        return Refusal(403, "the request does not say where it comes from (Origin); send it from the page, or with "
-                            "the header `Authorization: Bearer TOKEN`")  # fmt: skip
+        return Refusal(403, _NO_ORIGIN)
     if caller.role == "visitor" and method not in _SAFE and scope["path"] not in _MAY_VISITORS:
         return Refusal(403, "this is for the teacher alone; ask them to do it")
     return caller
 
 
-def _caller(headers: "_Headers", settings: Settings, *, is_socket: bool) -> Caller | Refusal:
+def _caller(headers: "_Headers", settings: Settings) -> Caller | Refusal:
     """Who asks, by a token in the header or by the cookie."""
     given = headers.all("authorization")
     visitor = settings.visitors.find(headers.cookie(settings.visitor_cookie))
@@ -339,8 +347,8 @@ async def _once_more(answer: _Answer, target: str, *headers: tuple[str, str]) ->
     """A page that opens the address again, from this site."""
     place = escape(target)
     text = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>digitlab</title>'
-        f'<meta http-equiv="refresh" content="0; url={place}"><p><a href="{place}">Open digitlab</a></p></html>'
+        f'{_HTML_HEAD}<meta http-equiv="refresh" content="0; url={place}">'
+        f'<p><a href="{place}">Open digitlab</a></p></html>'
     )
     await answer.whole(200, "text/html; charset=utf-8", text.encode(), *headers)
 
@@ -358,10 +366,7 @@ def refusal_document(refusal: Refusal) -> bytes:
 async def _refuse(answer: _Answer, refusal: Refusal, *, is_page: bool = False, close: bool = False) -> None:
     more = [("connection", "close")] if close else []
     if is_page:
-        text = (
-            '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>digitlab</title><h1>digitlab</h1><p>{escape(refusal.says)}</p></html>"
-        )
+        text = f"{_HTML_HEAD}<h1>digitlab</h1><p>{escape(refusal.says)}</p></html>"
         await answer.whole(refusal.status, "text/html; charset=utf-8", text.encode(), *more)
     else:
         await answer.whole(refusal.status, "application/json", refusal_document(refusal), *more)

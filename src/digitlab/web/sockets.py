@@ -1,8 +1,8 @@
 """Every open page is told what happens, at most ten times a second; a slow reader gets the latest state.
 
-One task makes an update for all pages; each page has room for one. Where that is still unsent when the next one
-comes, both give way to the whole state, as it is when the page is ready for it: so nothing piles up, however slow
-a reader is, and whoever was left behind has everything.
+One task makes an update for all pages; each page has room for one. Where that is still unsent when the next
+one comes, both give way to the whole state, as it is when the page is ready for it: so nothing piles up,
+however slow a reader is, and whoever was left behind has everything.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ def serve(
     ] = False,
     classroom: Annotated[
         bool,
-        typer.Option("--classroom", help="A second link, for a class: it looks, draws, and trains a little."),
+        typer.Option("--classroom", help="A second link, for a class: it looks, draws, trains a little."),
     ] = False,
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the browser.")] = True,
     workers: WorkersOption = None,

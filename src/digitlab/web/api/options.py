@@ -17,7 +17,7 @@ from digitlab.web.settings import Settings
 
 
 class AboutAnswer(Answer):
-    """This server."""
+    """What this server is."""
 
     version: str
     server: str

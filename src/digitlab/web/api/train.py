@@ -13,7 +13,6 @@ from digitlab.web.api.caller import CallerOf
 from digitlab.web.errors import ForbiddenError
 from digitlab.web.schema import Key, LiveRunsAnswer, Request, live_runs_answer
 from digitlab.web.security import Caller
-from digitlab.web.settings import Settings
 
 _MOST_KEYS = 1_000
 
@@ -36,7 +35,7 @@ class KeysRequest(Request):
     keys: list[Key] = Field(max_length=_MOST_KEYS)
 
 
-def train_router(laboratory: Laboratory, settings: Settings) -> APIRouter:
+def train_router(laboratory: Laboratory) -> APIRouter:
     """`/train` and `/live`."""
     router = APIRouter(tags=["training"])
 
@@ -85,16 +84,19 @@ def _specs(runs: list[dict[str, Any]]) -> list[RunSpec]:
     specs, faults = [], []
     for i, options in enumerate(runs):
         try:
-            if "parent" in options:  # it would be the name of a file
-                raise SpecError([Fault("parent", options["parent"], "cannot be used here; use the command")])  # noqa: TRY301
-            if not isinstance(options.get("data", ""), str):
-                raise SpecError(
-                    [Fault("data", options["data"], "is not the name of a data set; /api/datasets has them")]
-                )  # noqa: TRY301
-            specs.append(make_spec(**options))
+            specs.append(_spec(options))
         except SpecError as error:
             of = f" (run {i + 1} of {len(runs)})" if len(runs) > 1 else ""
             faults += [Fault(fault.field, fault.value, fault.problem + of) for fault in error.faults]
     if faults:
         raise SpecError(faults)
     return specs
+
+
+def _spec(options: dict[str, Any]) -> RunSpec:
+    if options.get("parent") is not None:  # it would be the name of a file
+        raise SpecError([Fault("parent", options["parent"], "cannot be used here; use the command")])
+    data = options.get("data", "mnist")
+    if not isinstance(data, str):
+        raise SpecError([Fault("data", data, "is not the name of a data set; /api/datasets has them")])
+    return make_spec(None, **{name: value for name, value in options.items() if name != "base"})

@@ -26,6 +26,7 @@ function Bar({ view, about }) {
         html`<a href="/board" aria-current=${view === "board" ? "page" : null}>${said.tabs.board}</a>`}
       </nav>
       <p class="state">
+        ${about?.visitor && html`<b style=${{ color: `var(--series-${about.visitor.colour})` }}>${about.visitor.name}</b>`}
         ${about && html`<span class="cores">${said.cores(about.cores)}</span>`}
         <span class="dot" data-state=${connection}></span>
         <span class="word" role="status">${said.connection[connection]}</span>

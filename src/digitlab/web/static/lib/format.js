@@ -17,6 +17,9 @@ export function readRate(text) {
 /** 0.9751 -> "97.51 %". @param {number | null | undefined} share @param {number} [digits] */
 export const percent = (share, digits = 2) => (isNumber(share) ? `${(100 * share).toFixed(digits)} %` : "–");
 
+/** A difference of two shares, in percentage points: 0.003 -> "0.3 points". @param {number} share */
+export const points = (share) => `${(100 * share).toFixed(1)} points`;
+
 /** 50000 -> "50,000". @param {number} value */
 export const count = (value) => Math.round(value).toLocaleString(LOCALE);
 

@@ -1,5 +1,5 @@
 // Predict before you see: a mark where the curve will end, or the value that will win; afterwards, kindly, the miss.
-import { percent } from "../lib/format.js";
+import { percent, points } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { isLive } from "../lib/live.js";
 import { texts } from "../texts/en.js";
@@ -41,7 +41,7 @@ export function verdict(guess, runs) {
     const axis = axisOf(runs);
     const mine = runs.find((run) => valueOf(run, axis) === guess.value);
     const behind = Number(best.accuracy) - Number(mine?.accuracy ?? 0);
-    return mine === best ? said.rightValue(sayValue(axis, guess.value)) : said.otherValue(sayValue(axis, guess.value), sayValue(axis, valueOf(best, axis)), percent(behind, 1));
+    return mine === best ? said.rightValue(sayValue(axis, guess.value)) : said.otherValue(sayValue(axis, guess.value), sayValue(axis, valueOf(best, axis)), points(behind));
   }
   if (guess.accuracy === null) return null;
   const [run] = runs;
@@ -49,5 +49,5 @@ export function verdict(guess, runs) {
   if (run.accuracy === null || run.status !== "done") return null;
   const off = run.accuracy - guess.accuracy;
   const kind = Math.abs(off) < 0.005 ? said.exact : Math.abs(off) < 0.02 ? said.close : off > 0 ? said.better : said.worse;
-  return said.verdict(percent(guess.accuracy, 1), percent(run.accuracy, 1), percent(Math.abs(off), 1), kind);
+  return said.verdict(percent(guess.accuracy, 1), percent(run.accuracy, 1), points(Math.abs(off)), kind);
 }

@@ -7,6 +7,7 @@ import { isBroken } from "./list.js";
 import { setting, written } from "./setup.js";
 
 const said = texts.train.race;
+const narrow = matchMedia("(max-width: 700px)");
 /** Two seeds of such a network differ by this much or less, mostly: twice √2 times the 0.1 points that README's table of 24 seeds gives. */
 export const SEED_SPREAD = 0.003;
 
@@ -58,12 +59,12 @@ export function RaceProfile({ runs, looks, onSelect, children }) {
   const axis = axisOf(runs);
   const sorted = [...runs].sort((a, b) => valueOf(a, axis) - valueOf(b, axis));
   const best = winner(sorted);
-  const [width, height, left, right, top, bottom] = [640, 190, 46, 16, 22, 34];
+  const [width, height, left, right, top, bottom] = [narrow.matches ? 370 : 640, 200, 46, 16, 22, 42];
   const x = (/** @type {number} */ i) => left + ((width - left - right) * (i + 0.5)) / sorted.length;
   const known = sorted.map((run) => run.accuracy).filter((value) => value !== null);
-  const low = Math.max(0, Math.min(0.9, ...known.filter((value) => value > 0.2)) - 0.05);
+  const low = Math.max(0, Math.floor(10 * (Math.min(0.9, ...known.filter((value) => value > 0.2)) - 0.03)) / 10);
   const y = (/** @type {number} */ share) => top + (height - top - bottom) * (1 - (Math.max(low, share) - low) / (1 - low));
-  const every = Math.ceil(sorted.length / 16);
+  const every = Math.ceil(sorted.length / (narrow.matches ? 8 : 16));
   const line = sorted.map((run, i) => (run.accuracy === null || isBroken(run) ? "" : `${x(i)},${y(run.accuracy)}`)).filter(Boolean).join(" ");
   const over = runs.every((run) => !isLive(run));
   return html`<section class="card race" aria-labelledby="race-title">
@@ -80,10 +81,10 @@ export function RaceProfile({ runs, looks, onSelect, children }) {
             ? html`<path d="M${x(i) - 5} ${y(low) - 11}l10 10m0-10l-10 10" stroke=${colour} stroke-width="2.5" />`
             : html`<circle cx=${x(i)} cy=${y(at)} r=${run === best ? 7 : 5} fill=${isLive(run) ? "var(--card)" : colour} stroke=${colour} stroke-width="2.5" />`}
           ${run === best && html`<text x=${x(i)} y=${y(at) - 11} text-anchor="middle" class="best">${percent(run.accuracy, 1)}</text>`}
-          ${i % every === 0 && html`<text x=${x(i)} y=${height - 16} text-anchor="middle">${sayValue(axis, valueOf(run, axis))}</text>`}
+          ${i % every === 0 && html`<text x=${x(i)} y=${height - 24} text-anchor="middle">${sayValue(axis, valueOf(run, axis))}</text>`}
         </g>`;
       })}
-      <text x=${(width + left) / 2} y=${height - 1} text-anchor="middle">${said.axes[axis]}</text>
+      <text x=${(width + left) / 2} y=${height - 6} text-anchor="middle">${said.axes[axis]}</text>
     </svg>
     <p class=${over ? "tip" : "note"} role="status">${over ? ending(runs, axis) : said.going}</p>
     ${children}

@@ -98,8 +98,13 @@ export default function Train({ route, about }) {
     }
     setSending(false);
   };
-  const train = () => send([setups.toOptions(setup, images)], predicting ? guess : null);
-  const startRace = () => send(race.values.map((value) => setups.toOptions(setups.withValue(setup, race.axis, value), images)), predicting ? guess : null);
+  // A visitor of a class who chose no seed is given one, so that the class repeats the experiment.
+  const optionsOf = (/** @type {import("./setup.js").Setup} */ one) => {
+    const { seed, ...others } = setups.toOptions(one, images);
+    return about?.role === "visitor" && !("seed" in params) ? others : { ...others, seed };
+  };
+  const train = () => send([optionsOf(setup)], predicting ? guess : null);
+  const startRace = () => send(race.values.map((value) => optionsOf(setups.withValue(setup, race.axis, value))), predicting ? guess : null);
 
   // A change while a run trains starts a new one beside it.
   const training = runs.some((run) => group.includes(run.key) && isLive(run));
@@ -130,7 +135,9 @@ export default function Train({ route, about }) {
 
   const current = groupOf(runs, group);
   const shown = shownRuns(runs, current, pins);
-  const names = useMemo(() => setups.shortNames(shown, said.say), [shown.map((run) => run.key).join()]);
+  const shownKeys = shown.map((run) => run.key).join();
+  const names = useMemo(() => setups.shortNames(shown, said.say), [shownKeys]);
+  const longNames = useMemo(() => setups.shortNames(shown, said.sayLong), [shownKeys]);
   const looks = new Map(runs.map((run, at) => [run.key, look(at)]));
   const inGroup = new Set(current.map((run) => run.key));
   const faded = new Set(runs.filter((run) => !inGroup.has(run.key) && !pins.has(run.key)).map((run) => run.key));
@@ -141,7 +148,7 @@ export default function Train({ route, about }) {
 
   return html`<div class="train">
     <h1 class="only-read">${said.title}</h1>
-    <div class="try row" role="group" aria-label=${said.try}>
+    <div class="try row" role="group" aria-label=${said.try} hidden=${facts.presets.length === 0}>
       <span class="note" aria-hidden="true">${said.try}</span>
       ${facts.presets.map(
         (one) => html`<a class="chip" href=${link("/train", presetParams(one, params))} aria-current=${one.name === params.preset ? "true" : null}>${one.title}</a>`,
@@ -182,16 +189,16 @@ export default function Train({ route, about }) {
         ${outcome && html`<p class="tip" role="status">${outcome}</p>`}
         ${current.length > 1 && html`<${RaceProfile} runs=${current} looks=${looks} onSelect=${actions.select}>${axisOf(current) !== "seed" && winner(current) && !current.some(isLive) && html`<button class="button" onClick=${() => actions.repeat(/** @type {LiveRun} */ (winner(current)))}>${said.race.repeat}</button>`}</${RaceProfile}>`}
         ${shown.length > 0
-          ? html`<${RunList} runs=${runs.filter((run) => shown.includes(run))} names=${names} looks=${looks} selected=${selected?.key ?? null} pinned=${pins} faded=${faded} actions=${actions}
+          ? html`<${RunList} runs=${runs.filter((run) => shown.includes(run))} names=${longNames} looks=${looks} selected=${selected?.key ?? null} pinned=${pins} faded=${faded} actions=${actions}
               stopAll=${() => void act("cancel", runs.filter(isLive).map((run) => run.key))}
               clear=${() => void act("clear", runs.filter((run) => !isLive(run) && !pins.has(run.key)).map((run) => run.key))} />`
           : html`<p class="card empty">${said.nothing}</p>`}
-        ${selected && html`<${FirstLayer} run=${selected} name=${names.get(selected.key) ?? ""} classNames=${dataset?.class_names ?? [..."0123456789"]} />`}
+        ${selected && html`<${FirstLayer} run=${selected} name=${[selected.network, longNames.get(selected.key)].filter(Boolean).join(", ")} classNames=${dataset?.class_names ?? [..."0123456789"]} />`}
         ${selected && html`<section class="card same" aria-label=${said.same}><h2>${said.same}</h2><${Command} text=${selected.command} label=${said.same} />
           <p class="note">${said.key} <a href=${`/runs/${selected.key}`}><code>${selected.key.slice(0, 12)}</code></a>${selected.test_accuracy !== null ? ` · ${said.test(percent(selected.test_accuracy))}` : ""}</p></section>`}
       </div>
     </div>
-    <${Told} runs=${current} names=${names} />
+    <${Told} runs=${current} names=${longNames} />
   </div>`;
 }
 
@@ -242,7 +249,7 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
   const line = (/** @type {LiveRun} */ run, /** @type {number} */ column) => ({
     key: run.key,
     label: names.get(run.key) ?? "",
-    name: `${run.network} ${names.get(run.key) ?? ""}`,
+    name: [run.network, names.get(run.key)].filter((part, i) => i === 0 || !part?.startsWith(run.network)).join(" "),
     ...looks.get(run.key),
     faded: faded.has(run.key),
     strong: selected?.key === run.key,
@@ -263,9 +270,9 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
     onGuess((/** @type {Guess} */ before) => ({ ...before, drawn: points, accuracy: Math.max(0, Math.min(1, points[points.length - 1][1])) }));
   const shared = { xName, formatX: count, xMax, height: 290 };
   return html`<div class="charts">
-    <div class="card"><${LineChart} ...${shared} title=${said.lossTitle} series=${losses} log=${true} format=${loss} aside=${choose} /></div>
+    <div class="card"><${LineChart} ...${shared} title=${said.lossTitle} series=${losses} log=${true} format=${loss} formatTick=${(/** @type {number} */ value) => String(Number(value.toPrecision(2)))} aside=${choose} /></div>
     <div class="card" data-drawing=${onGuess ? "" : null}><${LineChart} ...${shared} title=${said.accuracyTitle} series=${accuracies} range=${[low, 1]} mark=${guess?.accuracy ?? null}
-      format=${(/** @type {number} */ share) => percent(share, low > 0.8 ? 1 : 0)} onDraw=${onGuess ? drawn : undefined} /></div>
+      format=${(/** @type {number} */ share) => percent(share, 1)} formatTick=${(/** @type {number} */ share) => `${Number((100 * share).toFixed(1))} %`} onDraw=${onGuess ? drawn : undefined} /></div>
   </div>`;
 }
 

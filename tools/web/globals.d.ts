@@ -1,2 +1,0 @@
-// What vendor/uplot.js defines.
-declare const uPlot: typeof import("uplot").default;

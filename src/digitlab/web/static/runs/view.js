@@ -94,7 +94,7 @@ function List({ params }) {
   /** @param {string} key */
   const pick = (key) => go({ pick: (picked.includes(key) ? picked.filter((one) => one !== key) : [...picked, key].slice(-2)).join(",") }, false);
 
-  return html`<div class="runs">
+  return html`<div class="runs-page">
     <div class="row between"><h1>${said.title}</h1>
       <p class="note" role="status">${total === null ? said.loading : isFiltered ? said.filtered(count(total)) : said.total(count(total))}</p></div>
     <${Filters} params=${params} go=${go} problem=${problem} isFiltered=${isFiltered} />
@@ -122,10 +122,21 @@ function Filters({ params, go, problem, isFiltered }) {
       )}
     </div>
     <div class="row fields">
-      ${FILTERS.map((name) => html`<${Field} key=${name} name=${name} value=${params[name] ?? ""} go=${go} wrong=${problem?.field === name} />`)}
+      ${FILTERS.map((name) => name === "data" ? html`<${DataField} value=${params.data ?? ""} go=${go} />` : html`<${Field} key=${name} name=${name} value=${params[name] ?? ""} go=${go} wrong=${problem?.field === name} />`)}
       ${isFiltered && html`<button type="button" class="button quiet" onClick=${() => go(Object.fromEntries([...FILTERS, "outcome"].map((name) => [name, null])))}>${said.clear}</button>`}
     </div>
   </form>`;
+}
+
+/** @param {{value: string, go: any}} props */
+function DataField({ value, go }) {
+  const [names, setNames] = useState(/** @type {string[]} */ ([]));
+  useEffect(() => void get("datasets").then((found) => setNames(found.map((/** @type {any} */ one) => one.name)), () => {}), []);
+  const all = value && !names.includes(value) ? [...names, value] : names;
+  return html`<div class="field"><label for="filter-data">${said.fields.data}</label>
+    <select id="filter-data" value=${value} onChange=${(/** @type {any} */ event) => go({ data: event.target.value || null })}>
+      <option value="">${said.anyData}</option>${all.map((name) => html`<option value=${name} selected=${name === value}>${name}</option>`)}
+    </select></div>`;
 }
 
 /** A field that is taken over a moment after the last letter. @param {{name: typeof FILTERS[number], value: string, go: any, wrong: boolean}} props */

@@ -38,8 +38,8 @@ export function panels(cells, axes) {
   return [...found.values()];
 }
 
-/** @param {{cells: any[], axes: string[], chosen: string, choose: (id: string) => void}} props */
-export function HeatMap({ cells, axes, chosen, choose }) {
+/** @param {{cells: any[], axes: string[], chosen: string, choose: (id: string) => void, brief?: boolean}} props */
+export function HeatMap({ cells, axes, chosen, choose, brief }) {
   const shown = useMemo(() => panels(cells, axes), [cells, axes]);
   const range = useMemo(() => rangeOf(cells), [cells]);
   const rowName = said.axis(axes[axes.length - 1] ?? "");
@@ -48,7 +48,7 @@ export function HeatMap({ cells, axes, chosen, choose }) {
         (panel) => html`<${Map_} key=${panel.title} panel=${panel} rowName=${rowName} range=${range} chosen=${chosen} choose=${choose} />`,
       )}
     </div>
-    <${Legend} range=${range} />
+    ${!brief && html`<${Legend} range=${range} />`}
     <${Twin} cells=${cells} axes=${axes} choose=${choose} />`;
 }
 

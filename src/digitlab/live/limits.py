@@ -30,7 +30,7 @@ class LabLimits:
     race_parameters: int = 16_000_000
     steps: int = 2_000_000
     evaluations: int = 2_000
-    visitor_runs: int = 2
+    visitor_runs: int = 8
     jobs: int = 8
     networks: int = 4
 

@@ -54,6 +54,12 @@ class Visitors:
                 self._known.move_to_end(secret)
             return found
 
+    @property
+    def count(self) -> int:
+        """How many are known."""
+        with self._changed:
+            return len(self._known)
+
     def welcome(self) -> tuple[str, Visitor]:
         """A new visitor, and the secret to keep."""
         secret = secrets.token_urlsafe(24)

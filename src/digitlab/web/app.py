@@ -7,10 +7,15 @@ from fastapi import FastAPI, WebSocket
 
 from digitlab.explore.desk import Desk
 from digitlab.live import Laboratory
+from digitlab.live.board import Classroom
+from digitlab.live.reading import Readers
 from digitlab.version import __version__
+from digitlab.web.api.board import board_router
 from digitlab.web.api.compare import compare_router
 from digitlab.web.api.datasets import datasets_router
 from digitlab.web.api.options import options_router
+from digitlab.web.api.predict import predict_router
+from digitlab.web.api.presets import presets_router
 from digitlab.web.api.reports import reports_router
 from digitlab.web.api.runs import runs_router
 from digitlab.web.api.studies import studies_router
@@ -33,6 +38,7 @@ _DESCRIPTION = (
 
 def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
     """The application that serves a laboratory."""
+    classroom = Classroom()
     feed = Feed(laboratory, settings)
 
     @asynccontextmanager
@@ -56,7 +62,10 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
     for router in (
         options_router(laboratory, settings),
         datasets_router(),
-        train_router(laboratory),
+        presets_router(),
+        train_router(laboratory, classroom),
+        predict_router(Readers(laboratory), settings.limits),
+        board_router(laboratory, settings, classroom),
         weights_router(laboratory),
         runs_router(laboratory),
         compare_router(laboratory),

@@ -39,8 +39,7 @@ def serve(
     missing = [name for name in ("fastapi", "uvicorn", "websockets") if find_spec(name) is None]
     if missing:
         raise DigitlabError(
-            f"the page needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed; "
-            "install it by `pip install 'digitlab[web]'`"
+            f"the page needs {', '.join(missing)}, not installed here: `pip install 'digitlab[web]'`"
         )
     from digitlab.web.serving import check_host
     from digitlab.web.serving import serve as serve_page

@@ -33,7 +33,6 @@ _WAIT = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dig
 </html>"""
 
 
-
 def reports_router(laboratory: Laboratory) -> APIRouter:
     """`/reports`."""
     router, store = APIRouter(tags=["reports"]), laboratory.store

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from digitlab.errors import Fault, SpecError
 from digitlab.live import Laboratory
+from digitlab.live.board import Classroom
 from digitlab.options import make_spec
 from digitlab.spec import RunSpec
 from digitlab.web.api.caller import CallerOf
@@ -35,7 +36,7 @@ class KeysRequest(Request):
     keys: list[Key] = Field(max_length=_MOST_KEYS)
 
 
-def train_router(laboratory: Laboratory) -> APIRouter:
+def train_router(laboratory: Laboratory, classroom: Classroom) -> APIRouter:
     """`/train` and `/live`."""
     router = APIRouter(tags=["training"])
 
@@ -44,6 +45,8 @@ def train_router(laboratory: Laboratory) -> APIRouter:
         """Train runs, those of one kind in lockstep. What the store knows has ended at once."""
         if caller.role == "visitor" and caller.visitor is None:
             raise ForbiddenError("who trains in a class opens the link of the class in a browser; open it")
+        if caller.role == "visitor" and classroom.lesson.is_frozen:
+            raise ForbiddenError("the teacher has stopped the class's trainings; wait until they go on")
         specs = _specs([_with_seed(options, caller, laboratory) for options in request.runs])
         return live_runs_answer(laboratory.submit(specs, title=request.title, visitor=caller.visitor))
 
@@ -96,7 +99,11 @@ def _specs(runs: list[dict[str, Any]]) -> list[RunSpec]:
 def _spec(options: dict[str, Any]) -> RunSpec:
     if options.get("parent") is not None:  # it would be the name of a file
         raise SpecError([Fault("parent", options["parent"], "cannot be used here; use the command")])
+    if "base" in options:
+        raise SpecError(
+            [Fault("base", options["base"], "is for an option that does not exist; leave it out")]
+        )
     data = options.get("data", "mnist")
     if not isinstance(data, str):
         raise SpecError([Fault("data", data, "is not the name of a data set; /api/datasets has them")])
-    return make_spec(None, **{name: value for name, value in options.items() if name != "base"})
+    return make_spec(None, **options)

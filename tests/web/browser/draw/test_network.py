@@ -154,7 +154,9 @@ def test_what_is_no_file_of_a_network_is_refused(name: str, modules: Page, files
     assert modules.evaluate(READ, "hostile") == f"WeightsError: {reason}"
 
 
-def changed(network: trained.TrainedNetwork, place: Path, change: Callable[[dict[str, Any]], object]) -> bytes:
+def changed(
+    network: trained.TrainedNetwork, place: Path, change: Callable[[dict[str, Any]], object]
+) -> bytes:
     """The file of a network whose header was changed."""
     network.save(place)
     content = place.read_bytes()

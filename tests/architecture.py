@@ -88,7 +88,7 @@ INSIDE = {
         ["board", "presets", "reading"],
     ],
     "web": [
-        ["limits"],
+        ["limits", "connections"],
         ["settings"],
         ["security"],
         ["schema", "errors", "pages"],
@@ -117,6 +117,7 @@ HOMES = {
     "PIL": {"vision"},
     "altair": {"report"},
     "fastapi": {"web"},
+    "h11": {"web"},
     "jaxtyping": {*ARRAYS, "live"},
     "jinja2": {"report"},
     "markupsafe": {"report"},

@@ -25,11 +25,11 @@ class LabLimits:
 
     race_runs: int = 32
     queued_runs: int = 96
-    listed_runs: int = 400
+    listed_runs: int = 200
     parameters: int = 4_000_000
     race_parameters: int = 16_000_000
     steps: int = 2_000_000
-    evaluations: int = 2_000
+    evaluations: int = 1_000
     visitor_runs: int = 8
     jobs: int = 8
     networks: int = 4

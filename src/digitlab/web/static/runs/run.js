@@ -19,7 +19,7 @@ export function Run({ id }) {
   if (problem) return html`<p class="says" role="alert">${problem} <a href="/runs">${texts.runs.back}</a></p>`;
   if (!run) return html`<p class="empty" role="status">${texts.runs.loading}</p>`;
   const { metrics, outcome } = run;
-  return html`<div class="run">
+  return html`<div class="run-page">
     <p><a href="/runs">${texts.runs.back}</a></p>
     <h1>${run.title} <span class="outcome" data-outcome=${outcome}>${texts.runs.outcomes[/** @type {"completed"} */ (outcome)]}</span></h1>
     ${run.says && html`<p class="says">${run.says}</p>`}

@@ -46,7 +46,8 @@ export function Controls({ setup, onChange, field, available }) {
     <label class="check small"><input type="checkbox" checked=${linked} onChange=${(/** @type {any} */ event) => setLinked(event.target.checked)} />${said.linked}</label>
     <${Slider} name="train_size" label=${said.options.train_size} value=${setup.train_size ?? available} grid=${images} invalid=${field === "train_size"} read=${whole}
       onChange=${(/** @type {number} */ size) => onChange({ train_size: size === available ? null : size })} />
-    <${Slider} name="epochs" label=${said.options.epochs} value=${setup.epochs} grid=${GRIDS.epochs} onChange=${(/** @type {number} */ epochs) => onChange({ epochs })} invalid=${field === "epochs"} read=${whole} />
+    <${Slider} name="epochs" label=${said.options.epochs} value=${setup.epochs} grid=${GRIDS.epochs} hint=${setup.more.steps && said.insteadOf(count(Number(setup.more.steps)))}
+      onChange=${(/** @type {number} */ epochs) => onChange({ epochs, more: without(setup.more, "steps") })} invalid=${field === "epochs"} read=${whole} />
     <div class="field inline"><label for="seed">${said.options.seed}</label>
       <input id="seed" type="number" min="0" step="1" value=${setup.seed} aria-invalid=${field === "seed" ? "true" : null}
         onChange=${(/** @type {any} */ event) => onChange({ seed: Math.max(0, Math.round(event.target.valueAsNumber) || 0) })} />
@@ -60,8 +61,7 @@ export function Controls({ setup, onChange, field, available }) {
 export function More({ setup, options, onChange, field, names }) {
   const byName = new Map(options.map((option) => [option.name, option]));
   const set = (/** @type {string} */ name, /** @type {string} */ value) => {
-    const { [name]: _, ...rest } = setup.more;
-    onChange({ more: value === "" ? rest : { ...rest, [name]: value } });
+    onChange({ more: value === "" ? without(setup.more, name) : { ...setup.more, [name]: value } });
   };
   const counts = (/** @type {string} */ name) => !NEEDS[name] || (setup.more[NEEDS[name][0]] ?? usual(byName.get(NEEDS[name][0]))) === NEEDS[name][1];
   const shown = MORE.filter((name) => byName.has(name) && counts(name));
@@ -86,6 +86,9 @@ export function More({ setup, options, onChange, field, names }) {
     </div>
   </details>`;
 }
+
+/** @param {Record<string, string>} more @param {string} name */
+const without = (more, name) => Object.fromEntries(Object.entries(more).filter(([other]) => other !== name));
 
 /** @param {any} option */
 const usual = (option) => (option?.name === "validation_size" ? "10000" : option?.default === null || option?.default === undefined ? "" : String(option.default));

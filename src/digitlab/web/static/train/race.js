@@ -18,6 +18,7 @@ export function axisOf(runs) {
   const differs = (/** @type {string} */ name) => new Set(runs.map((run) => String(setting(run, name)))).size > 1;
   if (differs("learning_rate") && !differs("batch_size")) return "learning_rate";
   if (differs("batch_size")) return "batch_size";
+  if (differs("train_size")) return "train_size";
   if (differs("seed") && !differs("network")) return "seed";
   return new Set(runs.map((run) => run.network.split("-").length)).size > 1 ? "depth" : "width";
 }
@@ -25,6 +26,7 @@ export function axisOf(runs) {
 /** @param {LiveRun} run @param {Axis | "seed"} axis */
 export function valueOf(run, axis) {
   const hidden = run.network.split("-").slice(1, -1).map(Number);
+  if (axis === "train_size") return Number(setting(run, axis) ?? Infinity);
   return axis === "depth" ? hidden.length : axis === "width" ? (hidden[0] ?? 0) : Number(setting(run, axis));
 }
 

@@ -187,6 +187,10 @@ def test_a_network_is_broken_and_mended(draw: Page) -> None:
     noise.focus()
     draw.keyboard.press("End")
     expect(draw.get_by_text("4.00 × their spread")).to_be_visible()
+    for _ in range(8):  # such a network may read a 7 by chance
+        draw.get_by_role("button", name="Other noise").click()
+        if answer_of(draw, "784-100-10") != "7":
+            break
     assert [probability(draw, "784-100-10", str(digit)) for digit in range(10)] != before
     draw.get_by_label("784-100-10", exact=True).get_by_role("button", name="Look inside").click()
     for _ in range(3):
@@ -232,6 +236,7 @@ def test_a_photograph_is_read(draw: Page, mnist: Dataset) -> None:
     )
     expect(draw.get_by_text("One digit was found")).to_be_visible()
     assert draw.locator(".photo figure img").count() >= 2
+    expect(draw.get_by_role("button", name="Mark 1: 3")).to_have_attribute("aria-pressed", "true")
 
 
 def test_paste_and_drop_and_a_picture_without_a_digit(draw: Page) -> None:

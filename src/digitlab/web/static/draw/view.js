@@ -42,7 +42,11 @@ export default function Draw({ route }) {
   const keys = chosenKeys(params.key, runs);
   const networks = useNetworks(keys, runs);
   const [datasets, setDatasets] = useState(/** @type {any[]} */ ([]));
-  const [ink] = useState(inkCanvas);
+  const [ink] = useState(() => {
+    const fresh = inkCanvas();
+    paint(fresh, kept.drawing, "#fff");
+    return fresh;
+  });
   const [drawing, setDrawing] = useState(kept.drawing);
   const [index, setIndex] = useState(kept.index);
   const [digit, setDigit] = useState(/** @type {number | null} */ (null));
@@ -71,7 +75,7 @@ export default function Draw({ route }) {
     paint(ink, next, "#fff");
     hold(next, place);
   };
-  const photo = usePhoto((image) => change({ base: image, strokes: [] }));
+  const photo = usePhoto(keys[Math.max(keys.indexOf(inside), 0)] ?? null, (image) => change({ base: image, strokes: [] }));
   const toImage = (/** @type {number} */ place) => examples && change({ base: imageAt(examples, place), strokes: [] }, place);
   // What is asked for before the images are here is done when they are.
   const due = useRef(/** @type {{by: number, digit: number | null} | null} */ (null));
@@ -89,7 +93,6 @@ export default function Draw({ route }) {
     } else if (due.current) toNext(due.current.by, due.current.digit);
     due.current = null;
   }, [examples, params.image]);
-  useEffect(() => paint(ink, drawing, "#fff"), []);
 
   const isWhole = drawing.base !== null && drawing.strokes.length === 0; // an image of 28 x 28 as it is
   const blank = isBlank(drawing);

@@ -13,8 +13,7 @@ pytestmark = pytest.mark.slow
 VIEWS = ["train", "train?predict=1&hidden=none", "draw", "studies", "runs", "board"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light"), (1920, "dark")])
 def test_no_view_has_a_fault_that_axe_finds(
     browser: Browser, server: Server, scheme: str, width: int
 ) -> None:

@@ -153,11 +153,12 @@ def _listening(host: str, port: int | None) -> socket.socket:
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = socket.create_server((host.strip("[]"), number), family=family, backlog=256)
-            # Of each connection: what a slow reader does not take must not pile up in the system either.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-            return listener
         except (OSError, OverflowError) as error:
             problem = getattr(error, "strerror", None) or str(error)
+            continue
+        # Of each connection: what a slow reader does not take must not pile up in the system either.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        return listener
     where = f"cannot be listened at, on {host} ({problem})"
     raise SpecError([Fault("port", port, f"{where}; name another by --port, or leave it out")])
 

@@ -25,11 +25,11 @@ class LabLimits:
 
     race_runs: int = 32
     queued_runs: int = 96
-    listed_runs: int = 400
+    listed_runs: int = 200
     parameters: int = 4_000_000
     race_parameters: int = 16_000_000
     steps: int = 2_000_000
-    evaluations: int = 2_000
+    evaluations: int = 1_000
     visitor_runs: int = 8
     jobs: int = 8
     networks: int = 4
@@ -63,7 +63,7 @@ def check_size(specs: Sequence[RunSpec], limits: LabLimits) -> None:
             faults.append(Fault("parent", spec.parent.key[:12], "cannot be used here; use the command"))
         if spec.parameter_count > limits.parameters:
             problem = f"makes {spec.parameter_count:,} parameters, too many for the page; use smaller layers"
-            faults.append(Fault("hidden", list(spec.hidden), f"{problem} (at most {limits.parameters:,})"))
+            faults.append(Fault("hidden", spec.hidden, f"{problem} (at most {limits.parameters:,})"))
         if spec.step_count > limits.steps:
             problem = f"steps are too many for the page; train at most {limits.steps:,}, or use the command"
             faults.append(Fault("epochs", f"{spec.step_count:,}", problem))

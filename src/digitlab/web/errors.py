@@ -33,6 +33,7 @@ _STATUS: tuple[tuple[type[DigitlabError], int], ...] = (
 _SENTENCES = {
     404: "there is no such address; see /docs for those there are",
     405: "this address does not know this method; see /docs for what it knows",
+    422: "the body cannot be read: it is not valid JSON, or its tables and lists are too deep; mend it",
     413: "the request is larger than what is taken; send less",
 }
 _MOST_CHARACTERS = 2_000
@@ -86,6 +87,8 @@ def _of_http(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     headers = error.headers if isinstance(error, HTTPException) else None
+    if status == 400:  # what FastAPI says of a body that cannot be read
+        status = 422
     response = _answer(status, _SENTENCES.get(status, detail))
     response.headers.update(headers or {})
     return response

@@ -17,7 +17,7 @@ class Limits:
     message_bytes:   of one message of a page
     messages_per_second: of one page
     watched_runs:    whose parameters one page looks at
-    send_seconds:    in which a page has to take an update
+    send_seconds:    in which a page has to take something of what is sent to it
     updates_per_second: that one page is told
     predictions:     that are computed at once
     test_images:     of one request

@@ -13,11 +13,14 @@ from digitlab.errors import Fault, SpecError
 from digitlab.live import Laboratory
 from digitlab.store import Store
 from digitlab.web.app import create_app
+from digitlab.web.connections import http_patient_for, socket_patient_for
+from digitlab.web.limits import Limits
 from digitlab.web.settings import Settings
 
 USUAL_PORT = 8420
 _PORTS_TRIED = 20
 _SECONDS_TO_END = 2
+_SEND_BUFFER_BYTES = 128 << 10
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -37,6 +40,7 @@ def serve(
     allow_remote: bool = False,
     classroom: bool = False,
     workers: int | None = None,
+    limits: Limits | None = None,
     on_ready: Callable[[Addresses], None],
 ) -> None:
     """Serve the page until a signal ends it; then nothing that it started is left.
@@ -48,7 +52,7 @@ def serve(
     check_host(host, allow_remote=allow_remote)
     with contextlib.closing(_listening(host, port)) as listener, _without_logs():
         names = names_of(host)
-        settings = Settings.of(listener.getsockname()[1], names, classroom=classroom)
+        settings = Settings.of(listener.getsockname()[1], names, classroom=classroom, limits=limits)
         laboratory = Laboratory(store, workers=workers)
         try:
             laboratory.warm_up()
@@ -78,8 +82,8 @@ def _config(laboratory: Laboratory, settings: Settings) -> uvicorn.Config:
     limits = settings.limits
     return uvicorn.Config(
         create_app(laboratory, settings),
-        http="h11",
-        ws="websockets-sansio",
+        http=http_patient_for(limits.head_seconds),
+        ws=socket_patient_for(limits.send_seconds),
         loop="asyncio",
         lifespan="on",
         log_config=None,
@@ -148,9 +152,13 @@ def _listening(host: str, port: int | None) -> socket.socket:
     for number in tried:
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return socket.create_server((host.strip("[]"), number), family=family, backlog=256)
+            listener = socket.create_server((host.strip("[]"), number), family=family, backlog=256)
         except (OSError, OverflowError) as error:
             problem = getattr(error, "strerror", None) or str(error)
+            continue
+        # Of each connection: what a slow reader does not take must not pile up in the system either.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        return listener
     where = f"cannot be listened at, on {host} ({problem})"
     raise SpecError([Fault("port", port, f"{where}; name another by --port, or leave it out")])
 

@@ -31,9 +31,11 @@ class Settings:
     visitors: Visitors = field(default_factory=Visitors, repr=False)
 
     @classmethod
-    def of(cls, port: int, hosts: tuple[str, ...], *, classroom: bool) -> "Settings":
+    def of(
+        cls, port: int, hosts: tuple[str, ...], *, classroom: bool, limits: Limits | None = None
+    ) -> "Settings":
         """A new start, with secrets of its own."""
-        return cls(port, hosts, class_token=_secret() if classroom else None)
+        return cls(port, hosts, class_token=_secret() if classroom else None, limits=limits or Limits())
 
     @property
     def is_classroom(self) -> bool:

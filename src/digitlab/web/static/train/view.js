@@ -25,7 +25,7 @@ const PAUSE = 700;
 const OLDER = 8;
 const POINTS = 200;
 const COUNTS = [4, 8, 16, 32];
-const AXES = /** @type {import("./setup.js").Axis[]} */ (["learning_rate", "depth", "batch_size", "width"]);
+const AXES = /** @type {import("./setup.js").Axis[]} */ (["learning_rate", "depth", "batch_size", "width", "train_size"]);
 
 /** Facts of the server that do not change while the page is open. */
 function useFacts() {
@@ -151,7 +151,7 @@ export default function Train({ route, about }) {
     <div class="try row" role="group" aria-label=${said.try} hidden=${facts.presets.length === 0}>
       <span class="note" aria-hidden="true">${said.try}</span>
       ${facts.presets.map(
-        (one) => html`<a class="chip" href=${link("/train", presetParams(one, params))} aria-current=${one.name === params.preset ? "true" : null}>${one.title}</a>`,
+        (one) => html`<a class="chip" href=${link("/train", setups.presetParams(one, params))} aria-current=${one.name === params.preset ? "true" : null}>${one.title}</a>`,
       )}
     </div>
     ${preset?.watch &&
@@ -210,16 +210,6 @@ function raceOf(params, setup) {
   const values = custom ? params.values.split(",").map(Number).filter(Number.isFinite).slice(0, 32) : setups.raceValues(axis, number);
   return { axis, count: number, custom, values: setup ? values : [] };
 }
-
-/** @param {any} preset @param {Record<string, string>} params */
-const presetParams = (preset, params) => ({
-  ...setups.toParams(setups.fromOptions(preset.setup)),
-  preset: preset.name,
-  race: preset.race?.axis === "learning_rate" ? null : preset.race?.axis,
-  values: preset.race?.values?.join(),
-  predict: params.predict,
-  x: params.x,
-});
 
 /** The runs that were started last, together. @param {LiveRun[]} runs @param {string[]} keys */
 function groupOf(runs, keys) {

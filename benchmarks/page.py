@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from tests.web.browser.conftest import CHROMIUM, Server, start_server, stop_server
 
@@ -78,10 +78,21 @@ def _with_live_runs(browser: Browser, server: Server) -> dict[str, Any]:
     page.locator(".run[data-status=training]").nth(RUNS - 1).wait_for()
     page.wait_for_timeout(2_000)
     page.evaluate(WATCH)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = _busy_seconds(session)
     page.wait_for_timeout(WATCHED_SECONDS * 1_000)
+    busy = _busy_seconds(session) - before
     found: dict[str, Any] = page.evaluate("({tasks: longTasks, frames, changes})")
+    found["busy"] = busy
     page.get_by_role("button", name=f"Stop all {RUNS}").click()
     return found
+
+
+def _busy_seconds(session: CDPSession) -> float:
+    """Processor time that the page's main thread has taken, however long it had to wait for a processor."""
+    metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    return float(metrics["TaskDuration"])
 
 
 def _table(paints: list[float], found: dict[str, Any], version: str) -> str:
@@ -93,6 +104,9 @@ def _table(paints: list[float], found: dict[str, Any], version: str) -> str:
             f"{statistics.median(paints):.0f} ms, {min(paints):.0f} to {max(paints):.0f} ms"
         ),
         f"tasks of the page over {LONG_TASK} ms in {WATCHED_SECONDS} s": f"{len(tasks)}{longest}",
+        "processor time of the page's main thread in that time; for each frame": (
+            f"{found['busy']:.2f} s; {1000 * found['busy'] / len(frames):.1f} ms"
+        ),
         "frames in that time": f"{len(frames)}",
         "from one frame to the next: median, 99th percentile": f"{median:.0f} ms, {rare:.0f} ms",
         "changes of the list of runs in that time": f"{found['changes']}",

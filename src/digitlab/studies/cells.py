@@ -57,7 +57,7 @@ def cells(asked: Sequence[Asked]) -> tuple[Cell, ...]:
         found.append(_cell(one))
         if found[-1].state == "fine":
             condition = tuple(one.labels.items())
-            # As rates are chosen: by the mean logarithm, in which a broken network counts as one that guesses.
+            # As rates are chosen: by the mean logarithm; a broken network counts as one that guesses.
             loss = float(mean_loss(validation_losses([one.runs], best=one.is_best))[0])
             best[condition] = min(best.get(condition, (math.inf, place)), (loss, place))
     for _, place in best.values():

@@ -51,7 +51,7 @@ export default function Compare({ route }) {
 
 /** @param {{name: string, run: any, colour: number}} props */
 function Side({ name, run, colour }) {
-  return html`<section class="card side" aria-label=${said.of(name)} data-side=${name}>
+  return html`<section class="card pair-side" aria-label=${said.of(name)} data-side=${name}>
     <h2><span class="letter" style=${{ color: `var(--series-${colour})` }}>${name}</span> <a href=${`/runs/${run.key}`}>${run.title}</a></h2>
     <p><b>${percent(run.metrics.test_accuracy)}</b> <span class="note">${texts.runs.columns.test_accuracy}</span> · <span class="note">${texts.runs.outcomes[/** @type {"completed"} */ (run.outcome)]}, ${texts.runs.columns.seed} ${run.spec.seed}</span></p>
   </section>`;
@@ -73,8 +73,6 @@ function Difference({ pair }) {
       <text x="50%" y="52" text-anchor="middle">${said.zero}</text>
     </svg>
     <p class="row between note ends" aria-hidden="true"><span>← A</span><span>B →</span></p>
-    <p>${words}</p>
-    ${isNumber(pair.p_value) && html`<p class="note">${said.mcnemar(pair.p_value < 1e-4 ? "below 0.0001" : pair.p_value.toPrecision(2))}</p>`}
   </div>`;
 }
 
@@ -98,7 +96,7 @@ function Disagreements({ pair }) {
     <div class="halves">${sides.map(
       ({ name, images }) => images.length > 0 && html`<div><h3>${said.only(name)}</h3>
         <ul class="digits">${images.map((/** @type {any} */ one) => {
-          const words = said.read(one.label, one.a, one.b);
+          const words = name === "A" ? said.read(one.label, "B", one.b) : said.read(one.label, "A", one.a);
           return html`<li key=${one.index}><div><${Digit} image=${one.image} title=${words} /><span><b>${words}</b><small>${texts.runs.run.testImage(one.index)}</small></span></div></li>`;
         })}</ul></div>`,
     )}</div></section>`;

@@ -10,7 +10,7 @@ import { html, useLayoutEffect, useRef } from "../lib/html.js";
  * @param {number} props.side
  * @param {ArrayLike<number>} props.values  0 … `most`, [side * side]
  * @param {number} [props.most]             255 where it is not given
- * @param {string} props.title
+ * @param {string} props.title              "": what is around it says what it shows
  * @param {Frame | null} [props.frame]
  * @param {{x: number, y: number} | null} [props.cross]
  */
@@ -28,7 +28,7 @@ export function Grey({ side, values, most = 255, title, frame = null, cross = nu
     context.putImageData(pixels, 0, 0);
   }, [values, side]);
   const share = (/** @type {number} */ part) => `${(100 * part) / side}%`;
-  return html`<span class="grey" role="img" aria-label=${title}>
+  return html`<span class="grey" role=${title ? "img" : null} aria-label=${title || null} aria-hidden=${title ? null : "true"}>
     <canvas ref=${canvas} width=${side || 1} height=${side || 1} />
     ${frame && html`<i class="frame" style=${{ left: share(frame.left), top: share(frame.top), width: share(frame.side), height: share(frame.side) }} />`}
     ${cross && html`<i class="cross" style=${{ left: share(cross.x), top: share(cross.y) }} />`}

@@ -3,15 +3,18 @@
 
 import { post } from "../lib/api.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { link } from "../lib/route.js";
 import { texts } from "../texts/en.js";
 import { Grey } from "./grey.js";
 
 const said = texts.draw.photo;
+/** Milliseconds until it is asked again. */
+const PAUSE = 500;
 /** Bytes: the server's limit; more is refused before it is sent. */
 const BYTE_LIMIT = 24 * 2 ** 20;
 
 /**
- * @typedef {{digit: number | string | null, probabilities: number[], box: number[], image: string}} FoundDigit
+ * @typedef {{digit: string | null, probabilities: number[], box: number[], image: string, doubt: string | null}} FoundDigit
  * @typedef {{digits: FoundDigit[], refused: string | null, steps: {name: string, png: string}[]}} Reading
  */
 
@@ -23,12 +26,14 @@ const pictureIn = (data) => [...(data?.files ?? [])].find(({ type }) => type.sta
 
 /**
  * The reading of the latest photograph, and how to begin another.
+ * @param {string | null} key  of the run whose network answers; null: the default one
  * @param {(image: Uint8Array) => void} onImage  the first digit that was found
  */
-export function usePhoto(onImage) {
+export function usePhoto(key, onImage) {
   const [reading, setReading] = useState(/** @type {Reading | null} */ (null));
   const [says, setSays] = useState("");
   const latest = useRef(0);
+  const reader = useRef(/** @type {(file: Blob | undefined) => void} */ (() => {}));
   const read = async (/** @type {Blob | undefined} */ file) => {
     if (!file) return;
     const turn = ++latest.current;
@@ -36,8 +41,12 @@ export function usePhoto(onImage) {
     if (file.size > BYTE_LIMIT) return setSays(said.large);
     setSays(said.reading);
     try {
-      /** @type {Reading} */
-      const found = await post("predict", file);
+      let found = await post(link("predict", { key }), file);
+      while (turn === latest.current && !found.digits) { // the network that answers is still made
+        setSays(texts.draw.networks.making(found.says, found.progress));
+        await new Promise((done) => setTimeout(done, PAUSE));
+        if (turn === latest.current) found = await post(link("predict", { key }), file);
+      }
       if (turn !== latest.current) return;
       setReading(found);
       setSays(found.refused ?? "");
@@ -46,8 +55,9 @@ export function usePhoto(onImage) {
       if (turn === latest.current) setSays(/** @type {Error} */ (error).message);
     }
   };
+  reader.current = read;
   useEffect(() => {
-    const paste = (/** @type {ClipboardEvent} */ event) => void read(pictureIn(event.clipboardData));
+    const paste = (/** @type {ClipboardEvent} */ event) => reader.current(pictureIn(event.clipboardData));
     addEventListener("paste", paste);
     return () => removeEventListener("paste", paste);
   }, []);
@@ -91,7 +101,7 @@ export function PhotoSteps({ reading, says, image, onImage, onClose }) {
         <div class="row digits">${reading.digits.map((digit, i) => {
           const own = imageOf(digit.image);
           const isHere = image !== null && own.every((grey, j) => grey === image[j]);
-          return html`<button class="chip digit" aria-pressed=${isHere ? "true" : "false"} onClick=${() => onImage(own)} aria-label=${said.digit(i + 1, digit.digit)}>
+          return html`<button class="chip digit" aria-pressed=${isHere ? "true" : "false"} onClick=${() => onImage(own)} aria-label=${said.digit(i + 1, digit.digit)} title=${digit.doubt}>
             <${Grey} side=${28} values=${own} title="" /><span>${digit.digit ?? "?"}</span></button>`;
         })}</div>`}
       <div class="way">${reading.steps.map(({ name, png }) => html`<figure><img src=${`data:image/png;base64,${png}`} alt="" /><figcaption>${name}</figcaption></figure>`)}</div>`}

@@ -42,7 +42,11 @@ export default function Draw({ route }) {
   const keys = chosenKeys(params.key, runs);
   const networks = useNetworks(keys, runs);
   const [datasets, setDatasets] = useState(/** @type {any[]} */ ([]));
-  const [ink] = useState(inkCanvas);
+  const [ink] = useState(() => {
+    const fresh = inkCanvas();
+    paint(fresh, kept.drawing, "#fff");
+    return fresh;
+  });
   const [drawing, setDrawing] = useState(kept.drawing);
   const [index, setIndex] = useState(kept.index);
   const [digit, setDigit] = useState(/** @type {number | null} */ (null));
@@ -71,7 +75,7 @@ export default function Draw({ route }) {
     paint(ink, next, "#fff");
     hold(next, place);
   };
-  const photo = usePhoto((image) => change({ base: image, strokes: [] }));
+  const photo = usePhoto(keys[Math.max(keys.indexOf(inside), 0)] ?? null, (image) => change({ base: image, strokes: [] }));
   const toImage = (/** @type {number} */ place) => examples && change({ base: imageAt(examples, place), strokes: [] }, place);
   // What is asked for before the images are here is done when they are.
   const due = useRef(/** @type {{by: number, digit: number | null} | null} */ (null));
@@ -89,7 +93,6 @@ export default function Draw({ route }) {
     } else if (due.current) toNext(due.current.by, due.current.digit);
     due.current = null;
   }, [examples, params.image]);
-  useEffect(() => paint(ink, drawing, "#fff"), []);
 
   const isWhole = drawing.base !== null && drawing.strokes.length === 0; // an image of 28 x 28 as it is
   const blank = isBlank(drawing);
@@ -129,6 +132,7 @@ export default function Draw({ route }) {
     <h1 class="only-read">${said.title}</h1>
     <p class="only-read" role="status">${told}</p>
     <div class="easel">
+      <div class="left">
       <section class="card board" aria-labelledby="pad-title">
         <h2 id="pad-title">${said.pad.title}</h2>
         <div class="paper">
@@ -149,6 +153,11 @@ export default function Draw({ route }) {
         </div>
         <p class="note keys" id="pad-keys">${said.pad.keys}</p>
       </section>
+        <div class="tests" onFocusCapture=${() => setWanted(true)} onPointerEnter=${() => setWanted(true)}>
+          <${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]} networkName=${whole[at]?.name ?? ""}
+            onIndex=${toImage} onNext=${(/** @type {number} */ by) => toNext(by, digit)} onDigit=${setDigit} />
+        </div>
+      </div>
       <${Seen} image=${image} prepared=${isWhole ? null : (seen?.made ?? EMPTY)} ink=${seen?.ink ?? null} isAsDrawn=${isAsDrawn}
         onAsDrawn=${(/** @type {boolean} */ value) => go({ way: value ? "drawn" : null })}
         other=${isOther ? said.steps.other(network?.name ?? "", classNames[otherAnswer ?? 0], isAsDrawn) : ""} />
@@ -171,16 +180,10 @@ export default function Draw({ route }) {
       ${network &&
       html`<section class="card" aria-labelledby="inside-title"><h2 id="inside-title">${said.inside.title(network.name)}</h2>
         <${Inside} key=${keys[at]} network=${network} answer=${answer} classNames=${classNames} cut=${cuts[keys[at]] ?? NO_CUT} onCut=${onCut} /></section>`}
-      <div class="aside">
-        ${network && html`<${BreakIt} damage=${damage} cutCount=${cutCount} onChange=${setDamage} onMend=${() => {
-          setDamage(WHOLE);
-          setCuts({});
-        }} />`}
-        <div onFocusCapture=${() => setWanted(true)} onPointerEnter=${() => setWanted(true)}>
-          <${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]} networkName=${whole[at]?.name ?? ""}
-            onIndex=${toImage} onNext=${(/** @type {number} */ by) => toNext(by, digit)} onDigit=${setDigit} />
-        </div>
-      </div>
+      ${network && html`<${BreakIt} damage=${damage} cutCount=${cutCount} onChange=${setDamage} onMend=${() => {
+        setDamage(WHOLE);
+        setCuts({});
+      }} />`}
     </div>
   </div>`;
 }

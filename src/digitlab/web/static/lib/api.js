@@ -28,8 +28,8 @@ async function ask(path, init) {
     throw new ApiError(0, texts.shell.noAnswer);
   }
   if (response.ok) return response;
-  const said = await response.json().catch(() => ({}));
-  throw new ApiError(response.status, said.says || texts.shell.refused(response.status), said.field ?? null);
+  const fault = await response.json().catch(() => ({}));
+  throw new ApiError(response.status, fault.says || texts.shell.refused(response.status), fault.field ?? null);
 }
 
 /**

@@ -13,14 +13,14 @@ const PAGE = 100;
 const KEPT = 30;
 const FILTERS = /** @type {const} */ (["network", "data", "batch_size", "seed", "key"]);
 const OUTCOMES = /** @type {const} */ (["completed", "diverged", "collapsed"]);
-/** @type {{name: keyof typeof said.columns, number?: boolean, wide?: boolean, show: (row: any) => any}[]} */
+/** @type {{name: keyof typeof said.columns, number?: boolean, wide?: boolean, roomy?: boolean, show: (row: any) => any}[]} */
 const COLUMNS = [
   { name: "network", show: (row) => row.network },
   { name: "data", wide: true, show: (row) => row.data },
   { name: "learning_rate", number: true, show: (row) => (row.learning_rate === null ? "" : rate(row.learning_rate)) },
   { name: "batch_size", number: true, show: (row) => row.batch_size },
-  { name: "seed", number: true, show: (row) => row.seed },
-  { name: "outcome", show: (row) => html`<span class="outcome" data-outcome=${row.outcome}>${said.outcomes[/** @type {"completed"} */ (row.outcome)]}</span>` },
+  { name: "seed", number: true, roomy: true, show: (row) => row.seed },
+  { name: "outcome", roomy: true, show: (row) => html`<span class="outcome" data-outcome=${row.outcome}>${said.outcomes[/** @type {"completed"} */ (row.outcome)]}</span>` },
   { name: "test_accuracy", number: true, show: (row) => percent(row.test_accuracy) },
   { name: "validation_loss", number: true, wide: true, show: (row) => loss(row.validation_loss) },
   { name: "seconds", number: true, wide: true, show: (row) => seconds(row.seconds) },
@@ -32,6 +32,9 @@ const COLUMNS = [
 export default function Runs({ route }) {
   return route.rest ? html`<${Run} key=${route.rest} id=${route.rest} />` : html`<${List} params=${route.params} />`;
 }
+
+/** wide, roomy: left out on a tablet, on a phone @param {(typeof COLUMNS)[number]} column */
+const classOf = (column) => (["number", "wide", "roomy"].filter((name) => column[/** @type {"wide"} */ (name)]).join(" "));
 
 /** What the list asks for. @param {Record<string, string>} params */
 const asked = (params) => ({
@@ -94,7 +97,7 @@ function List({ params }) {
   /** @param {string} key */
   const pick = (key) => go({ pick: (picked.includes(key) ? picked.filter((one) => one !== key) : [...picked, key].slice(-2)).join(",") }, false);
 
-  return html`<div class="runs">
+  return html`<div class="runs-page">
     <div class="row between"><h1>${said.title}</h1>
       <p class="note" role="status">${total === null ? said.loading : isFiltered ? said.filtered(count(total)) : said.total(count(total))}</p></div>
     <${Filters} params=${params} go=${go} problem=${problem} isFiltered=${isFiltered} />
@@ -122,10 +125,21 @@ function Filters({ params, go, problem, isFiltered }) {
       )}
     </div>
     <div class="row fields">
-      ${FILTERS.map((name) => html`<${Field} key=${name} name=${name} value=${params[name] ?? ""} go=${go} wrong=${problem?.field === name} />`)}
+      ${FILTERS.map((name) => name === "data" ? html`<${DataField} value=${params.data ?? ""} go=${go} />` : html`<${Field} key=${name} name=${name} value=${params[name] ?? ""} go=${go} wrong=${problem?.field === name} />`)}
       ${isFiltered && html`<button type="button" class="button quiet" onClick=${() => go(Object.fromEntries([...FILTERS, "outcome"].map((name) => [name, null])))}>${said.clear}</button>`}
     </div>
   </form>`;
+}
+
+/** @param {{value: string, go: any}} props */
+function DataField({ value, go }) {
+  const [names, setNames] = useState(/** @type {string[]} */ ([]));
+  useEffect(() => void get("datasets").then((found) => setNames(found.map((/** @type {any} */ one) => one.name)), () => {}), []);
+  const all = value && !names.includes(value) ? [...names, value] : names;
+  return html`<div class="field"><label for="filter-data">${said.fields.data}</label>
+    <select id="filter-data" value=${value} onChange=${(/** @type {any} */ event) => go({ data: event.target.value || null })}>
+      <option value="">${said.anyData}</option>${all.map((name) => html`<option value=${name} selected=${name === value}>${name}</option>`)}
+    </select></div>`;
 }
 
 /** A field that is taken over a moment after the last letter. @param {{name: typeof FILTERS[number], value: string, go: any, wrong: boolean}} props */
@@ -187,8 +201,8 @@ function Table({ place, total, pages, fetchPage, sort, sortBy, picked, pick }) {
       <thead><tr aria-rowindex="1">
         <th scope="col"><span class="only-read">${said.choose}</span></th>
         ${COLUMNS.map(
-          ({ name, number, wide }) => html`<th scope="col" class=${`${number ? "number" : ""} ${wide ? "wide" : ""}`} aria-sort=${by === name ? (falling ? "descending" : "ascending") : null}>
-            <button class="sort" onClick=${() => sortBy(by === name && falling ? name : `-${name}`)} aria-label=${said.sortBy(said.columns[name])}>${said.columns[name]}<i aria-hidden="true">${by === name ? (falling ? " ▾" : " ▴") : ""}</i></button></th>`,
+          (column) => html`<th scope="col" class=${classOf(column)} aria-sort=${by === column.name ? (falling ? "descending" : "ascending") : null}>
+            <button class="sort" onClick=${() => sortBy(by === column.name && falling ? column.name : `-${column.name}`)} aria-label=${said.sortBy(said.columns[column.name])}>${said.columns[column.name]}<i aria-hidden="true">${by === column.name ? (falling ? " ▾" : " ▴") : ""}</i></button></th>`,
         )}
       </tr></thead>
       <tbody>
@@ -209,7 +223,7 @@ function Row({ i, row, picked, pick }) {
     ${COLUMNS.map((column, c) =>
       c === 0
         ? html`<th scope="row"><a href=${`/runs/${row.key}`} title=${row.network}>${column.show(row)}</a></th>`
-        : html`<td class=${`${column.number ? "number" : ""} ${column.wide ? "wide" : ""}`}>${column.show(row)}</td>`,
+        : html`<td class=${classOf(column)}>${column.show(row)}</td>`,
     )}
   </tr>`;
 }

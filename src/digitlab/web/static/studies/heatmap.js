@@ -6,26 +6,36 @@ import { idOf } from "./chapter.js";
 import { ink, shade } from "./colours.js";
 
 const said = texts.studies;
-/** Height of a row, room for the rates below, and width of the letters of labels, in pixels. */
-const [ROW, BELOW, LETTER] = [36, 46, 7.2];
 const GAP = 2;
+/** Height of a row, room for the rates below, and width of a label's letters, in pixels: all grow with the page's letters. */
+function measures() {
+  const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return { em, row: 2.4 * em, below: 3 * em, letter: 0.48 * em };
+}
 
 /**
  * @typedef {{title: string, rows: string[], groups: string[], rates: number[], cells: Map<string, any>}} Panel
  */
 
+/** How many levels of an axis there are. @param {any[]} cells @param {string} axis */
+const levels = (cells, axis) => new Set(cells.map((cell) => cell.labels[axis])).size;
+
+/** The axis of the most levels, the last of several: it makes the rows. @param {any[]} cells @param {string[]} axes */
+const rowAxisOf = (cells, axes) => axes.reduce((best, axis) => (levels(cells, axis) >= levels(cells, best) ? axis : best), axes[0] ?? "");
+
 /**
- * The panels of a map: the last axis makes the rows, every combination of the others a panel.
+ * The panels of a map: one axis makes the rows, every combination of the others a panel.
  * @param {any[]} cells @param {string[]} axes @returns {Panel[]}
  */
 export function panels(cells, axes) {
-  const rowAxis = axes[axes.length - 1];
+  const rowAxis = rowAxisOf(cells, axes);
+  const others = axes.filter((axis) => axis !== rowAxis && levels(cells, axis) > 1);
   /** @type {Map<string, Panel>} */
   const found = new Map();
   for (const cell of cells) {
-    const title = axes.slice(0, -1).map((axis) => cell.labels[axis]).join(", ");
+    const title = others.map((axis) => cell.labels[axis]).join(", ");
     const row = cell.labels[rowAxis] ?? "";
-    const panel = found.get(title) ?? { title, rows: [], groups: [], rates: [], cells: new Map() };
+    const panel = found.get(title) ?? /** @type {Panel} */ ({ title, rows: [], groups: [], rates: [], cells: new Map() });
     found.set(title, panel);
     if (!panel.rows.includes(row)) {
       panel.rows.push(row);
@@ -38,17 +48,17 @@ export function panels(cells, axes) {
   return [...found.values()];
 }
 
-/** @param {{cells: any[], axes: string[], chosen: string, choose: (id: string) => void}} props */
-export function HeatMap({ cells, axes, chosen, choose }) {
+/** @param {{cells: any[], axes: string[], chosen: string, choose: (id: string) => void, brief?: boolean}} props */
+export function HeatMap({ cells, axes, chosen, choose, brief }) {
   const shown = useMemo(() => panels(cells, axes), [cells, axes]);
   const range = useMemo(() => rangeOf(cells), [cells]);
-  const rowName = said.axis(axes[axes.length - 1] ?? "");
+  const rowName = said.axis(rowAxisOf(cells, axes));
   return html`<div class="maps">
       ${shown.map(
         (panel) => html`<${Map_} key=${panel.title} panel=${panel} rowName=${rowName} range=${range} chosen=${chosen} choose=${choose} />`,
       )}
     </div>
-    <${Legend} range=${range} />
+    ${!brief && html`<${Legend} range=${range} />`}
     <${Twin} cells=${cells} axes=${axes} choose=${choose} />`;
 }
 
@@ -77,15 +87,16 @@ function Map_({ panel, rowName, range, chosen, choose }) {
   }, []);
 
   const { rows, rates, groups } = panel;
-  const left = Math.min(Math.max(...rows.map((row) => row.length), 4) * LETTER + 14, width * 0.34);
-  const size = Math.min((width - left) / rates.length, 110);
-  const height = rows.length * ROW;
-  const one = at && panel.cells.get(`${rows[at[1]]}~${rates[at[0]]}`);
-  const every = Math.ceil((Math.max(...rates.map((r) => rate(r).length)) * LETTER + 8) / size);
+  const { em, row: tall, below, letter } = measures();
+  const left = Math.min(Math.max(...rows.map((row) => row.length), 4) * letter + 14, width * 0.34);
+  const size = Math.min((width - left) / rates.length, 9 * em);
+  const height = rows.length * tall;
+  const one = at && cellAt(panel, at[0], at[1]);
+  const every = Math.ceil((Math.max(...rates.map((r) => rate(r).length)) * letter + 8) / size);
 
   /** @param {KeyboardEvent} event */
   const move = (event) => {
-    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], Home: [-1e6, 0], End: [1e6, 0] }[event.key];
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (event.key === "Escape") setAt(null);
     if ((event.key === "Enter" || event.key === " ") && one) {
       event.preventDefault();
@@ -93,31 +104,30 @@ function Map_({ panel, rowName, range, chosen, choose }) {
     }
     if (!by) return;
     event.preventDefault();
-    const [x, y] = at ?? [by[0] < 0 ? rates.length : by[0] > 0 ? -1 : 0, by[1] < 0 ? rows.length : by[1] > 0 ? -1 : 0];
-    setAt([clamp(x + by[0], rates.length), clamp(y + by[1], rows.length)]);
+    setAt(at ? next(panel, at, by[0], by[1]) : first(panel));
   };
 
   return html`<figure class="map" style=${{ margin: 0 }}>
     ${panel.title && html`<figcaption>${panel.title}</figcaption>`}
     <div ref=${place} class="place" tabindex="0" role="application" aria-roledescription=${said.heatMap}
       aria-label=${said.mapSummary(panel.title, rows.length, rates.length)} onKeyDown=${move} onBlur=${() => setAt(null)} onMouseLeave=${() => setAt(null)}>
-      <svg width=${width} height=${height + BELOW} aria-hidden="true">
+      <svg width=${width} height=${height + below} aria-hidden="true">
         ${rows.map(
-          (row, y) => html`<text class="label" x=${left - 8} y=${y * ROW + ROW / 2} text-anchor="end" dominant-baseline="central">${shortened(row, left)}</text>
-            ${y > 0 && groups[y] !== groups[y - 1] && html`<line class="apart" x1="0" x2=${left + size * rates.length} y1=${y * ROW - GAP / 2} y2=${y * ROW - GAP / 2} />`}`,
+          (row, y) => html`<text class="label" x=${left - 8} y=${(y + 0.5) * tall} text-anchor="end" dominant-baseline="central">${shortened(row, Math.floor((left - 10) / letter))}</text>
+            ${y > 0 && groups[y] !== groups[y - 1] && new Set(groups).size < rows.length && html`<line class="apart" x1="0" x2=${left + size * rates.length} y1=${y * tall - GAP / 2} y2=${y * tall - GAP / 2} />`}`,
         )}
         ${rows.map((row, y) =>
           rates.map((r, x) => {
             const cell = panel.cells.get(`${row}~${r}`);
             if (!cell) return null;
             const current = at?.[0] === x && at?.[1] === y;
-            return html`<${Square} key=${`${row}~${r}`} cell=${cell} range=${range} x=${left + x * size} y=${y * ROW} size=${size}
+            return html`<${Square} key=${`${row}~${r}`} cell=${cell} range=${range} x=${left + x * size} y=${y * tall} size=${size} tall=${tall}
               marked=${idOf(cell) === chosen} current=${current} enter=${() => setAt([x, y])} choose=${() => choose(idOf(cell))} />`;
           }),
         )}
-        ${rates.map((r, x) => x % every === 0 && html`<text class="label" x=${left + (x + 0.5) * size} y=${height + 14} text-anchor="middle">${rate(r)}</text>`)}
-        <text class="label" x=${left + (size * rates.length) / 2} y=${height + 34} text-anchor="middle">${said.rate}</text>
-        <text class="label" x="0" y=${height + 34}>${rowName}</text>
+        ${rates.map((r, x) => x % every === 0 && html`<text class="label" x=${left + (x + 0.5) * size} y=${height + em} text-anchor="middle">${rate(r)}</text>`)}
+        <text class="label" x=${left + (size * rates.length) / 2} y=${height + 2.3 * em} text-anchor="middle">${said.rate}</text>
+        <text class="label" x="0" y=${height + 2.3 * em}>${rowName}</text>
       </svg>
       ${at && one && html`<div class="readout" data-side=${at[0] > rates.length / 2 ? "left" : "right"} aria-hidden="true">
         <b>${said.cell(Object.entries(one.labels), one.rate)}</b>${readout(one).map((line) => html`<div>${line}</div>`)}</div>`}
@@ -126,14 +136,30 @@ function Map_({ panel, rowName, range, chosen, choose }) {
   </figure>`;
 }
 
-/** @param {number} value @param {number} length */
-const clamp = (value, length) => Math.max(0, Math.min(length - 1, value));
+/** @param {Panel} panel @param {number} x @param {number} y */
+const cellAt = (panel, x, y) => panel.cells.get(`${panel.rows[y]}~${panel.rates[x]}`);
 
-/** @param {string} text @param {number} room */
-function shortened(text, room) {
-  const most = Math.floor((room - 10) / LETTER);
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+/** The first cell of the first row. @param {Panel} panel @returns {[number, number]} */
+const first = (panel) => [Math.max(0, panel.rates.findIndex((_, x) => cellAt(panel, x, 0))), 0];
+
+/**
+ * The next cell in a direction: rows may have rates of their own, so that places are empty.
+ * @param {Panel} panel @param {[number, number]} at @param {number} dx @param {number} dy @returns {[number, number]}
+ */
+function next(panel, at, dx, dy) {
+  const { rates, rows } = panel;
+  for (let [x, y] = [at[0] + dx, at[1] + dy]; x >= 0 && y >= 0 && x < rates.length && y < rows.length; x += dx, y += dy) {
+    if (cellAt(panel, x, y)) return [x, y];
+    if (!dy) continue;
+    // In the next row, the nearest rate that there is.
+    const there = rates.map((_, i) => i).filter((i) => cellAt(panel, i, y)).sort((a, b) => Math.abs(a - x) - Math.abs(b - x));
+    if (there.length) return [there[0], y];
+  }
+  return at;
 }
+
+/** @param {string} text @param {number} most letters */
+const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 /** What is said of a cell. @param {any} cell */
 function readout(cell) {
@@ -148,13 +174,13 @@ function readout(cell) {
 }
 
 /** @param {any} props */
-function Square({ cell, range, x, y, size, marked, current, enter, choose }) {
+function Square({ cell, range, x, y, size, tall, marked, current, enter, choose }) {
   const known = cell.validation_accuracy !== null;
   const broke = cell.state === "diverged" || cell.state === "collapsed";
-  const [w, h] = [Math.max(size - GAP, 3), ROW - GAP];
+  const [w, h] = [Math.max(size - GAP, 3), tall - GAP];
   const place = known ? placeOf(Math.max(1 - cell.validation_accuracy, 1e-4), range) : 0;
   const part = cell.seeds ? cell.runs.length / cell.seeds : 0;
-  const text = broke ? "✕" : known && w > 36 ? (100 * cell.validation_accuracy).toFixed(1) : "";
+  const text = broke ? "✕" : known && w > tall ? (100 * cell.validation_accuracy).toFixed(1) : "";
   return html`<g class="cell" data-state=${cell.state ?? "unknown"} onMouseEnter=${enter} onClick=${choose}>
     <rect x=${x} y=${y} width=${w} height=${h} rx="3" class=${known && !broke ? "filled" : "hollow"} fill=${known && !broke ? shade(place) : undefined} />
     ${part > 0 && part < 1 && html`<rect class="part" x=${x} y=${y + h - 4} width=${w * part} height="4" />`}

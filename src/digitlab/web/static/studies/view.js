@@ -3,10 +3,11 @@ import { ApiError, get } from "../lib/api.js";
 import { count } from "../lib/format.js";
 import { html, useEffect, useState } from "../lib/html.js";
 import { onStudy, useConnection } from "../lib/live.js";
-import { link } from "../lib/route.js";
+import { link, navigate } from "../lib/route.js";
 import { texts } from "../texts/en.js";
 import { Chapter } from "./chapter.js";
 import { Control, isUnderWay } from "./control.js";
+import { HeatMap } from "./heatmap.js";
 import { Picture } from "./picture.js";
 
 const said = texts.studies;
@@ -54,6 +55,7 @@ function Card({ card, changed }) {
     <h2><a href=${href}>${card.title}</a></h2>
     <p class="question">${card.question}</p>
     ${answer?.picture && html`<${Picture} url=${answer.picture} title=${answer.picture_title} pixels=${350} />`}
+    ${!answer && (standing.known > 0 || isUnderWay(card.job)) && html`<${SoFar} card=${card} />`}
     ${answer
       ? html`<p class="answer">${answer.sentence}</p><p class="note">${answer.how_sure}</p>`
       : html`<p class="note">${standing.known > 0 ? said.halfKnown : said.nothingKnown}</p>`}
@@ -61,6 +63,24 @@ function Card({ card, changed }) {
     <${Control} study=${card} scale=${card.scale} changed=${changed} brief=${true} />
     ${isUnderWay(card.job) && html`<a href=${link(`/studies/${card.name}`, { scale: card.job.scale })}>${said.watch}</a>`}
   </article>`;
+}
+
+/** What is known of a study that is not done: its heat map, which fills while it runs. @param {{card: any}} props */
+function SoFar({ card }) {
+  const [found, setFound] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    let current = true;
+    const load = () => get(`studies/${card.name}/cells`, { scale: card.scale }).then((now) => current && setFound(now), () => {});
+    load();
+    const end = later(load, 1000, card.name);
+    return () => {
+      current = false;
+      end();
+    };
+  }, [card.name, card.scale]);
+  /** @param {string} id */
+  const open = (id) => navigate(`/studies/${card.name}`, { scale: card.scale, cell: id });
+  return found && html`<${HeatMap} cells=${found.cells} axes=${found.axes} chosen="" choose=${open} brief=${true} />`;
 }
 
 /**

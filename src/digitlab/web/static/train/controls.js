@@ -3,6 +3,7 @@ import { count, rate, readRate } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { texts } from "../texts/en.js";
 import { GRIDS, MORE, NEEDS, written } from "./setup.js";
+import { Typed } from "./typed.js";
 
 const said = texts.train;
 
@@ -12,14 +13,13 @@ const said = texts.train;
  */
 export function Slider({ name, label, value, grid, onChange, invalid, say = count, read = Number, hint }) {
   const values = grid.includes(value) ? grid : [...grid, value].sort((a, b) => a - b);
-  const typed = (/** @type {any} */ event) => {
-    const number = read(event.target.value.replaceAll(/(?<=\d),(?=\d{3})/g, ""));
+  const typed = (/** @type {string} */ text) => {
+    const number = read(text.replaceAll(/(?<=\d),(?=\d{3})/g, ""));
     if (number > 0) onChange(number);
-    else event.target.value = say(value);
   };
   return html`<div class="field slider">
     <label for=${`${name}-typed`}>${label}${hint && html` <small>${hint}</small>`}</label>
-    <input id=${`${name}-typed`} class="typed" type="text" inputmode="decimal" autocomplete="off" value=${say(value)} onChange=${typed} aria-invalid=${invalid ? "true" : null} />
+    <${Typed} id=${`${name}-typed`} class="typed" type="text" inputmode="decimal" autocomplete="off" value=${say(value)} onCommit=${typed} aria-invalid=${invalid ? "true" : null} />
     <input type="range" min="0" max=${values.length - 1} step="1" value=${values.indexOf(value)} aria-label=${label} aria-valuetext=${say(value)}
       onInput=${(/** @type {any} */ event) => onChange(values[event.target.valueAsNumber])} />
   </div>`;
@@ -46,10 +46,11 @@ export function Controls({ setup, onChange, field, available }) {
     <label class="check small"><input type="checkbox" checked=${linked} onChange=${(/** @type {any} */ event) => setLinked(event.target.checked)} />${said.linked}</label>
     <${Slider} name="train_size" label=${said.options.train_size} value=${setup.train_size ?? available} grid=${images} invalid=${field === "train_size"} read=${whole}
       onChange=${(/** @type {number} */ size) => onChange({ train_size: size === available ? null : size })} />
-    <${Slider} name="epochs" label=${said.options.epochs} value=${setup.epochs} grid=${GRIDS.epochs} onChange=${(/** @type {number} */ epochs) => onChange({ epochs })} invalid=${field === "epochs"} read=${whole} />
+    <${Slider} name="epochs" label=${said.options.epochs} value=${setup.epochs} grid=${GRIDS.epochs} hint=${setup.more.steps && said.insteadOf(count(Number(setup.more.steps)))}
+      onChange=${(/** @type {number} */ epochs) => onChange({ epochs, more: without(setup.more, "steps") })} invalid=${field === "epochs"} read=${whole} />
     <div class="field inline"><label for="seed">${said.options.seed}</label>
-      <input id="seed" type="number" min="0" step="1" value=${setup.seed} aria-invalid=${field === "seed" ? "true" : null}
-        onChange=${(/** @type {any} */ event) => onChange({ seed: Math.max(0, Math.round(event.target.valueAsNumber) || 0) })} />
+      <${Typed} id="seed" type="number" min="0" step="1" value=${setup.seed} aria-invalid=${field === "seed" ? "true" : null}
+        onCommit=${(/** @type {string} */ text) => onChange({ seed: Math.max(0, Math.round(Number(text)) || 0) })} />
     </div>`;
 }
 
@@ -60,19 +61,17 @@ export function Controls({ setup, onChange, field, available }) {
 export function More({ setup, options, onChange, field, names }) {
   const byName = new Map(options.map((option) => [option.name, option]));
   const set = (/** @type {string} */ name, /** @type {string} */ value) => {
-    const { [name]: _, ...rest } = setup.more;
-    onChange({ more: value === "" ? rest : { ...rest, [name]: value } });
+    onChange({ more: value === "" ? without(setup.more, name) : { ...setup.more, [name]: value } });
   };
   const counts = (/** @type {string} */ name) => !NEEDS[name] || (setup.more[NEEDS[name][0]] ?? usual(byName.get(NEEDS[name][0]))) === NEEDS[name][1];
   const shown = MORE.filter((name) => byName.has(name) && counts(name));
   return html`<details class="more" open=${MORE.includes(field ?? "") || undefined}>
-    <summary>${said.more}${Object.keys(setup.more).length > 0 && html` <small>${Object.entries(setup.more).map(([name, value]) => written(name, value)).join(" · ")}</small>`}</summary>
+    <summary>${said.more}${Object.keys(setup.more).length > 0 && html` <small>${Object.entries(setup.more).map(([name, value]) => `${said.options[/** @type {"data"} */ (name)] ?? name} ${written(name, value)}`).join(" · ")}</small>`}</summary>
     <div class="options">
       ${shown.map((name) => {
         const option = byName.get(name);
         const choices = name === "data" ? names : option.choices;
         const value = setup.more[name] ?? "";
-        const change = (/** @type {any} */ event) => set(name, event.target.value);
         const bad = field === name ? "true" : null;
         return html`<div class="field" title=${option.help}>
           <label for=${`more-${name}`}>${said.options[/** @type {"data"} */ (name)] ?? name}</label>
@@ -80,12 +79,15 @@ export function More({ setup, options, onChange, field, names }) {
             ? html`<select id=${`more-${name}`} value=${value || usual(option)} onChange=${(/** @type {any} */ event) => set(name, event.target.value === usual(option) ? "" : event.target.value)} aria-invalid=${bad}>
                 ${choices.map((/** @type {string} */ choice) => html`<option value=${choice}>${choice}</option>`)}
               </select>`
-            : html`<input id=${`more-${name}`} type="text" inputmode="decimal" placeholder=${usual(option)} value=${value} onChange=${change} aria-invalid=${bad} />`}
+            : html`<${Typed} id=${`more-${name}`} type="text" inputmode="decimal" placeholder=${usual(option)} value=${value} onCommit=${(/** @type {string} */ text) => set(name, text.trim())} aria-invalid=${bad} />`}
         </div>`;
       })}
     </div>
   </details>`;
 }
+
+/** @param {Record<string, string>} more @param {string} name */
+const without = (more, name) => Object.fromEntries(Object.entries(more).filter(([other]) => other !== name));
 
 /** @param {any} option */
 const usual = (option) => (option?.name === "validation_size" ? "10000" : option?.default === null || option?.default === undefined ? "" : String(option.default));

@@ -6,7 +6,7 @@ import { count, rate } from "../lib/format.js";
  *   hidden: number[], learning_rate: number, batch_size: number, train_size: number | null, epochs: number,
  *   seed: number, more: Record<string, string> }} Setup
  * train_size: null for all that are not held out; more: other options by name, as written
- * @typedef {"learning_rate" | "depth" | "batch_size" | "width"} Axis
+ * @typedef {"learning_rate" | "depth" | "batch_size" | "width" | "train_size"} Axis
  */
 
 export const VALIDATION_SIZE = 10000;
@@ -19,7 +19,7 @@ export const USUAL = { hidden: [100], learning_rate: 1 / 8, batch_size: 100, tra
 /** Options behind "more", in their order, and what another option must be for them to count. */
 export const MORE = [
   "data", "scaling", "initialisation", "optimiser", "momentum", "weight_decay", "schedule", "warmup_steps",
-  "final_fraction", "validation_size", "patience", "precision",
+  "final_fraction", "steps", "validation_size", "patience", "precision",
 ];
 /** @type {Record<string, [string, string]>} */
 export const NEEDS = {
@@ -47,7 +47,7 @@ export function fromParams(params) {
     train_size: number("train_size", null),
     epochs: number("epochs", USUAL.epochs),
     seed: number("seed", USUAL.seed),
-    more: Object.fromEntries(MORE.filter((name) => params[name]).map((name) => [name, params[name]])),
+    more: Object.fromEntries(MORE.filter((name) => params[name] && !(name === "validation_size" && Number(params[name]) === VALIDATION_SIZE)).map((name) => [name, params[name]])),
   };
 }
 
@@ -71,6 +71,16 @@ export function fromOptions(options) {
   return fromParams(written);
 }
 
+/** The settings in the URL that a preset brings. @param {any} preset @param {Record<string, string>} params */
+export const presetParams = (preset, params) => ({
+  ...toParams(fromOptions(preset.setup)),
+  preset: preset.name,
+  race: preset.race?.axis === "learning_rate" ? null : preset.race?.axis,
+  values: preset.race?.values?.join(),
+  predict: params.predict,
+  x: params.x,
+});
+
 /**
  * The flat options of digitlab.train, with a curve of about 30 points, most of them early.
  * @param {Setup} setup
@@ -85,6 +95,7 @@ export function toOptions(setup, available) {
   );
   const options = { hidden, learning_rate, batch_size, epochs, seed, validation_size: VALIDATION_SIZE, ...given };
   if (train_size !== null) Object.assign(options, { train_size });
+  if ("steps" in given) Reflect.deleteProperty(options, "epochs");
   return { ...options, evaluate_at: curveSteps(stepCount(setup, available)) };
 }
 
@@ -92,7 +103,7 @@ export function toOptions(setup, available) {
 export const imageCount = (setup, available) => setup.train_size ?? available - Number(setup.more.validation_size ?? VALIDATION_SIZE);
 
 /** @param {Setup} setup @param {number} available */
-export const stepCount = (setup, available) => Math.max(1, setup.epochs * Math.ceil(imageCount(setup, available) / setup.batch_size));
+export const stepCount = (setup, available) => Number(setup.more.steps ?? 0) || Math.max(1, setup.epochs * Math.ceil(imageCount(setup, available) / setup.batch_size));
 
 /** Steps at which a run is evaluated: as the square of 1 … 30, since a curve bends at its beginning. @param {number} total */
 export const curveSteps = (total) => [...new Set(Array.from({ length: 30 }, (_, i) => Math.max(1, Math.round(total * ((i + 1) / 30) ** 2))))];
@@ -111,6 +122,7 @@ export function raceValues(axis, n) {
   const doubles = (/** @type {number} */ from, /** @type {number} */ to) => Array.from({ length: n }, (_, i) => 2 ** (from + ((to - from) * i) / (n - 1)));
   if (axis === "depth") return Array.from({ length: n }, (_, i) => i);
   if (axis === "learning_rate") return n === 4 ? [2 ** -9, 2 ** -5, 2 ** -1, 8] : n === 8 ? doubles(-11, 3) : n === 16 ? doubles(-12, 3) : doubles(-12.5, 3);
+  if (axis === "train_size") return doubles(Math.log2(100), Math.log2(50000)).map((size) => Number(size.toPrecision(2)));
   if (axis === "batch_size") return [...new Set((n === 4 ? doubles(4, 10) : n === 8 ? doubles(3, 10) : doubles(3, 10.5)).map(Math.round))];
   return [...new Set((n === 4 ? doubles(3, 9) : n === 8 ? doubles(2, 9) : doubles(2, 9.75)).map(Math.round))];
 }

@@ -25,7 +25,7 @@ const PAUSE = 700;
 const OLDER = 8;
 const POINTS = 200;
 const COUNTS = [4, 8, 16, 32];
-const AXES = /** @type {import("./setup.js").Axis[]} */ (["learning_rate", "depth", "batch_size", "width"]);
+const AXES = /** @type {import("./setup.js").Axis[]} */ (["learning_rate", "depth", "batch_size", "width", "train_size"]);
 
 /** Facts of the server that do not change while the page is open. */
 function useFacts() {
@@ -146,43 +146,49 @@ export default function Train({ route, about }) {
   const guessedGroup = guessed?.keys.some((key) => inGroup.has(key)) ? guessed.guess : guess;
   const ready = !predicting || guess.accuracy !== null || guess.value !== null;
 
+  // The set-up is not drawn anew ten times a second while something trains.
+  const panel = useMemo(
+    () => html`<section class="card setup" aria-label=${said.setup}>
+      <${NetworkChain} hidden=${setup.hidden} onChange=${(/** @type {number[]} */ hidden) => change({ hidden })} invalid=${refused?.field === "hidden"} />
+      <${Controls} setup=${setup} onChange=${change} field=${refused?.field ?? null} available=${images - Number(setup.more.validation_size ?? setups.VALIDATION_SIZE)} />
+      <${More} setup=${setup} options=${facts.options} onChange=${change} field=${refused?.field ?? null} names=${facts.datasets.filter((one) => one.is_here).map((one) => one.name)} />
+      <label class="check"><input type="checkbox" checked=${predicting} onChange=${() => setParam("predict", predicting ? null : "1")} />${said.guess.title}</label>
+      ${predicting && html`<${GuessField} guess=${guess} onChange=${setGuess} race=${race} />`}
+      ${refused && html`<p class="says" role="alert">${refused.says}</p>`}
+      <div class="go">
+        <button class="button primary large" onClick=${train} disabled=${sending || !ready}>${said.train}</button>
+        <span class="note">${ready ? said.about(count(setups.stepCount(setup, images))) : said.guess.first}</span>
+      </div>
+      <fieldset class="racing"><legend>${said.race.legend}</legend>
+        <div class="row">
+          <select aria-label=${said.race.axis} value=${race.axis} onChange=${(/** @type {any} */ event) => go({ ...params, race: event.target.value === "learning_rate" ? null : event.target.value, values: race.custom ? null : params.values })}>
+            ${AXES.map((axis) => html`<option value=${axis}>${said.race.axes[axis]}</option>`)}
+          </select>
+          <select aria-label=${said.race.count} value=${race.custom ? "" : String(race.count)} onChange=${(/** @type {any} */ event) => setParam("values", event.target.value === "8" ? null : event.target.value)}>
+            ${race.custom && html`<option value="">${said.race.values(race.values.length)}</option>`}
+            ${COUNTS.map((n) => html`<option value=${n}>${said.race.values(n)}</option>`)}
+          </select>
+          <button class="button" onClick=${startRace} disabled=${sending || !ready}>${said.race.start}</button>
+        </div>
+        <p class="note">${said.race.from(said.say(race.axis, race.values[0]) || "0", said.say(race.axis, race.values[race.values.length - 1]))}</p>
+      </fieldset>
+      <${Copy} text=${location.origin + link("/train", params)} label=${said.linkLabel}>${said.copyLink}</${Copy}>
+    </section>`,
+    [setup, refused, sending, guess, facts, about, params.race, params.values, params.predict],
+  );
+
   return html`<div class="train">
     <h1 class="only-read">${said.title}</h1>
     <div class="try row" role="group" aria-label=${said.try} hidden=${facts.presets.length === 0}>
       <span class="note" aria-hidden="true">${said.try}</span>
       ${facts.presets.map(
-        (one) => html`<a class="chip" href=${link("/train", presetParams(one, params))} aria-current=${one.name === params.preset ? "true" : null}>${one.title}</a>`,
+        (one) => html`<a class="chip" href=${link("/train", setups.presetParams(one, params))} aria-current=${one.name === params.preset ? "true" : null}>${one.title}</a>`,
       )}
     </div>
     ${preset?.watch &&
     html`<p class="tip watch"><b>${preset.question}</b> ${preset.watch} ${about?.classroom ? html`<a href=${`/board/${preset.name}`}>${said.toBoard}</a>` : ""}</p>`}
     <div class="desk">
-      <section class="card setup" aria-label=${said.setup}>
-        <${NetworkChain} hidden=${setup.hidden} onChange=${(/** @type {number[]} */ hidden) => change({ hidden })} invalid=${refused?.field === "hidden"} />
-        <${Controls} setup=${setup} onChange=${change} field=${refused?.field ?? null} available=${images - Number(setup.more.validation_size ?? setups.VALIDATION_SIZE)} />
-        <${More} setup=${setup} options=${facts.options} onChange=${change} field=${refused?.field ?? null} names=${facts.datasets.filter((one) => one.is_here).map((one) => one.name)} />
-        <label class="check"><input type="checkbox" checked=${predicting} onChange=${() => setParam("predict", predicting ? null : "1")} />${said.guess.title}</label>
-        ${predicting && html`<${GuessField} guess=${guess} onChange=${setGuess} race=${race} />`}
-        ${refused && html`<p class="says" role="alert">${refused.says}</p>`}
-        <div class="go">
-          <button class="button primary large" onClick=${train} disabled=${sending || !ready}>${said.train}</button>
-          <span class="note">${ready ? said.about(count(setups.stepCount(setup, images))) : said.guess.first}</span>
-        </div>
-        <fieldset class="racing"><legend>${said.race.legend}</legend>
-          <div class="row">
-            <select aria-label=${said.race.axis} value=${race.axis} onChange=${(/** @type {any} */ event) => go({ ...params, race: event.target.value === "learning_rate" ? null : event.target.value, values: race.custom ? null : params.values })}>
-              ${AXES.map((axis) => html`<option value=${axis}>${said.race.axes[axis]}</option>`)}
-            </select>
-            <select aria-label=${said.race.count} value=${race.custom ? "" : String(race.count)} onChange=${(/** @type {any} */ event) => setParam("values", event.target.value === "8" ? null : event.target.value)}>
-              ${race.custom && html`<option value="">${said.race.values(race.values.length)}</option>`}
-              ${COUNTS.map((n) => html`<option value=${n}>${said.race.values(n)}</option>`)}
-            </select>
-            <button class="button" onClick=${startRace} disabled=${sending || !ready}>${said.race.start}</button>
-          </div>
-          <p class="note">${said.race.from(said.say(race.axis, race.values[0]) || "0", said.say(race.axis, race.values[race.values.length - 1]))}</p>
-        </fieldset>
-        <${Copy} text=${location.origin + link("/train", params)} label=${said.linkLabel}>${said.copyLink}</${Copy}>
-      </section>
+      ${panel}
       <div class="stage" ref=${stage}>
         <${Charts} runs=${shown} names=${names} looks=${looks} faded=${faded} selected=${selected} params=${params} setParam=${setParam}
           guess=${predicting || guessed ? guessedGroup : null} onGuess=${predicting ? setGuess : null} />
@@ -210,16 +216,6 @@ function raceOf(params, setup) {
   const values = custom ? params.values.split(",").map(Number).filter(Number.isFinite).slice(0, 32) : setups.raceValues(axis, number);
   return { axis, count: number, custom, values: setup ? values : [] };
 }
-
-/** @param {any} preset @param {Record<string, string>} params */
-const presetParams = (preset, params) => ({
-  ...setups.toParams(setups.fromOptions(preset.setup)),
-  preset: preset.name,
-  race: preset.race?.axis === "learning_rate" ? null : preset.race?.axis,
-  values: preset.race?.values?.join(),
-  predict: params.predict,
-  x: params.x,
-});
 
 /** The runs that were started last, together. @param {LiveRun[]} runs @param {string[]} keys */
 function groupOf(runs, keys) {

@@ -4,9 +4,9 @@
 
 A real `digitlab serve` trains as many runs as there are cores, the others wait. In turns nobody looks on, and
 then so many WebSockets of which each takes 2 kB every 2 seconds, beside 5 that take everything: steps a
-second of all runs, in neighbouring turns. Memory is that of the server without its workers. At the end Ctrl-C:
-which processes are left. Snapshots: the same cohort trained in this process, all of it observed, and nobody;
-the processor's time, in turns. Written to benchmarks/results/web.md.
+second of all runs, in neighbouring turns. Memory is that of the server without its workers. At the end
+Ctrl-C: which processes are left. Snapshots: the same cohort trained in this process, all of it observed, and
+nobody; the processor's time, in turns. Written to benchmarks/results/web.md.
 """
 
 import argparse
@@ -98,8 +98,8 @@ def _opened(port: int, token: str) -> socket.socket:
     key = base64.b64encode(os.urandom(16)).decode()
     connection.sendall(
         f"GET /api/live/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-        "\r\n".encode()
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
     )
     if b"101" not in connection.recv(64):
         raise SystemExit("the server does not take so many WebSockets")

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: exercise study test fuzz lint generate sanitize bench evidence clean
+.PHONY: exercise study test fuzz lint lint-page generate sanitize bench evidence clean
 
 exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
@@ -27,6 +27,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The types of the page's scripts, which stand in comments: needs Node, and nobody else does.
+lint-page:
+	cd tools/web && npm ci --silent --no-audit --no-fund && npm run --silent check
 
 # What is made of the fields of a RunSpec, after a change of them: the options' types, the table in the documents.
 generate: $(VENV)/.dev
@@ -55,11 +59,11 @@ clean:
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What the user needs, and no more.
+# What the user needs, the page included, and no more.
 $(VENV)/.run: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "digitlab needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another: make VENV=.venv PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[web]'
 	touch $@
 
 # The libraries that the benchmark compares with, on top.

@@ -16,6 +16,7 @@ from digitlab.engine.progress import CancelledRunError, OnProgress, Watch, watch
 from digitlab.execution.events import Cancelled, Event, Failed, Failure, Finished, Planned, Progress, Started
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
+from digitlab.execution.pool import Pool
 from digitlab.execution.training import Advance, AdvanceMeter, Training
 from digitlab.execution.workers import Workers
 from digitlab.models import parents
@@ -24,7 +25,7 @@ from digitlab.models.trained import TrainedNetwork, writable_folder, writable_ta
 from digitlab.options import Base, Options, make_spec, read_document, with_options
 from digitlab.planning.calibration import calibrate, known
 from digitlab.planning.cost import Images
-from digitlab.planning.planner import TORCH_WORKER_BYTES, WORKER_BYTES, Cohort, Plan, plan
+from digitlab.planning.planner import TORCH_WORKER_BYTES, WORKER_BYTES, Cohort, Plan, plan, side_by_side
 from digitlab.result import RunResult
 from digitlab.sinks.opening import See, logged
 from digitlab.spec import DataSpec, RunSpec
@@ -122,6 +123,7 @@ def start(
     engine: Engine = "lockstep",
     workers: int | None = None,
     save: str | os.PathLike[str] | None = None,
+    pool: Pool | None = None,
 ) -> Training:
     """Start to train many networks; what happens to them comes as a stream of events.
 
@@ -136,11 +138,16 @@ def start(
     workers: processes that train at the same time; by default one a core
     save:    a folder, made where there is none, for the trained networks: each is KEY.safetensors, KEY being
              the first 12 digits of its run's key; `load` reads it back
+    pool:    workers that are there already, which train side by side, in lockstep, all that can; nothing else
+             that is said of workers, device or folder counts
     Raises SpecError, DataError, DeviceError and WeightsError before the first run begins.
     """
     folder = writable_folder(save) if save is not None else None
     distinct = list({spec.key: spec for spec in specs}.values())
     datasets = _datasets(distinct)
+    if pool is not None:
+        cohorts = side_by_side(distinct, pool.slots)
+        return Training(pool.executor(), cohorts, dict.fromkeys(_keys(cohorts), 1 / max(len(distinct), 1)))
     chosen, by_workers = _planned(distinct, datasets, device, engine, workers)
     whole = math.fsum(cohort.seconds for cohort in chosen.cohorts)
     cohorts = [{spec.key: spec for spec in cohort.specs} for cohort in chosen.cohorts]
@@ -159,6 +166,10 @@ def start(
 
         executor = InProcess(train_here, folder)
     return Training(executor, cohorts, shares)
+
+
+def _keys(cohorts: Sequence[Mapping[str, RunSpec]]) -> list[str]:
+    return [key for cohort in cohorts for key in cohort]
 
 
 def _planned(

@@ -282,6 +282,35 @@ def _unknown_field(model: type[Part], path: tuple[int | str, ...]) -> str:
     return f"is for a field that does not exist here; {advice}"
 
 
+# In a schema, and where pydantic leaves a constraint as it is.
+_LOWEST = ("minimum", "exclusiveMinimum", "ge", "gt")
+_HIGHEST = ("maximum", "exclusiveMaximum", "le", "lt")
+
+
+def bounds_of(model: type[Part], path: tuple[str, ...]) -> tuple[float | None, float | None]:
+    """The least and the largest number that a field takes, or that stands in its list; None: there is none.
+
+    path: of the field, through the parts that hold it
+    """
+    *above, name = path
+    parts: list[type[Part]] = [model]
+    for step in above:
+        parts = [inner for part in parts if step in part.model_fields for inner in parts_in_field(part, step)]
+    for part in parts:
+        if name in part.model_fields:
+            schema = part.model_json_schema()["properties"].get(name, {})
+            places = [schema, *schema.get("anyOf", ()), schema.get("items", {})]
+            low = [place[key] for place in places for key in _LOWEST if key in place]
+            high = [place[key] for place in places for key in _HIGHEST if key in place]
+            return next(iter(low), None), next(iter(high), None)
+    return None, None
+
+
+def parts_in_field(part: type[Part], name: str) -> list[type[Part]]:
+    """The parts that a field of a part may hold."""
+    return parts_in(part.model_fields[name].annotation)
+
+
 def _example(model: type[Part], path: tuple[int | str, ...]) -> str:
     """What a list at this path may look like: the field's own example, if it has one."""
     *above, name = path
@@ -306,6 +335,25 @@ def _fault(detail: ErrorDetails, model: type[Part], tagged: frozenset[str]) -> F
         example = _example(model, location) if detail["type"] == "tuple_type" and location else "[1, 2]"
         problem = template.format(**{"example": example, **detail.get("ctx", {})})
     return Fault(".".join(map(str, path)) or "the document", value, problem)
+
+
+def fault_of(field: str, detail: Mapping[str, Any]) -> Fault:
+    """A fault that pydantic found in a document which is none of ours, such as a request, in our words."""
+    kind, context = str(detail["type"]), dict(detail.get("ctx") or {})
+    template = _PROBLEMS_ELSEWHERE.get(kind) or _PROBLEMS.get(kind)
+    if template is None:
+        return Fault(field, detail.get("input"), f"is not what it should be: {detail['msg']}")
+    return Fault(field, detail.get("input"), template.format(**{"example": "[1, 2]", **context}))
+
+
+_PROBLEMS_ELSEWHERE = {
+    "extra_forbidden": "is for a field that does not exist here; leave it out",
+    "missing": "lacks this field; give it",
+    "list_type": "is not a list; give one such as [1, 2]",
+    "string_pattern_mismatch": "does not have its form; use what matches {pattern}",
+    "int_parsing": "is not a whole number; give one such as 100",
+    "float_parsing": "is not a number; give one such as 0.01",
+}
 
 
 def _faults(error: ValidationError, model: type[Part]) -> list[Fault]:

@@ -3,14 +3,14 @@
 import math
 import random
 import threading
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digitlab.result import RunResult
-from digitlab.store import Filter, RunRow, Store, Verification
+from digitlab.store import Filter, Order, RunRow, SortBy, Store, Verification
 from tests.store.conftest import MakeStore, Numbered
 
 
@@ -108,6 +108,37 @@ def test_the_newest_are_listed_first(store: Store, numbered: Numbered) -> None:
     assert [row.seed for row in store.list(Filter(), limit=2)] == [4, 3]
     assert store.keys(Filter()) == [row.key for row in store.list(Filter())]
     assert store.keys(Filter(), limit=2) == [numbered(number).key for number in (4, 3)]
+
+
+@pytest.mark.parametrize("by", get_args(SortBy))
+def test_a_listing_is_sorted_by_any_figure_and_paged(
+    store: Store, diverged: RunResult, numbered: Numbered, by: SortBy
+) -> None:
+    losses = [0.3, math.nan, 0.1, 0.3, 0.2]  # not a number: there is none
+    results = [diverged]
+    for number, loss in enumerate(losses):
+        run = numbered(number)
+        metrics = run.metrics.model_copy(update={"validation_loss": loss, "test_accuracy": 1 - loss})
+        results.append(run.model_copy(update={"metrics": metrics}))
+    store.add(results)
+    rows = {row.key: row for row in store.list(Filter())}
+
+    def place(row: RunRow) -> tuple[bool, object, str]:
+        value = getattr(row, by)
+        is_missing = value is None or value != value
+        return is_missing, 0 if is_missing else value, row.key
+
+    rising = sorted(rows.values(), key=place)  # type: ignore[arg-type]
+    falling = sorted(
+        sorted(rows.values(), key=lambda row: row.key), key=lambda row: place(row)[1], reverse=True
+    )  # type: ignore[arg-type, return-value]
+    falling.sort(key=lambda row: place(row)[0])
+    for order, expected in ((Order(by, descending=False), rising), (Order(by), falling)):
+        keys = [row.key for row in expected]
+        assert [row.key for row in store.list(Filter(), order=order)] == keys
+        pages = [store.list(Filter(), 2, offset=offset, order=order) for offset in (0, 2, 4, 6)]
+        assert [row.key for page in pages for row in page] == keys
+    assert len(store.list(Filter(), offset=4)) == 2
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from digitlab.cli.commands.mistakes import mistakes
 from digitlab.cli.commands.predict import predict
 from digitlab.cli.commands.report import report
 from digitlab.cli.commands.runs import runs_app
+from digitlab.cli.commands.serve import serve
 from digitlab.cli.commands.store import store_app
 from digitlab.cli.commands.study import study_app
 from digitlab.cli.commands.train import train
@@ -40,6 +41,7 @@ app.command()(export)
 app.command()(mistakes)
 app.command()(predict)
 app.command()(report)
+app.command()(serve)
 app.add_typer(data_app, name="data", cls=_PlainGroup)
 app.add_typer(study_app, name="study", cls=_PlainGroup)
 app.add_typer(runs_app, name="runs", cls=_PlainGroup)

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from digitlab.data import Dataset, load
 from digitlab.errors import DataError
@@ -75,7 +76,16 @@ def confusion_of(network: TrainedNetwork, dataset: Dataset) -> Confusion:
             f"{classes}, as the network has",
             f"use a data set with {classes} classes, such as {network.spec.data.name}",
         )
-    predicted = network.probabilities(dataset.test.images).argmax(1)  # [n]
+    return confusion_of_predictions(network.probabilities(dataset.test.images).argmax(1), dataset)
+
+
+def confusion_of_predictions(predicted: Int[np.ndarray, "n"], dataset: Dataset) -> Confusion:
+    """The confusion of predicted classes with those of a data set's test images.
+
+    predicted: of each test image, in their order
+    """
+    names = dataset.entry.class_names
+    classes = len(names)
     pairs = dataset.test.labels.astype(np.int64) * classes + predicted  # [n]
     counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
     return Confusion(dataset.entry.name, names, tuple(tuple(map(int, row)) for row in counts))

@@ -43,6 +43,10 @@ class InProcess:
         if gone := self._orders.cancel(keys):
             self._tell(self._orders.ended(gone))
 
+    def observe(self, keys: Collection[str]) -> None:
+        """See `Executor`."""
+        self._orders.observe(keys)
+
     def close(self) -> None:
         """See `Executor`."""
         self._orders.close()
@@ -51,6 +55,6 @@ class InProcess:
     def _serve(self) -> None:
         while (runs := self._orders.take()) is not None:
             self._tell(CohortStarted(runs))
-            watch = Watch(self._tell, self._orders.cancelled)
+            watch = Watch(self._tell, self._orders.cancelled, observed=self._orders.observed)
             train = partial(self._train_cohort, list(runs.values()), watch)
             self._tell(self._orders.ended(runs, *attempted(train, self._save)))

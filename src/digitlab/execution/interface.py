@@ -71,6 +71,13 @@ class Executor(Protocol):
         """
         ...
 
+    def observe(self, keys: Collection[str]) -> None:
+        """Tell the parameters of these runs, and of no others, now and then with their progress.
+
+        Not what an engine does not tell, such as the reference engine. From any thread, at any time.
+        """
+        ...
+
     def close(self) -> None:
         """End everything, what trains included, and wait for that. Nothing is told any more."""
         ...

@@ -16,15 +16,25 @@ from digitlab.result import RunResult
 
 @dataclass(frozen=True)
 class Order:
-    """Train a cohort: its runs' specs as JSON, and a folder for the networks' weights."""
+    """Train a cohort: its runs' specs as JSON, a folder for the networks' weights, and the runs whose
+    parameters are to be told.
+    """
 
     specs: list[str]
     save: str | None
+    observed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Stop:
     """Stop runs of the cohort that trains."""
+
+    keys: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Observe:
+    """Tell the parameters of these runs of the cohort, and of no others."""
 
     keys: frozenset[str]
 

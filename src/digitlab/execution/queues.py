@@ -17,7 +17,8 @@ _SECONDS_TO_NOTICE = 0.5
 class Orders:
     """Cohorts that wait to be trained. Any thread may use it.
 
-    cancelled: keys of all runs that were cancelled; it only grows
+    cancelled: keys of all runs that were cancelled, and not allowed again
+    observed:  keys of the runs whose parameters are told now and then
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,19 @@ class Orders:
         self._changed = threading.Condition()
         self._is_closed = False
         self.cancelled: set[str] = set()
+        self.observed: set[str] = set()
+
+    def observe(self, keys: Collection[str]) -> None:
+        """Let the parameters of these runs be told, and of no others."""
+        wanted = set(keys)
+        with self._changed:  # one key after the other, for others look whether one is in it
+            self.observed |= wanted
+            self.observed &= wanted
+
+    def allow(self, keys: Collection[str]) -> None:
+        """Let runs that were cancelled be trained when they are put again."""
+        with self._changed:
+            self.cancelled -= set(keys)
 
     def put(self, runs: Runs) -> None:
         """Add a cohort."""

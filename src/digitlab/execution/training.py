@@ -61,6 +61,10 @@ class Training:
             cancelled = frozenset(self._left if keys is None else keys)
         self._executor.cancel(cancelled)
 
+    def observe(self, keys: Collection[str]) -> None:
+        """Let the progress of these runs, and of no others, hold their parameters now and then."""
+        self._executor.observe(keys)
+
     def close(self) -> None:
         """End what still trains, and wait for that."""
         self._executor.close()

@@ -18,7 +18,7 @@ from digitlab.data import Dataset, registry
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import Watch
 from digitlab.execution.attempt import Trained, attempted
-from digitlab.execution.protocol import Done, Order, Ready, Stop, send
+from digitlab.execution.protocol import Done, Observe, Order, Ready, Stop, send
 from digitlab.execution.queues import Mailbox
 from digitlab.spec import RunSpec
 
@@ -30,22 +30,32 @@ def main() -> None:
     orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
     replies: Mailbox[Ready | Done] = Mailbox()
     stopped: set[str] = set()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, orders, stopped), daemon=True).start()
+    observed: set[str] = set()
+    reader = (sys.stdin.buffer, orders, stopped, observed)
+    threading.Thread(target=_read, args=reader, daemon=True).start()
     threading.Thread(target=_write, args=(os.fdopen(descriptor, "wb"), replies), daemon=True).start()
     datasets: dict[str, Dataset] = {}
     replies.put(Ready())
     while True:
         order = orders.get()
-        replies.put(_train(order, datasets, Watch(replies.put, stopped)))
+        replies.put(_train(order, datasets, Watch(replies.put, stopped, observed=observed)))
 
 
-def _read(source: IO[bytes], orders: "queue.SimpleQueue[Order]", stopped: set[str]) -> None:
+def _read(
+    source: IO[bytes], orders: "queue.SimpleQueue[Order]", stopped: set[str], observed: set[str]
+) -> None:
     try:
         while True:
             message = pickle.load(source)  # noqa: S301
             if isinstance(message, Stop):
                 stopped |= message.keys
-            else:
+            elif isinstance(message, Observe):
+                observed |= message.keys
+                observed &= message.keys
+            else:  # the cohort before it has ended
+                stopped.clear()
+                observed |= message.observed
+                observed &= message.observed
                 orders.put(message)
     except EOFError:
         os._exit(0)

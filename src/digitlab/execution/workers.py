@@ -20,7 +20,7 @@ from typing import IO, cast
 from digitlab.engine.lockstep.c.build import for_workers
 from digitlab.engine.progress import CohortProgress
 from digitlab.execution.interface import CohortEnded, CohortStarted, Runs, Tell
-from digitlab.execution.protocol import Done, Order, Ready, Stop, receive
+from digitlab.execution.protocol import Done, Observe, Order, Ready, Stop, receive
 from digitlab.execution.queues import Orders
 from digitlab.result import RunResult
 from digitlab.spec import Precision
@@ -65,6 +65,16 @@ class Workers:
             self._tell(self._orders.ended(gone))
         for worker in self._workers:
             worker.stop_cancelled()
+
+    def allow(self, keys: Collection[str]) -> None:
+        """Let runs that were cancelled, and have ended, be trained when they are submitted again."""
+        self._orders.allow(keys)
+
+    def observe(self, keys: Collection[str]) -> None:
+        """See `Executor`."""
+        self._orders.observe(keys)
+        for worker in self._workers:
+            worker.observe()
 
     def close(self) -> None:
         """See `Executor`."""
@@ -112,6 +122,16 @@ class _Worker:
                 with suppress(OSError):  # it is gone, and so are its runs
                     self._write(Stop(frozenset(keys)))
 
+    def observe(self) -> None:
+        """Tell the process which of its runs are observed now."""
+        with self._input:
+            if self._under_way and self._process is not None and not self._is_killed:
+                with suppress(OSError):  # it is gone, and so are its runs
+                    self._write(Observe(self._observed(self._under_way)))
+
+    def _observed(self, runs: Runs) -> frozenset[str]:
+        return frozenset(runs.keys() & self._orders.observed)
+
     def end(self) -> None:
         """End process and thread, whatever they are doing; the orders are closed."""
         while self._thread.is_alive():  # it may just be starting another process
@@ -141,7 +161,8 @@ class _Worker:
                 self._is_ready = True
             self._tell(CohortStarted(runs))
             with self._input:
-                self._write(Order([spec.canonical_json for spec in runs.values()], self._save))
+                specs = [spec.canonical_json for spec in runs.values()]
+                self._write(Order(specs, self._save, self._observed(runs)))
                 self._under_way = runs
             self.stop_cancelled()
             while isinstance(reply := receive(self._replies), CohortProgress):
@@ -173,7 +194,7 @@ class _Worker:
             raise ValueError("it is for other runs")
         return reply.results, reply.cause
 
-    def _write(self, message: Order | Stop) -> None:
+    def _write(self, message: Order | Stop | Observe) -> None:
         target = cast("IO[bytes]", cast("subprocess.Popen[bytes]", self._process).stdin)
         pickle.dump(message, target)
         target.flush()

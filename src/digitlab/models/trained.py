@@ -102,16 +102,23 @@ class TrainedNetwork:
         more: texts for the metadata in its header, besides those that `load` needs
         Raises WeightsError when the place cannot be written.
         """
+        target = writable_target(path)
+        try:
+            write_whole(target, self.to_bytes(more))
+        except OSError as error:
+            raise unwritable(path, error.strerror or str(error)) from None
+
+    def to_bytes(self, more: Mapping[str, str] | None = None, *, layer_count: int | None = None) -> bytes:
+        """What `save` writes.
+
+        layer_count: only so many layers, the first ones; then it is none that `load` reads
+        """
         metadata = {
             **(more or {}),
             "digitlab_spec": self.spec.canonical_json,
             "digitlab_input_scale": json.dumps([self.scale.offset, self.scale.divisor]),
         }
-        target = writable_target(path)
-        try:
-            write_whole(target, to_safetensors(_tensors(self.layers), metadata))
-        except OSError as error:
-            raise unwritable(path, error.strerror or str(error)) from None
+        return to_safetensors(_tensors(self.layers[:layer_count]), metadata)
 
 
 def save_all(

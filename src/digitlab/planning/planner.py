@@ -111,6 +111,21 @@ def plan(
     )
 
 
+def side_by_side(specs: Sequence[RunSpec], workers: int) -> list[dict[str, RunSpec]]:
+    """Different runs by key in cohorts as large as can be, that all advance together before one's eyes.
+
+    Only where there are fewer kinds of runs than workers, a kind is shared evenly by several.
+    """
+    groups: dict[Hashable, list[RunSpec]] = {}
+    for spec in specs:
+        groups.setdefault(cohort_key(spec), []).append(spec)
+    cohorts = []
+    for group in groups.values():
+        count = min(max(1, workers // len(groups)), len(group))
+        cohorts += [{spec.key: spec for spec in group[i::count]} for i in range(count)]
+    return cohorts
+
+
 def _parts(
     group: Sequence[RunSpec],
     cohort: Callable[[Sequence[RunSpec]], Cohort],

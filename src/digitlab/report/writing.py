@@ -11,7 +11,7 @@ from digitlab.handout import Comparison
 from digitlab.lab import inspection_of
 from digitlab.mistakes import Mistakes, missed_by
 from digitlab.report import build
-from digitlab.report.document import checked_page, checked_sheet
+from digitlab.report.document import Report, checked_page, checked_sheet
 from digitlab.report.figures import write_figures
 from digitlab.report.html import mistakes_page, write
 from digitlab.report.sheet import sheet_png, sheet_svg
@@ -35,16 +35,26 @@ def write_report(
     Raises SpecError for a name that is not that of a web page, RunError when a file cannot be written.
     """
     checked_page(output)
+    whole = whole_report(studies, store, exercise, replications)
+    write(whole, output)
+    if figures is not None:
+        write_figures(whole, figures)
+
+
+def whole_report(
+    studies: Sequence[build.CompletedStudy],
+    store: Store | None,
+    exercise: Comparison | None = None,
+    replications: Sequence[Table] = (),
+) -> Report:
+    """The report; the example network is trained again for it. See `write_report`."""
     shown = build.example_network(studies)
     examples = [inspection_of(shown)] if shown is not None else []
     missed = None
     if shown is not None and store is not None:
         beside = build.networks_beside(studies, shown)
         missed = missed_by(beside, shown, registry.load(shown.data.name), store)
-    whole = build.report(studies, examples, store, exercise, replications, missed)
-    write(whole, output)
-    if figures is not None:
-        write_figures(whole, figures)
+    return build.report(studies, examples, store, exercise, replications, missed)
 
 
 def write_mistakes(found: Mistakes, output: Path) -> None:

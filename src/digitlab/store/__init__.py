@@ -7,14 +7,16 @@ codes; `location` says where the store lies, and opens it; `keeping` puts runs o
 finds the key that somebody means; `export` writes runs into files.
 """
 
-from digitlab.store.interface import Filter, RunRow, Store, Verification
+from digitlab.store.interface import Filter, Order, RunRow, SortBy, Store, Verification
 from digitlab.store.keys import SHORT_KEY, full_key, known_run
 from digitlab.store.location import is_named, is_there, open_store, store_path, usable_store
 
 __all__ = [
     "SHORT_KEY",
     "Filter",
+    "Order",
     "RunRow",
+    "SortBy",
     "Store",
     "Verification",
     "full_key",

@@ -4,7 +4,7 @@ import builtins
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from digitlab.result import Outcome, RunResult
 
@@ -54,6 +54,33 @@ class RunRow:
     def damaged(cls, key: str) -> "RunRow":
         """The row of a run of which nothing but the key can be told."""
         return cls(key, "", "", 0, math.nan, 0, "diverged", math.nan, None, math.nan, "", is_intact=False)
+
+
+SortBy = Literal[
+    "key",
+    "data",
+    "network",
+    "batch_size",
+    "learning_rate",
+    "seed",
+    "outcome",
+    "test_accuracy",
+    "validation_loss",
+    "seconds",
+    "finished",
+]
+"""The figures of a RunRow that a listing can be sorted by."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which order runs are listed: what has no value comes last, and equals stand by their keys."""
+
+    by: SortBy = "finished"
+    descending: bool = True
+
+
+NEWEST_FIRST = Order()
 
 
 @dataclass(frozen=True)
@@ -106,8 +133,14 @@ class Store(Protocol):
         """Predictions by key, a byte for each test image, of the runs that have them."""
         ...
 
-    def list(self, run_filter: Filter, limit: int | None = None) -> builtins.list[RunRow]:
-        """Rows of the chosen runs, the newest first, at most `limit` of them, each verified by its hash."""
+    def list(
+        self, run_filter: Filter, limit: int | None = None, *, offset: int = 0, order: Order = NEWEST_FIRST
+    ) -> builtins.list[RunRow]:
+        """Rows of the chosen runs, the newest first, each verified by its hash.
+
+        limit, offset: at most so many of them, after so many
+        order:         another one
+        """
         ...
 
     def keys(self, run_filter: Filter, limit: int | None = None) -> builtins.list[str]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, s
 from digitlab.result import RunResult
 from digitlab.store import rows
 from digitlab.store.database import Database
-from digitlab.store.interface import Filter, RunRow, Store, Verification
+from digitlab.store.interface import NEWEST_FIRST, Filter, Order, RunRow, Store, Verification
 from digitlab.store.schema import measurements, predictions, runs, set_aside
 
 Row = Mapping[str, Any]
@@ -24,7 +24,6 @@ _RUNS = select(runs)
 _WHOLE_RUNS = select(runs, predictions.c.predictions).join_from(
     runs, predictions, runs.c.key == predictions.c.key, isouter=True
 )
-_NEWEST_FIRST = (runs.c.finished.desc(), runs.c.key)
 
 
 class SqlStore:
@@ -68,16 +67,23 @@ class SqlStore:
         found = {row["key"]: rows.read_predictions(row) for row in whole}
         return {key: predictions for key, predictions in found.items() if predictions is not None}
 
-    def list(self, run_filter: Filter, limit: int | None = None) -> builtins.list[RunRow]:
-        """Rows of the chosen runs, the newest first."""
-        query = _RUNS.where(*_conditions(run_filter)).order_by(*_NEWEST_FIRST).limit(limit)
+    def list(
+        self, run_filter: Filter, limit: int | None = None, *, offset: int = 0, order: Order = NEWEST_FIRST
+    ) -> builtins.list[RunRow]:
+        """Rows of the chosen runs, the newest first or in another order."""
+        # The keys are put in order first: the documents would make the sorting slow.
+        chosen = select(runs.c.key).where(*_conditions(run_filter)).order_by(*_order(order))
+        page = chosen.limit(limit).offset(offset).subquery()
+        query = _RUNS.join(page, runs.c.key == page.c.key).order_by(*_order(order))
         return self._database.read(
             lambda connection: [rows.read_row(dict(row)) for row in connection.execute(query).mappings()]
         )
 
     def keys(self, run_filter: Filter, limit: int | None = None) -> builtins.list[str]:
         """Keys of the chosen runs, the newest first."""
-        query = select(runs.c.key).where(*_conditions(run_filter)).order_by(*_NEWEST_FIRST).limit(limit)
+        query = (
+            select(runs.c.key).where(*_conditions(run_filter)).order_by(*_order(NEWEST_FIRST)).limit(limit)
+        )
         found = self._database.read(lambda connection: connection.scalars(query).all())
         return [key for key in found if isinstance(key, str)]
 
@@ -254,6 +260,12 @@ def _conditions(run_filter: Filter) -> list[ColumnElement[bool]]:
         start = run_filter.key_prefix.lower()
         conditions += [runs.c.key >= start, runs.c.key < start + _LATER_THAN_ANY_DIGIT]
     return conditions
+
+
+def _order(order: Order) -> tuple[ColumnElement[Any], ...]:
+    column = runs.c[order.by]
+    first = column.desc() if order.descending else column.asc()
+    return (first.nulls_last() if column.nullable else first, *([] if order.by == "key" else [runs.c.key]))
 
 
 def _delete(connection: Connection, table: Table, keys: Iterable[str]) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from digitlab.analysis.registry import ANALYSES
 from digitlab.studies.definition import Study
-from digitlab.studies.stages import Known, NothingKnown, Stage
+from digitlab.studies.stages import Asked, Known, NothingKnown, Stage
 from digitlab.studies.strategies import STRATEGIES
 
 
@@ -22,6 +22,10 @@ class StudyProgress:
     def planned_count(self) -> int:
         """How many runs the study has before any range grows."""
         return self._strategy.planned_count
+
+    def asked(self) -> tuple[Asked, ...]:
+        """What the strategy has asked for up to the stage that was due last."""
+        return self._strategy.asked()
 
     def stage(self) -> Stage:
         """The stage that is due."""

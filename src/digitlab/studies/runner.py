@@ -34,6 +34,7 @@ def run_study(
     device: str = "cpu",
     workers: int | None = None,
     seconds_limit: float = math.inf,
+    is_stopped: Callable[[], bool] = lambda: False,
     on_stage: Callable[[Stage], None] = lambda _: None,
     on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
     on_events: Callable[[Sequence[Event]], None] = lambda _: None,
@@ -42,10 +43,11 @@ def run_study(
     """Train and measure what a study lacks, stage by stage; each cohort is kept as soon as it is done.
 
     seconds_limit: after so many seconds, end with the cohort that is done next; others under way are lost
+    is_stopped:    asked often; once it says so, end at once: the cohorts under way are lost
     on_stage:      told each stage that has missing runs, before they are trained
     on_results:    told what was put into the store
     on_events:     told what happens to the runs that are trained
-    Returns the stage that was reached: done, unless the time was over.
+    Returns the stage that was reached: done, unless the time was over or it was stopped.
     Raises what `lab.train` raises, StoreError, also when the store does not know what was put into it, and
     RunError when a run failed, after all others are done.
     """
@@ -54,14 +56,14 @@ def run_study(
     while stage.missing:
         on_stage(stage)
         if stage.measurement:
-            steps = _measured(stage, store, device, workers, on_advance)
+            steps = _measured(stage, store, device, workers, is_stopped, on_advance)
         else:
-            steps = _trained(stage, store, device, workers, on_results, on_events, on_advance)
+            steps = _trained(stage, store, device, workers, is_stopped, on_results, on_events, on_advance)
         kept: set[tuple[str, str]] = set()
         with closing(steps):
             for keys in steps:
                 kept |= {(stage.measurement, key) for key in keys}
-                if time.monotonic() > end:
+                if time.monotonic() > end or is_stopped():
                     break
         stage = progress.stage()
         if lost := kept & {(stage.measurement, spec.key) for spec in stage.missing}:
@@ -69,7 +71,7 @@ def run_study(
                 f"{len(lost)} of {len(kept)} runs were trained and put into the store, which does not know "
                 "them; another program may have taken them out. Run the study with another --store"
             )
-        if time.monotonic() > end:
+        if time.monotonic() > end or is_stopped():
             break
     return stage
 
@@ -83,6 +85,7 @@ def _trained(
     store: Store,
     device: str,
     workers: int | None,
+    is_stopped: Callable[[], bool],
     on_results: Callable[[Sequence[RunResult]], None],
     on_events: Callable[[Sequence[Event]], None],
     on_advance: OnAdvance,
@@ -94,10 +97,17 @@ def _trained(
         on_results(results)
 
     with lab.start(stage.missing, device=device, workers=workers) as training:
-        yield from _kept(stage, training, keep, on_events, on_advance)
+        yield from _kept(stage, training, keep, is_stopped, on_events, on_advance)
 
 
-def _measured(stage: Stage, store: Store, device: str, workers: int | None, on_advance: OnAdvance) -> _Steps:
+def _measured(
+    stage: Stage,
+    store: Store,
+    device: str,
+    workers: int | None,
+    is_stopped: Callable[[], bool],
+    on_advance: OnAdvance,
+) -> _Steps:
     """Train the stage's networks again and measure them; the keys of each cohort."""
     load_once, measure = cache(registry.load), _MEASUREMENTS[stage.measurement]
 
@@ -111,13 +121,14 @@ def _measured(stage: Stage, store: Store, device: str, workers: int | None, on_a
         TemporaryDirectory(prefix="digitlab-") as folder,
         lab.start(stage.missing, device=device, workers=workers, save=folder) as training,
     ):
-        yield from _kept(stage, training, keep, lambda _: None, on_advance)
+        yield from _kept(stage, training, keep, is_stopped, lambda _: None, on_advance)
 
 
 def _kept(
     stage: Stage,
     training: Training,
     keep: Callable[[Sequence[RunResult]], None],
+    is_stopped: Callable[[], bool],
     on_events: Callable[[Sequence[Event]], None],
     on_advance: OnAdvance,
 ) -> _Steps:
@@ -133,6 +144,8 @@ def _kept(
         on_advance(meter.see(events))
         if results:
             yield {result.key for result in results}
+        if is_stopped():
+            return
     if failures:
         first = failures[0]
         raise RunError(

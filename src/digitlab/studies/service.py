@@ -47,7 +47,7 @@ class StudyRun:
     """What came of running a study.
 
     stage:    the stage that was reached
-    findings: None: the time was over before the study was done
+    findings: None: the time was over, or it was stopped, before the study was done
     """
 
     stage: Stage
@@ -62,13 +62,14 @@ def run_to_findings(
     device: str = "cpu",
     workers: int | None = None,
     seconds_limit: float = math.inf,
+    is_stopped: Callable[[], bool] = lambda: False,
     on_status: Callable[[Status], None] = lambda _: None,
     on_stage: Callable[[Stage], None] = lambda _: None,
     on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
     on_events: Callable[[Sequence[Event]], None] = lambda _: None,
     on_advance: OnAdvance = lambda _: None,
 ) -> StudyRun:
-    """Run a study until it is done or the time is over, and say what it found.
+    """Run a study until it is done, the time is over or it is stopped, and say what it found.
 
     scale:     the name under which the study was taken
     on_status: told how far the study is, before anything is trained
@@ -85,6 +86,7 @@ def run_to_findings(
             device=device,
             workers=workers,
             seconds_limit=end - time.monotonic(),
+            is_stopped=is_stopped,
             on_stage=on_stage,
             on_results=on_results,
             on_events=on_events,

@@ -34,6 +34,25 @@ class NothingKnown:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Runs that a study has asked for so far where everything but the seed is the same.
+
+    labels, groups: by axis
+    is_best: a run is judged by the best validation loss of its curve, not by its last
+    rate:    the learning rate
+    keys:    of the runs, in the order of their seeds
+    runs:    those of them that are known, likewise
+    """
+
+    labels: Mapping[str, str]
+    groups: Mapping[str, str]
+    is_best: bool
+    rate: float
+    keys: tuple[str, ...]
+    runs: tuple[RunResult, ...]
+
+
+@dataclass(frozen=True)
 class Stage:
     """Where a study stands.
 

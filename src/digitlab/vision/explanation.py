@@ -47,6 +47,16 @@ def steps_picture(reading: Reading, captions: Sequence[Caption], summary: str) -
     return content.getvalue()
 
 
+def step_pictures(reading: Reading) -> list[tuple[str, bytes]]:
+    """Name and PNG of each step: the picture with its boxes, contrast, ink."""
+    found = []
+    for title, image in _steps(reading):
+        content = io.BytesIO()
+        image.save(content, "PNG")
+        found.append((title, content.getvalue()))
+    return found
+
+
 def contact_sheet(readings: Sequence[tuple[Reading, Sequence[Caption]]], side: int = 104) -> bytes:
     """A PNG of several pictures, a line each: picture, contrast, ink, then the images of what was found.
 

@@ -1,19 +1,14 @@
 """`digitlab report`: what the studies found, as one HTML file."""
 
-import os
-import shlex
-import sys
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from digitlab.cli.browser import browser_with_window
 from digitlab.cli.choices import SCALES, one_of, studies
 from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import stderr, stdout
-
-_TEXT_BROWSERS = {"www-browser", "links", "links2", "elinks", "lynx", "w3m"}
 
 REPORT = Path("digitlab-report.html")
 OutputOption = Annotated[Path, typer.Option("--output", metavar="FILE", help="The report to write.")]
@@ -77,18 +72,5 @@ def report(
         with stderr().status("writing the report"):
             write_report(found, store, output, figures, replications=replication_tables(found))
     stdout().print(str(output.resolve()), soft_wrap=True)
-    if opens and (browser := _browser()):
+    if opens and (browser := browser_with_window()):
         browser.open(output.resolve().as_uri())
-
-
-def _browser() -> webbrowser.BaseBrowser | None:
-    """The browser, if it has a window of its own: no page is to take over the terminal."""
-    is_unix = os.name == "posix" and sys.platform != "darwin"
-    if is_unix and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return None
-    try:
-        browser = webbrowser.get()
-    except webbrowser.Error:
-        return None
-    program = Path(shlex.split(getattr(browser, "name", "") or "-")[0]).name
-    return None if program in _TEXT_BROWSERS else browser

@@ -11,7 +11,7 @@ from digitlab.engine.history import History, result_of
 from digitlab.engine.inputs import check_data_set
 from digitlab.engine.lockstep.backend import MOST_THREADS, Members, block_steps, cohort_key
 from digitlab.engine.lockstep.backends import backend_for
-from digitlab.engine.progress import NOBODY, CohortProgress, CurvePoint, Watch
+from digitlab.engine.progress import NOBODY, CohortProgress, CurvePoint, Snapshot, Watch
 from digitlab.engine.provenance import provenance
 from digitlab.errors import Fault, SpecError
 from digitlab.models.parameters import Layer
@@ -114,6 +114,7 @@ def _train(members: Members, runs: Sequence[_Run], watch: Watch) -> list[_Run]:
     spec, cohort, left = runs[0].spec, runs[0].key, list(runs)
     evaluation_steps = frozenset(spec.evaluation_steps)
     has_validation = spec.validation_size > 0
+    diverged: list[_Run] = []  # of which the watch has not been told
     for steps in _blocks(spec):
         losses = members.train(steps)
         for run, found in zip(left, losses, strict=True):
@@ -123,6 +124,7 @@ def _train(members: Members, runs: Sequence[_Run], watch: Watch) -> list[_Run]:
             run.batch_accuracy = found.accuracy
             if not run.history.is_finite():
                 run.history.add_point(Evaluation.unknown() if has_validation else None)
+                diverged.append(run)
         left = _still_training(members, left, watch)
         if left and steps.stop in evaluation_steps:
             evaluations = members.evaluate("validation") if has_validation else [None] * len(left)
@@ -133,7 +135,9 @@ def _train(members: Members, runs: Sequence[_Run], watch: Watch) -> list[_Run]:
             left = _still_training(members, left, watch)
         going = [i for i, run in enumerate(left) if not run.history.is_out_of_patience(spec.patience)]
         if left and watch.is_due(steps.stop, spec.step_count if len(going) == len(left) else steps.stop):
-            watch.tell(CohortProgress(cohort, steps.stop, spec.step_count, *_states(left)))
+            told, snapshots = _states([*left, *diverged]), _snapshots(members, left, steps.stop, watch)
+            watch.tell(CohortProgress(cohort, steps.stop, spec.step_count, *told, snapshots))
+            diverged = []
         if len(going) < len(left):
             members.keep(going)
             left = [left[i] for i in going]
@@ -185,6 +189,12 @@ def _states(
         if new := run.new_points():
             points[run.key] = new
     return state, points
+
+
+def _snapshots(members: Members, runs: Sequence[_Run], step: int, watch: Watch) -> dict[str, Snapshot]:
+    """Parameters of the runs, [member], that somebody asks for."""
+    places = {run.key: i for i, run in enumerate(runs)}
+    return {key: Snapshot(step, members.layers(places[key])) for key in watch.asks_for(list(places))}
 
 
 def _blocks(spec: RunSpec) -> Iterator[range]:

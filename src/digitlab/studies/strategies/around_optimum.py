@@ -25,7 +25,7 @@ from digitlab.studies.expansion import (
     spec_of,
     varied,
 )
-from digitlab.studies.stages import Known, Stage
+from digitlab.studies.stages import Asked, Known, Stage
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,29 @@ class AroundOptimum:
             elif search.near and condition.chosen in (search.near[0], search.near[-1]):
                 self._note(f"{search.name}: the best learning rate lies at the end of its range")
         return Stage("done", (), len(needed), tuple(self._notes), conditions)
+
+    def asked(self) -> tuple[Asked, ...]:
+        """What was asked for up to now."""
+        return tuple(
+            asked
+            for search in self._searches
+            for asked in sorted(self._asked(search), key=lambda asked: asked.rate)
+        )
+
+    def _asked(self, search: _Search) -> Iterable[Asked]:
+        by_rate: dict[float | None, dict[int, str]] = {}
+        for (rate, seed), run in search.specs.items():
+            by_rate.setdefault(rate, {})[seed] = run.key
+        for rate, by_seed in by_rate.items():
+            keys = tuple(by_seed[seed] for seed in sorted(by_seed))
+            yield Asked(
+                labels=search.combination.labels,
+                groups=search.combination.groups,
+                is_best=search.is_best,
+                rate=search.base.optimiser.learning_rate if rate is None else rate,
+                keys=keys,
+                runs=tuple(self._known[key] for key in keys if key in self._known),
+            )
 
     def _due(
         self, known: Known, title: str, needed: dict[str, RunSpec], runs: Iterable[_Keyed]

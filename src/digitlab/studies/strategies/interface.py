@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from digitlab.studies.stages import Known, Stage
+from digitlab.studies.stages import Asked, Known, Stage
 
 
 class Strategy(Protocol):
@@ -19,5 +19,11 @@ class Strategy(Protocol):
     def next(self, known: Known) -> Stage:
         """The stage that is due. It asks for no run that is known; without missing runs it is the last, and
         holds the conditions.
+        """
+        ...
+
+    def asked(self) -> tuple[Asked, ...]:
+        """What was asked for up to now, condition by condition, the rates of each rising; nothing before the
+        first `next`. Early-stopped networks are left out: they are judged by the runs that they come from.
         """
         ...

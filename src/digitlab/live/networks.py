@@ -1,0 +1,139 @@
+"""The weights of runs: the latest snapshot of one that trains, the network of one that has ended; of a run of
+the store, which keeps no weights, the network trained again.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from digitlab import lab
+from digitlab.data import registry
+from digitlab.data.arrays import InputScale, input_scale
+from digitlab.engine.progress import Progress, Snapshot
+from digitlab.errors import DigitlabError, WeightsError
+from digitlab.execution.events import Failed
+from digitlab.execution.pool import Pool
+from digitlab.live.limits import BusyError
+from digitlab.models import trained
+from digitlab.models.trained import TrainedNetwork
+from digitlab.spec import RunSpec, Scaling
+
+_MOST_KEPT = 200
+"""Networks that were trained again: the one that was asked for longest ago gives way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A network, and after how many steps it was so."""
+
+    step: int
+    network: TrainedNetwork
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """The network is not there yet.
+
+    share: of the work that is done, 0 to 1
+    says:  what is being done, in a sentence
+    """
+
+    share: float
+    says: str
+
+
+class NetworksAgain:
+    """Networks of runs that are trained again, in workers, for their weights.
+
+    folder: into which the workers write
+    pool:   gives the workers
+    most:   how many train at once
+    """
+
+    def __init__(self, folder: Path, pool: Callable[[], Pool], most: int) -> None:
+        self._folder, self._pool, self._most = folder, pool, most
+        self._shares: dict[str, float] = {}
+        self._problems: dict[str, str] = {}
+        self._kept: OrderedDict[str, None] = OrderedDict()
+        self._changed = threading.Lock()
+        self._is_closed = False
+
+    def find(self, spec: RunSpec) -> Weights | Preparing:
+        """The network of a run; where it is not there, it is being trained when this returns.
+
+        Raises WeightsError when that failed; BusyError when too many train already.
+        """
+        key = spec.key
+        with self._changed:
+            if key in self._shares:
+                return Preparing(self._shares[key], "training the run again, for no weights are kept")
+            if key in self._problems:
+                raise WeightsError(self._problems.pop(key))
+        network = kept_network(self._folder, key)
+        with self._changed:
+            if network is not None:
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                return Weights(spec.step_count, network)
+            if key not in self._shares:
+                if len(self._shares) >= self._most:
+                    problem = (
+                        f"{len(self._shares)} networks are being trained again; ask again when one is done"
+                    )
+                    raise BusyError(problem, len(self._shares), None)
+                self._shares[key] = 0.0
+                name = "digitlab network again"
+                threading.Thread(target=self._train, args=(spec,), daemon=True, name=name).start()
+        return Preparing(0.0, "training the run again, for no weights are kept")
+
+    def _train(self, spec: RunSpec) -> None:
+        key, problem = spec.key, None
+        try:
+            with lab.start([spec], pool=self._pool()) as training:
+                for event in training:
+                    if isinstance(event, Progress):
+                        self._shares[key] = event.step / event.step_count
+                    elif isinstance(event, Failed):
+                        problem = event.failure.cause
+        except DigitlabError as error:
+            problem = str(error)
+        with self._changed:
+            del self._shares[key]
+            if problem is not None:
+                self._problems[key] = problem
+                return
+            self._kept[key] = None
+            while len(self._kept) > _MOST_KEPT:
+                path_of(self._folder, self._kept.popitem(last=False)[0]).unlink(missing_ok=True)
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """Where a worker writes the network of a run."""
+    return folder / f"{key[:12]}.safetensors"
+
+
+def kept_network(folder: Path, key: str) -> TrainedNetwork | None:
+    """The network of a run in the folder; None where there is none."""
+    try:
+        network = trained.load(path_of(folder, key))
+    except WeightsError:  # it is not there, or it was taken out just now
+        return None
+    return network if network.spec.key == key else None
+
+
+def network_at(spec: RunSpec, snapshot: Snapshot) -> TrainedNetwork:
+    """The network of a run in the midst of its training."""
+    return TrainedNetwork(spec, _scale(spec.data.name, spec.scaling), snapshot.layers)
+
+
+@lru_cache(maxsize=32)
+def _scale(name: str, scaling: Scaling) -> InputScale:
+    """How pixels become inputs. Only what looks at the pixels reads them."""
+    if scaling == "standard":
+        return input_scale(scaling, registry.load(name).train.images)
+    return input_scale(scaling, np.zeros((1, 28, 28), np.uint8))

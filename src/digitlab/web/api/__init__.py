@@ -1,0 +1,1 @@
+"""A router for each subject: it reads what was sent, calls a service, and answers."""

@@ -1,0 +1,20 @@
+// A command or a link with a button that copies it.
+import { texts } from "../texts/en.js";
+import { html, useState } from "./html.js";
+
+/** @param {{text: string, label?: string}} props label: what is copied, for those who do not see it */
+export function Command({ text, label }) {
+  return html`<div class="command"><code tabindex="0">${text}</code><${Copy} text=${text} label=${label} /></div>`;
+}
+
+/** @param {{text: string, label?: string, children?: any}} props */
+export function Copy({ text, label, children }) {
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1500);
+  };
+  const said = copied ? texts.shell.copied : (children ?? texts.shell.copy);
+  return html`<button class="button quiet" onClick=${copy} aria-label=${label ? `${texts.shell.copy}: ${label}` : null}>${said}</button>`;
+}

@@ -1,0 +1,68 @@
+// The first layer's weights as images on a canvas, in diverging colours around zero.
+import { html, useLayoutEffect, useRef } from "./html.js";
+import { token, useTheme } from "./theme.js";
+
+const SIDE = 28;
+
+/**
+ * @typedef {{rows: number, columns: number, values: Float32Array}} Matrix weights of a layer, [unit, pixel]
+ */
+
+/**
+ * The first layer in a safetensors file.
+ * @param {ArrayBuffer} file
+ * @returns {Matrix | null}
+ */
+export function firstLayer(file) {
+  const size = Number(new DataView(file).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(file, 8, size)));
+  const names = Object.keys(header).filter((name) => header[name].shape?.length === 2 && header[name].shape[1] === SIDE * SIDE);
+  if (names.length === 0) return null;
+  const { dtype, shape, data_offsets: [from, to] } = header[names.sort()[0]];
+  const raw = file.slice(8 + size + from, 8 + size + to);
+  const values = dtype === "F64" ? Float32Array.from(new Float64Array(raw)) : new Float32Array(raw);
+  return { rows: shape[0], columns: shape[1], values };
+}
+
+/** The weights' largest size, without the few that would leave the rest pale. @param {Matrix} matrix @param {number} shown */
+function scaleOf({ values, columns }, shown) {
+  let squares = 0;
+  const n = shown * columns;
+  for (let i = 0; i < n; i++) squares += values[i] * values[i];
+  return 3 * Math.sqrt(squares / n) || 1;
+}
+
+/**
+ * The first units' images side by side. With labels (one a unit), each has its label beneath.
+ * @param {{matrix: Matrix | null, shown: number, labels?: string[] | null, title: string, across: number}} props
+ */
+export function WeightImages({ matrix, shown, labels, title, across }) {
+  const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const colours = useTheme();
+  const gap = 2;
+  const down = Math.ceil(shown / across);
+  useLayoutEffect(() => {
+    const context = canvas.current?.getContext("2d");
+    if (!context || !matrix) return;
+    const [low, middle, high] = ["low", "middle", "high"].map((name) => token(name).split(",").map(Number));
+    const image = context.createImageData(across * (SIDE + gap), down * (SIDE + gap));
+    const scale = scaleOf(matrix, Math.min(shown, matrix.rows));
+    for (let unit = 0; unit < Math.min(shown, matrix.rows); unit++) {
+      const left = (unit % across) * (SIDE + gap);
+      const top = Math.floor(unit / across) * (SIDE + gap);
+      for (let pixel = 0; pixel < SIDE * SIDE; pixel++) {
+        const value = Math.max(-1, Math.min(1, matrix.values[unit * matrix.columns + pixel] / scale));
+        const end = value < 0 ? low : high;
+        const share = Math.abs(value);
+        const at = 4 * ((top + Math.floor(pixel / SIDE)) * image.width + left + (pixel % SIDE));
+        for (let c = 0; c < 3; c++) image.data[at + c] = middle[c] + share * (end[c] - middle[c]);
+        image.data[at + 3] = 255;
+      }
+    }
+    context.putImageData(image, 0, 0);
+  }, [matrix, shown, across, colours]);
+  return html`<div class="weights">
+    <canvas ref=${canvas} width=${across * (SIDE + gap)} height=${down * (SIDE + gap)} role="img" aria-label=${title}></canvas>
+    ${labels && html`<div class="under" style=${{ gridTemplateColumns: `repeat(${across}, 1fr)` }} aria-hidden="true">${labels.map((label) => html`<span>${label}</span>`)}</div>`}
+  </div>`;
+}

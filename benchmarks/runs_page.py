@@ -2,7 +2,7 @@
 
     python benchmarks/runs_page.py [--runs 50000] [--repeats 5]
 
-One real run is stored under many seeds, each row intact. `digitlab serve` runs in a process of its own; 100 rows
+One real run is stored under many seeds, each row intact. `digitlab serve` runs in its own process; 100 rows
 are asked for in every order, at the beginning and at the end of the list. In Chromium it is the time from the
 opening of the page to its first rows. Medians and ranges are written to benchmarks/results/runs-page.md.
 """

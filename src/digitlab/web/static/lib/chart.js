@@ -51,9 +51,12 @@ export function LineChart(props) {
     const context = node?.getContext("2d");
     if (!node || !context || width === 0) return;
     const ratio = devicePixelRatio;
-    node.width = width * ratio;
-    node.height = height * ratio;
-    context.scale(ratio, ratio);
+    if (node.width !== Math.round(width * ratio)) {
+      node.width = width * ratio;
+      node.height = height * ratio;
+    }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
     draw(context, props, to, cursor);
   });
 

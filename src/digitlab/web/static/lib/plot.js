@@ -1,5 +1,5 @@
 // Draws lines on a canvas: axes, lines, labels at their ends moved apart, a mark, a cursor.
-import { token } from "./theme.js";
+import { token as lookUp } from "./theme.js";
 
 /**
  * @typedef {import("./chart.js").Series} Series
@@ -65,6 +65,15 @@ export function logTicks(low, high) {
   return found;
 }
 
+/** Colours of style.css as they are now, each looked up once a drawing. @type {Map<string, string>} */
+const colours = new Map();
+
+/** @param {string} name */
+function token(name) {
+  if (!colours.has(name)) colours.set(name, lookUp(name));
+  return /** @type {string} */ (colours.get(name));
+}
+
 /**
  * @param {CanvasRenderingContext2D} ctx in CSS pixels
  * @param {any} props of a LineChart
@@ -73,6 +82,7 @@ export function logTicks(low, high) {
  */
 export function draw(ctx, props, to, cursor) {
   const { box } = to;
+  colours.clear();
   const size = 12 * fontScale();
   const font = (/** @type {boolean} */ bold) => `${bold ? "600 " : ""}${size}px ${token("font")}`;
   ctx.font = font(false);

@@ -66,7 +66,7 @@ export function More({ setup, options, onChange, field, names }) {
   const counts = (/** @type {string} */ name) => !NEEDS[name] || (setup.more[NEEDS[name][0]] ?? usual(byName.get(NEEDS[name][0]))) === NEEDS[name][1];
   const shown = MORE.filter((name) => byName.has(name) && counts(name));
   return html`<details class="more" open=${MORE.includes(field ?? "") || undefined}>
-    <summary>${said.more}${Object.keys(setup.more).length > 0 && html` <small>${Object.entries(setup.more).map(([name, value]) => written(name, value)).join(" · ")}</small>`}</summary>
+    <summary>${said.more}${Object.keys(setup.more).length > 0 && html` <small>${Object.entries(setup.more).map(([name, value]) => `${said.options[/** @type {"data"} */ (name)] ?? name} ${written(name, value)}`).join(" · ")}</small>`}</summary>
     <div class="options">
       ${shown.map((name) => {
         const option = byName.get(name);

@@ -62,7 +62,7 @@ export function RaceProfile({ runs, looks, onSelect, children }) {
   const axis = axisOf(runs);
   const sorted = [...runs].sort((a, b) => valueOf(a, axis) - valueOf(b, axis));
   const best = winner(sorted);
-  const [width, height, left, right, top, bottom] = [narrow.matches ? 370 : 640, 200, 46, 16, 22, 42];
+  const [width, height, left, right, top, bottom] = [narrow.matches ? 370 : innerWidth > 1500 ? 900 : 640, 200, 46, 16, 22, 42];
   const x = (/** @type {number} */ i) => left + ((width - left - right) * (i + 0.5)) / sorted.length;
   const known = sorted.map((run) => run.accuracy).filter((value) => value !== null);
   const low = Math.max(0, Math.floor(10 * (Math.min(0.9, ...known.filter((value) => value > 0.2)) - 0.03)) / 10);

@@ -146,6 +146,37 @@ export default function Train({ route, about }) {
   const guessedGroup = guessed?.keys.some((key) => inGroup.has(key)) ? guessed.guess : guess;
   const ready = !predicting || guess.accuracy !== null || guess.value !== null;
 
+  // The set-up is not drawn anew ten times a second while something trains.
+  const panel = useMemo(
+    () => html`<section class="card setup" aria-label=${said.setup}>
+      <${NetworkChain} hidden=${setup.hidden} onChange=${(/** @type {number[]} */ hidden) => change({ hidden })} invalid=${refused?.field === "hidden"} />
+      <${Controls} setup=${setup} onChange=${change} field=${refused?.field ?? null} available=${images - Number(setup.more.validation_size ?? setups.VALIDATION_SIZE)} />
+      <${More} setup=${setup} options=${facts.options} onChange=${change} field=${refused?.field ?? null} names=${facts.datasets.filter((one) => one.is_here).map((one) => one.name)} />
+      <label class="check"><input type="checkbox" checked=${predicting} onChange=${() => setParam("predict", predicting ? null : "1")} />${said.guess.title}</label>
+      ${predicting && html`<${GuessField} guess=${guess} onChange=${setGuess} race=${race} />`}
+      ${refused && html`<p class="says" role="alert">${refused.says}</p>`}
+      <div class="go">
+        <button class="button primary large" onClick=${train} disabled=${sending || !ready}>${said.train}</button>
+        <span class="note">${ready ? said.about(count(setups.stepCount(setup, images))) : said.guess.first}</span>
+      </div>
+      <fieldset class="racing"><legend>${said.race.legend}</legend>
+        <div class="row">
+          <select aria-label=${said.race.axis} value=${race.axis} onChange=${(/** @type {any} */ event) => go({ ...params, race: event.target.value === "learning_rate" ? null : event.target.value, values: race.custom ? null : params.values })}>
+            ${AXES.map((axis) => html`<option value=${axis}>${said.race.axes[axis]}</option>`)}
+          </select>
+          <select aria-label=${said.race.count} value=${race.custom ? "" : String(race.count)} onChange=${(/** @type {any} */ event) => setParam("values", event.target.value === "8" ? null : event.target.value)}>
+            ${race.custom && html`<option value="">${said.race.values(race.values.length)}</option>`}
+            ${COUNTS.map((n) => html`<option value=${n}>${said.race.values(n)}</option>`)}
+          </select>
+          <button class="button" onClick=${startRace} disabled=${sending || !ready}>${said.race.start}</button>
+        </div>
+        <p class="note">${said.race.from(said.say(race.axis, race.values[0]) || "0", said.say(race.axis, race.values[race.values.length - 1]))}</p>
+      </fieldset>
+      <${Copy} text=${location.origin + link("/train", params)} label=${said.linkLabel}>${said.copyLink}</${Copy}>
+    </section>`,
+    [setup, refused, sending, guess, facts, about, params.race, params.values, params.predict],
+  );
+
   return html`<div class="train">
     <h1 class="only-read">${said.title}</h1>
     <div class="try row" role="group" aria-label=${said.try} hidden=${facts.presets.length === 0}>
@@ -157,32 +188,7 @@ export default function Train({ route, about }) {
     ${preset?.watch &&
     html`<p class="tip watch"><b>${preset.question}</b> ${preset.watch} ${about?.classroom ? html`<a href=${`/board/${preset.name}`}>${said.toBoard}</a>` : ""}</p>`}
     <div class="desk">
-      <section class="card setup" aria-label=${said.setup}>
-        <${NetworkChain} hidden=${setup.hidden} onChange=${(/** @type {number[]} */ hidden) => change({ hidden })} invalid=${refused?.field === "hidden"} />
-        <${Controls} setup=${setup} onChange=${change} field=${refused?.field ?? null} available=${images - Number(setup.more.validation_size ?? setups.VALIDATION_SIZE)} />
-        <${More} setup=${setup} options=${facts.options} onChange=${change} field=${refused?.field ?? null} names=${facts.datasets.filter((one) => one.is_here).map((one) => one.name)} />
-        <label class="check"><input type="checkbox" checked=${predicting} onChange=${() => setParam("predict", predicting ? null : "1")} />${said.guess.title}</label>
-        ${predicting && html`<${GuessField} guess=${guess} onChange=${setGuess} race=${race} />`}
-        ${refused && html`<p class="says" role="alert">${refused.says}</p>`}
-        <div class="go">
-          <button class="button primary large" onClick=${train} disabled=${sending || !ready}>${said.train}</button>
-          <span class="note">${ready ? said.about(count(setups.stepCount(setup, images))) : said.guess.first}</span>
-        </div>
-        <fieldset class="racing"><legend>${said.race.legend}</legend>
-          <div class="row">
-            <select aria-label=${said.race.axis} value=${race.axis} onChange=${(/** @type {any} */ event) => go({ ...params, race: event.target.value === "learning_rate" ? null : event.target.value, values: race.custom ? null : params.values })}>
-              ${AXES.map((axis) => html`<option value=${axis}>${said.race.axes[axis]}</option>`)}
-            </select>
-            <select aria-label=${said.race.count} value=${race.custom ? "" : String(race.count)} onChange=${(/** @type {any} */ event) => setParam("values", event.target.value === "8" ? null : event.target.value)}>
-              ${race.custom && html`<option value="">${said.race.values(race.values.length)}</option>`}
-              ${COUNTS.map((n) => html`<option value=${n}>${said.race.values(n)}</option>`)}
-            </select>
-            <button class="button" onClick=${startRace} disabled=${sending || !ready}>${said.race.start}</button>
-          </div>
-          <p class="note">${said.race.from(said.say(race.axis, race.values[0]) || "0", said.say(race.axis, race.values[race.values.length - 1]))}</p>
-        </fieldset>
-        <${Copy} text=${location.origin + link("/train", params)} label=${said.linkLabel}>${said.copyLink}</${Copy}>
-      </section>
+      ${panel}
       <div class="stage" ref=${stage}>
         <${Charts} runs=${shown} names=${names} looks=${looks} faded=${faded} selected=${selected} params=${params} setParam=${setParam}
           guess=${predicting || guessed ? guessedGroup : null} onGuess=${predicting ? setGuess : null} />

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: exercise study test fuzz lint generate sanitize bench evidence clean
+.PHONY: exercise study test fuzz lint lint-page generate sanitize bench evidence clean
 
 exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
@@ -27,6 +27,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The types of the page's scripts, which stand in comments: needs Node, and nobody else does.
+lint-page:
+	cd tools/web && npm ci --silent --no-audit --no-fund && npm run --silent check
 
 # What is made of the fields of a RunSpec, after a change of them: the options' types, the table in the documents.
 generate: $(VENV)/.dev

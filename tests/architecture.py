@@ -120,7 +120,7 @@ HOMES = {
     "h11": {"web"},
     "jaxtyping": {*ARRAYS, "live"},
     "jinja2": {"report"},
-    "markupsafe": {"report"},
+    "markupsafe": {"report", "web"},
     "mlflow": {"sinks"},
     "numpy": {*ARRAYS, "live", "rng", "web"},
     "onnx": {"exports"},

@@ -282,6 +282,11 @@ def _unknown_field(model: type[Part], path: tuple[int | str, ...]) -> str:
     return f"is for a field that does not exist here; {advice}"
 
 
+# In a schema, and where pydantic leaves a constraint as it is.
+_LOWEST = ("minimum", "exclusiveMinimum", "ge", "gt")
+_HIGHEST = ("maximum", "exclusiveMaximum", "le", "lt")
+
+
 def bounds_of(model: type[Part], path: tuple[str, ...]) -> tuple[float | None, float | None]:
     """The least and the largest number that a field takes, or that stands in its list; None: there is none.
 
@@ -295,8 +300,8 @@ def bounds_of(model: type[Part], path: tuple[str, ...]) -> tuple[float | None, f
         if name in part.model_fields:
             schema = part.model_json_schema()["properties"].get(name, {})
             places = [schema, *schema.get("anyOf", ()), schema.get("items", {})]
-            low = [place[key] for place in places for key in ("minimum", "exclusiveMinimum") if key in place]
-            high = [place[key] for place in places for key in ("maximum", "exclusiveMaximum") if key in place]
+            low = [place[key] for place in places for key in _LOWEST if key in place]
+            high = [place[key] for place in places for key in _HIGHEST if key in place]
             return next(iter(low), None), next(iter(high), None)
     return None, None
 

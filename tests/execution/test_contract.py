@@ -1,10 +1,12 @@
 """What holds for every executor: the same events, whoever trains."""
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
+import numpy as np
 import pytest
 
 from digitlab import lab
@@ -15,6 +17,7 @@ from digitlab.errors import RunError
 from digitlab.execution.events import Cancelled, Event, Failed, Finished, Planned, Progress, Started
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
+from digitlab.execution.pool import Pool
 from digitlab.execution.training import Training
 from digitlab.execution.workers import Workers
 from digitlab.models.trained import TrainedNetwork
@@ -43,10 +46,17 @@ def workers() -> Executor:
     return Workers(2, ["float32"])
 
 
-@pytest.fixture(params=[here, workers], ids=["in process", "workers"])
-def trained(request: pytest.FixtureRequest) -> Callable[[Cohorts], Training]:
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    found = Pool(2)
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=[here, workers, None], ids=["in process", "workers", "pool"])
+def trained(request: pytest.FixtureRequest, pool: Pool) -> Callable[[Cohorts], Training]:
     """Trains cohorts by one of the executors."""
-    return lambda cohorts: training_of(request.param(), cohorts)
+    return lambda cohorts: training_of((request.param or pool.executor)(), cohorts)
 
 
 def until(events: Iterable[Event], kind: type, key: str | None = None) -> Event:
@@ -213,3 +223,39 @@ def test_a_slow_reader_slows_no_training(trained: Callable[[Cohorts], Training])
     losses = tuple(point.training_loss for point in progress.points)
     assert losses == finished.result.curve.training_loss
     assert len(losses) == 400
+
+
+def test_observed_runs_tell_their_parameters_and_train_to_the_same_bits(
+    trained: Callable[[Cohorts], Training], mnist: Dataset
+) -> None:
+    specs = [small(seed, epochs=40) for seed in (50, 51)]
+    seen: list[Progress] = []
+    with trained([specs]) as training:
+        training.observe([specs[0].key])
+        events = list(training)
+    seen = [event for event in events if isinstance(event, Progress) and event.snapshot is not None]
+    results = {event.key: event.result for event in events if isinstance(event, Finished)}
+    for spec, (alone, _) in zip(specs, train_cohort(specs, mnist), strict=True):
+        assert bits(results[spec.key]) == bits(alone)
+    assert {event.key for event in seen} == {specs[0].key}
+    snapshot = seen[-1].snapshot
+    assert snapshot is not None
+    ((_, network),) = train_cohort([specs[0].until(snapshot.step)], mnist)  # a constant rate: the same way
+    for layer, expected in zip(snapshot.layers, network.layers, strict=True):
+        assert np.array_equal(layer.weight, expected.weight)
+        assert np.array_equal(layer.bias, expected.bias)
+
+
+def test_a_run_that_diverges_is_told_while_the_others_train(trained: Callable[[Cohorts], Training]) -> None:
+    broken, others = small(60, learning_rate=1e18, epochs=400), small(61, epochs=400)
+    with trained([[broken, others]]) as training:
+        for event in training:
+            if event.key == broken.key and isinstance(event, Progress):
+                break
+        else:
+            raise AssertionError("it was not told")
+        assert not math.isfinite(event.training_loss)
+        assert event.points[-1].step == 3
+        training.cancel()
+        rest = ends(list(training))
+    assert isinstance(rest[others.key], Cancelled | Finished)

@@ -51,12 +51,13 @@ class Server:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         return httpx.Client(base_url=f"http://{self.authority}", headers=headers, timeout=60)
 
-    def visitor(self) -> httpx.Client:
+    @contextmanager
+    def visitor(self) -> Iterator[httpx.Client]:
         """A member of the class, as a browser is one: by cookies."""
         origin = f"http://{self.authority}"
-        client = httpx.Client(base_url=origin, headers={"Origin": origin}, timeout=60)
-        assert client.get("/", params={"token": self.class_token}).status_code == 303
-        return client
+        with httpx.Client(base_url=origin, headers={"Origin": origin}, timeout=60) as client:
+            assert client.get("/", params={"token": self.class_token}).status_code == 303
+            yield client
 
     def send(self, *parts: bytes, seconds: float = 20.0) -> bytes:
         """Send bytes as they are; all that comes back until the server closes, or has answered."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from digitlab.errors import Fault, SpecError
@@ -60,10 +60,14 @@ class Desk:
     """See the module.
 
     laboratory: whose store is looked into, and whose queue of long work the studies stand in
+    studies:    by name; by default all built-in ones
     """
 
-    def __init__(self, laboratory: Laboratory) -> None:
+    def __init__(self, laboratory: Laboratory, studies: Mapping[str, Study] | None = None) -> None:
         self._laboratory = laboratory
+        if studies is None:
+            studies = {name: read_study(name) for name in built_in_names()}
+        self._studies = studies
         self._lock = threading.Lock()
         self._watched: dict[tuple[str, str], WatchedStudy] = {}
         self._running: dict[str, Running] = {}
@@ -71,7 +75,7 @@ class Desk:
     @property
     def names(self) -> Sequence[str]:
         """Of all studies that there are."""
-        return built_in_names()
+        return tuple(self._studies)
 
     def watched(self, name: str, scale: str | None = None) -> WatchedStudy:
         """A study at a scale, by default at the one that is worth showing: see `shown_scale`.
@@ -85,14 +89,15 @@ class Desk:
         with self._lock:
             found = self._watched.get((name, chosen))
         if found is None:
-            found = WatchedStudy(_study(name).at(chosen), chosen, self._laboratory.store)
+            found = WatchedStudy(self._studies[name].at(chosen), chosen, self._laboratory.store)
             with self._lock:
                 found = self._watched.setdefault((name, chosen), found)
         return found
 
     def standings(self, name: str) -> dict[str, Standing]:
         """How far a study is, by scale."""
-        return {scale: self.watched(name, scale).standing() for scale in _study(name).scales}
+        scales = self._studies[name].scales or (self._studies[name].usual_scale,)
+        return {scale: self.watched(name, scale).standing() for scale in scales}
 
     def shown_scale(self, name: str) -> str:
         """The scale at which a study runs; else the usual one if it is done, else another that is; else the
@@ -101,8 +106,8 @@ class Desk:
         running = self.running(name)
         if running is not None and not running.has_ended:
             return running.scale
-        study, standings = _study(name), self.standings(name)
-        done = [scale for scale in (study.usual_scale, *study.scales) if standings[scale].is_done]
+        study, standings = self._studies[name], self.standings(name)
+        done = [scale for scale in (study.usual_scale, *standings) if standings[scale].is_done]
         if done:
             return done[0]
         return max(standings, key=lambda scale: (_share(standings[scale]), -standings[scale].planned))
@@ -177,10 +182,6 @@ class Desk:
             on_results=on_results,
             on_advance=on_advance,
         )
-
-
-def _study(name: str) -> Study:
-    return read_study(name)
 
 
 def _share(standing: Standing) -> float:

@@ -93,6 +93,10 @@ def _evenly(sides: Sequence[np.ndarray], most: int) -> list[int]:
 
 
 def _predictions(run: RunResult) -> np.ndarray:
+    if run.predictions is None and run.outcome != "diverged":
+        raise RunError(
+            f"{run.key[:12]} is in the store without its predictions; train it again to see its mistakes"
+        )
     if run.predictions is None:
         raise RunError(
             f"{run.key[:12]} diverged, so it classifies no test image; look at its curve, and at a run "

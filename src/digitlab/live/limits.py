@@ -63,7 +63,7 @@ def check_size(specs: Sequence[RunSpec], limits: LabLimits) -> None:
             faults.append(Fault("parent", spec.parent.key[:12], "cannot be used here; use the command"))
         if spec.parameter_count > limits.parameters:
             problem = f"makes {spec.parameter_count:,} parameters, too many for the page; use smaller layers"
-            faults.append(Fault("hidden", list(spec.hidden), f"{problem} (at most {limits.parameters:,})"))
+            faults.append(Fault("hidden", spec.hidden, f"{problem} (at most {limits.parameters:,})"))
         if spec.step_count > limits.steps:
             problem = f"steps are too many for the page; train at most {limits.steps:,}, or use the command"
             faults.append(Fault("epochs", f"{spec.step_count:,}", problem))

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, WebSocket
+from fastapi.responses import HTMLResponse
 
 from digitlab.explore.desk import Desk
 from digitlab.live import Laboratory
@@ -23,6 +24,7 @@ from digitlab.web.api.train import train_router
 from digitlab.web.api.weights import weights_router
 from digitlab.web.errors import answer_errors
 from digitlab.web.pages import pages_router
+from digitlab.web.reference import reference_page
 from digitlab.web.schema import ErrorAnswer
 from digitlab.web.security import Guard
 from digitlab.web.settings import Settings
@@ -74,6 +76,10 @@ def create_app(laboratory: Laboratory, settings: Settings) -> FastAPI:
     ):
         app.include_router(router, prefix="/api", responses=_ERRORS)  # type: ignore[arg-type]
     app.include_router(pages_router(settings))
+
+    @app.get("/docs", include_in_schema=False)
+    def reference() -> HTMLResponse:
+        return HTMLResponse(reference_page(app.openapi()))
 
     @app.websocket("/api/live/events")
     async def live_events(socket: WebSocket) -> None:

@@ -1,4 +1,4 @@
-"""A connection says soon what it wants, and takes what it is sent, or is closed: nobody holds a place for ever."""
+"""A connection says soon what it wants, and takes what it is sent, or is closed."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ def http_patient_for(seconds: float) -> type[H11Protocol]:
                 self._timer = None
 
         def _is_waiting(self) -> bool:
-            """Whether the head of a request has not come yet. An upgraded connection is another protocol's."""
+            """Whether no head has come yet. An upgraded connection is another protocol's."""
             return self.transport.get_protocol() is self and self.conn.their_state is h11.IDLE
 
         def _wait(self) -> None:
@@ -42,7 +42,7 @@ def http_patient_for(seconds: float) -> type[H11Protocol]:
 
 
 def socket_patient_for(seconds: float) -> type[WebSocketsSansIOProtocol]:
-    """The protocol of WebSockets; one that takes nothing for so long, though something waits for it, is cut."""
+    """The protocol of WebSockets; one that takes nothing of what waits for it for so long is cut."""
 
     class ImpatientSocket(WebSocketsSansIOProtocol):
         _timer: asyncio.TimerHandle | None = None

@@ -86,3 +86,20 @@ def test_what_is_found_depends_on_the_results_alone(name: str, data: st.DataObje
     assert stage.conditions == whole.conditions
     assert stage.notes == whole.notes
     assert stage.run_count == whole.run_count == len(known)
+
+
+def test_it_tells_all_that_it_has_asked_for_and_what_is_known_of_it(name: str) -> None:
+    strategy, known = STRATEGIES[name](STUDY), Results()
+    assert strategy.asked() == ()
+    asked_for: set[str] = set()
+    while not (stage := strategy.next(known)).is_done:
+        asked_for |= {spec.key for spec in stage.missing}
+        told = strategy.asked()
+        assert {key for asked in told for key in asked.keys} == asked_for
+        assert {run.key for asked in told for run in asked.runs} == known.keys()
+        for spec in stage.missing:
+            known.learn(spec)
+    for asked in strategy.asked():
+        assert [run.key for run in asked.runs] == list(asked.keys)
+        assert [run.spec.seed for run in asked.runs] == sorted(run.spec.seed for run in asked.runs)
+        assert {run.spec.optimiser.learning_rate for run in asked.runs} == {asked.rate}

@@ -24,6 +24,6 @@ class Strategy(Protocol):
 
     def asked(self) -> tuple[Asked, ...]:
         """What was asked for up to now, condition by condition, the rates of each rising; nothing before the
-        first `next`.
+        first `next`. Early-stopped networks are left out: they are judged by the runs that they come from.
         """
         ...

@@ -1,6 +1,7 @@
 // The class's runs as dots over each value, with mean and interval.
 import { isNumber, percent } from "../lib/format.js";
 import { html } from "../lib/html.js";
+import { ticks } from "../lib/plot.js";
 import { texts } from "../texts/en.js";
 
 const said = texts.board;
@@ -15,10 +16,7 @@ export function BoardChart({ rows, say, title, axis }) {
   const x = (/** @type {number} */ i) => left + slot * (i + 0.5);
   const y = (/** @type {number} */ share) => top + (height - top - bottom) * (1 - (Math.max(low, share) - low) / (1 - low));
   return html`<svg class="dots" viewBox="0 0 ${width} ${height}" role="img" aria-label=${title}>
-    ${[0, 0.25, 0.5, 0.75, 1].map((part) => {
-      const share = low + part * (1 - low);
-      return html`<line x1=${left} x2=${width - right} y1=${y(share)} y2=${y(share)} class="rule" /><text x=${left - 6} y=${y(share) + 4} text-anchor="end">${percent(share, 1)}</text>`;
-    })}
+    ${ticks(low, 1, 5).map((share) => html`<line x1=${left} x2=${width - right} y1=${y(share)} y2=${y(share)} class="rule" /><text x=${left - 6} y=${y(share) + 4} text-anchor="end">${percent(share, 0)}</text>`)}
     ${rows.map(
       (row, i) => html`
         ${row.runs.filter((/** @type {any} */ run) => isNumber(run.accuracy)).map((/** @type {any} */ run, /** @type {number} */ n) => html`<circle cx=${x(i) + (slot / 2.6) * (((n * 0.618 + 0.5) % 1) - 0.5)} cy=${y(run.accuracy)} r="4.5" fill="var(--series-${run.visitor?.colour ?? 7})" fill-opacity="0.75"><title>${said.of(run.visitor?.name ?? said.teacherName, run.seed, percent(run.accuracy))}</title></circle>`)}

@@ -26,7 +26,7 @@ export default function Board({ route, about }) {
   /** @param {Promise<any>} work */
   const attempt = (work) => work.then((value) => (setSays(null), value), (error) => void setSays(error.message));
   useEffect(() => {
-    void attempt(get("board")).then(setLesson);
+    void attempt(get("board")).then((found) => found && setLesson(found));
     get("presets").then(setPresets, () => {});
     const timer = setInterval(() => get("board").then(setLesson, () => {}), 5000);
     return () => clearInterval(timer);
@@ -69,11 +69,11 @@ export default function Board({ route, about }) {
     </section>
     ${preset &&
     html`<section class="card scroll" tabindex="0" aria-label=${said.asTable}><table class="table">
-      <thead><tr><th scope="col">${preset.race ? texts.train.race.axes[/** @type {"seed"} */ (preset.race.axis)] : said.value}</th><th scope="col" class="number">${said.runs}</th><th scope="col" class="number">${said.mean}</th><th scope="col">${said.interval}</th><th scope="col" class="number">${said.broken}</th><th></th></tr></thead>
+      <thead><tr><th scope="col">${preset.race ? texts.train.race.axes[/** @type {"seed"} */ (preset.race.axis)] : said.value}</th><th scope="col" class="number">${said.runs}</th><th scope="col" class="number">${said.mean}</th><th scope="col" class="roomy">${said.interval}</th><th scope="col" class="number roomy">${said.broken}</th><th></th></tr></thead>
       <tbody>${values.map((/** @type {number | null} */ value) => {
         const row = shown?.rows.find((/** @type {any} */ one) => one.value === value);
         return html`<tr><th scope="row">${say(value)}</th><td class="number">${row?.count ?? 0}</td><td class="number">${percent(row?.mean)}</td>
-          <td>${isNumber(row?.low) && isNumber(row?.high) ? `${percent(row.low)} – ${percent(row.high)}` : "–"}</td><td class="number">${row?.broken ?? 0}</td>
+          <td class="roomy">${isNumber(row?.low) && isNumber(row?.high) ? `${percent(row.low)} – ${percent(row.high)}` : "–"}</td><td class="number roomy">${row?.broken ?? 0}</td>
           <td><button class="button" disabled=${lesson.frozen && !isTeacher} aria-label=${said.addOf(say(value))} onClick=${() => train([value], isTeacher ? nextSeed : null)}>${said.add}</button></td></tr>`;
       })}</tbody>
     </table></section>`}

@@ -126,7 +126,7 @@ function ByClass({ confusion }) {
   /** @param {number} share */
   const x = (share) => `${(100 * (share - from)) / (1 - from)}%`;
   return html`<section class="card"><h2>${said.byClass}</h2><p class="note">${said.byClassNote}</p>
-    <div class="scroll"><table class="table classes">
+    <div class="scroll" tabindex="0" role="group" aria-label=${said.byClass}><table class="table classes">
       <thead><tr><th scope="col">${said.actual}</th><th scope="col" class="number">${said.images}</th><th scope="col" class="number">${texts.runs.columns.test_accuracy}</th><th scope="col" class="number">${said.interval}</th>
         <th class="axis" aria-hidden="true"><span class="ends"><i>${percent(from, 0)}</i><i>100 %</i></span></th></tr></thead>
       <tbody>${all.map(
@@ -160,7 +160,7 @@ function Mistakes({ run, names }) {
 /** A document's fields as a table. @param {{title: string, document: any}} props */
 function Leaves({ title, document: whole }) {
   return html`<details class="card"><summary>${title}</summary>
-    <div class="scroll"><table class="table leaves"><thead><tr><th scope="col">${said.setting}</th><th scope="col">${said.value}</th></tr></thead><tbody>${leaves(whole).map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>`)}</tbody></table></div>
+    <div class="scroll" tabindex="0" role="group" aria-label=${title}><table class="table leaves"><thead><tr><th scope="col">${said.setting}</th><th scope="col">${said.value}</th></tr></thead><tbody>${leaves(whole).map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>`)}</tbody></table></div>
   </details>`;
 }
 

@@ -119,7 +119,7 @@ function CellRuns({ cell, close }) {
     <p>${said.mean(percent(cell.validation_accuracy), loss(cell.validation_loss), cell.runs.length, cell.seeds)}</p>
     ${cell.runs.length === 0
       ? html`<p class="note">${said.noRuns}</p>`
-      : html`<div class="scroll"><table class="table">
+      : html`<div class="scroll" tabindex="0" role="group" aria-label=${said.runsOf(name)}><table class="table">
           <thead><tr><th scope="col">${said.seed}</th><th scope="col">${said.outcome}</th><th scope="col" class="number">${said.accuracyBrief}</th><th scope="col" class="number">${said.lossBrief}</th></tr></thead>
           <tbody>${cell.runs.map(
             (/** @type {any} */ run) => html`<tr><th scope="row"><a href=${`/runs/${run.key}`}>${said.seedOf(run.seed)}</a></th><td>${run.outcome}</td>

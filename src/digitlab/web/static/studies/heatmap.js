@@ -17,16 +17,23 @@ function measures() {
  * @typedef {{title: string, rows: string[], groups: string[], rates: number[], cells: Map<string, any>}} Panel
  */
 
+/** How many levels of an axis there are. @param {any[]} cells @param {string} axis */
+const levels = (cells, axis) => new Set(cells.map((cell) => cell.labels[axis])).size;
+
+/** The axis of the most levels, the last of several: it makes the rows. @param {any[]} cells @param {string[]} axes */
+const rowAxisOf = (cells, axes) => axes.reduce((best, axis) => (levels(cells, axis) >= levels(cells, best) ? axis : best), axes[0] ?? "");
+
 /**
- * The panels of a map: the last axis makes the rows, every combination of the others a panel.
+ * The panels of a map: one axis makes the rows, every combination of the others a panel.
  * @param {any[]} cells @param {string[]} axes @returns {Panel[]}
  */
 export function panels(cells, axes) {
-  const rowAxis = axes[axes.length - 1];
+  const rowAxis = rowAxisOf(cells, axes);
+  const others = axes.filter((axis) => axis !== rowAxis && levels(cells, axis) > 1);
   /** @type {Map<string, Panel>} */
   const found = new Map();
   for (const cell of cells) {
-    const title = axes.slice(0, -1).map((axis) => cell.labels[axis]).join(", ");
+    const title = others.map((axis) => cell.labels[axis]).join(", ");
     const row = cell.labels[rowAxis] ?? "";
     const panel = found.get(title) ?? /** @type {Panel} */ ({ title, rows: [], groups: [], rates: [], cells: new Map() });
     found.set(title, panel);
@@ -45,7 +52,7 @@ export function panels(cells, axes) {
 export function HeatMap({ cells, axes, chosen, choose, brief }) {
   const shown = useMemo(() => panels(cells, axes), [cells, axes]);
   const range = useMemo(() => rangeOf(cells), [cells]);
-  const rowName = said.axis(axes[axes.length - 1] ?? "");
+  const rowName = said.axis(rowAxisOf(cells, axes));
   return html`<div class="maps">
       ${shown.map(
         (panel) => html`<${Map_} key=${panel.title} panel=${panel} rowName=${rowName} range=${range} chosen=${chosen} choose=${choose} />`,
@@ -84,12 +91,12 @@ function Map_({ panel, rowName, range, chosen, choose }) {
   const left = Math.min(Math.max(...rows.map((row) => row.length), 4) * letter + 14, width * 0.34);
   const size = Math.min((width - left) / rates.length, 9 * em);
   const height = rows.length * tall;
-  const one = at && panel.cells.get(`${rows[at[1]]}~${rates[at[0]]}`);
+  const one = at && cellAt(panel, at[0], at[1]);
   const every = Math.ceil((Math.max(...rates.map((r) => rate(r).length)) * letter + 8) / size);
 
   /** @param {KeyboardEvent} event */
   const move = (event) => {
-    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], Home: [-1e6, 0], End: [1e6, 0] }[event.key];
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (event.key === "Escape") setAt(null);
     if ((event.key === "Enter" || event.key === " ") && one) {
       event.preventDefault();
@@ -97,8 +104,7 @@ function Map_({ panel, rowName, range, chosen, choose }) {
     }
     if (!by) return;
     event.preventDefault();
-    const [x, y] = at ?? [by[0] < 0 ? rates.length : by[0] > 0 ? -1 : 0, by[1] < 0 ? rows.length : by[1] > 0 ? -1 : 0];
-    setAt([clamp(x + by[0], rates.length), clamp(y + by[1], rows.length)]);
+    setAt(at ? next(panel, at, by[0], by[1]) : first(panel));
   };
 
   return html`<figure class="map" style=${{ margin: 0 }}>
@@ -108,7 +114,7 @@ function Map_({ panel, rowName, range, chosen, choose }) {
       <svg width=${width} height=${height + below} aria-hidden="true">
         ${rows.map(
           (row, y) => html`<text class="label" x=${left - 8} y=${(y + 0.5) * tall} text-anchor="end" dominant-baseline="central">${shortened(row, Math.floor((left - 10) / letter))}</text>
-            ${y > 0 && groups[y] !== groups[y - 1] && html`<line class="apart" x1="0" x2=${left + size * rates.length} y1=${y * tall - GAP / 2} y2=${y * tall - GAP / 2} />`}`,
+            ${y > 0 && groups[y] !== groups[y - 1] && new Set(groups).size < rows.length && html`<line class="apart" x1="0" x2=${left + size * rates.length} y1=${y * tall - GAP / 2} y2=${y * tall - GAP / 2} />`}`,
         )}
         ${rows.map((row, y) =>
           rates.map((r, x) => {
@@ -130,8 +136,27 @@ function Map_({ panel, rowName, range, chosen, choose }) {
   </figure>`;
 }
 
-/** @param {number} value @param {number} length */
-const clamp = (value, length) => Math.max(0, Math.min(length - 1, value));
+/** @param {Panel} panel @param {number} x @param {number} y */
+const cellAt = (panel, x, y) => panel.cells.get(`${panel.rows[y]}~${panel.rates[x]}`);
+
+/** The first cell of the first row. @param {Panel} panel @returns {[number, number]} */
+const first = (panel) => [Math.max(0, panel.rates.findIndex((_, x) => cellAt(panel, x, 0))), 0];
+
+/**
+ * The next cell in a direction: rows may have rates of their own, so that places are empty.
+ * @param {Panel} panel @param {[number, number]} at @param {number} dx @param {number} dy @returns {[number, number]}
+ */
+function next(panel, at, dx, dy) {
+  const { rates, rows } = panel;
+  for (let [x, y] = [at[0] + dx, at[1] + dy]; x >= 0 && y >= 0 && x < rates.length && y < rows.length; x += dx, y += dy) {
+    if (cellAt(panel, x, y)) return [x, y];
+    if (!dy) continue;
+    // In the next row, the nearest rate that there is.
+    const there = rates.map((_, i) => i).filter((i) => cellAt(panel, i, y)).sort((a, b) => Math.abs(a - x) - Math.abs(b - x));
+    if (there.length) return [there[0], y];
+  }
+  return at;
+}
 
 /** @param {string} text @param {number} most letters */
 const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

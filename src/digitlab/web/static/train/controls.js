@@ -3,6 +3,7 @@ import { count, rate, readRate } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { texts } from "../texts/en.js";
 import { GRIDS, MORE, NEEDS, written } from "./setup.js";
+import { Typed } from "./typed.js";
 
 const said = texts.train;
 
@@ -12,14 +13,13 @@ const said = texts.train;
  */
 export function Slider({ name, label, value, grid, onChange, invalid, say = count, read = Number, hint }) {
   const values = grid.includes(value) ? grid : [...grid, value].sort((a, b) => a - b);
-  const typed = (/** @type {any} */ event) => {
-    const number = read(event.target.value.replaceAll(/(?<=\d),(?=\d{3})/g, ""));
+  const typed = (/** @type {string} */ text) => {
+    const number = read(text.replaceAll(/(?<=\d),(?=\d{3})/g, ""));
     if (number > 0) onChange(number);
-    else event.target.value = say(value);
   };
   return html`<div class="field slider">
     <label for=${`${name}-typed`}>${label}${hint && html` <small>${hint}</small>`}</label>
-    <input id=${`${name}-typed`} class="typed" type="text" inputmode="decimal" autocomplete="off" value=${say(value)} onChange=${typed} aria-invalid=${invalid ? "true" : null} />
+    <${Typed} id=${`${name}-typed`} class="typed" type="text" inputmode="decimal" autocomplete="off" value=${say(value)} onCommit=${typed} aria-invalid=${invalid ? "true" : null} />
     <input type="range" min="0" max=${values.length - 1} step="1" value=${values.indexOf(value)} aria-label=${label} aria-valuetext=${say(value)}
       onInput=${(/** @type {any} */ event) => onChange(values[event.target.valueAsNumber])} />
   </div>`;
@@ -49,8 +49,8 @@ export function Controls({ setup, onChange, field, available }) {
     <${Slider} name="epochs" label=${said.options.epochs} value=${setup.epochs} grid=${GRIDS.epochs} hint=${setup.more.steps && said.insteadOf(count(Number(setup.more.steps)))}
       onChange=${(/** @type {number} */ epochs) => onChange({ epochs, more: without(setup.more, "steps") })} invalid=${field === "epochs"} read=${whole} />
     <div class="field inline"><label for="seed">${said.options.seed}</label>
-      <input id="seed" type="number" min="0" step="1" value=${setup.seed} aria-invalid=${field === "seed" ? "true" : null}
-        onChange=${(/** @type {any} */ event) => onChange({ seed: Math.max(0, Math.round(event.target.valueAsNumber) || 0) })} />
+      <${Typed} id="seed" type="number" min="0" step="1" value=${setup.seed} aria-invalid=${field === "seed" ? "true" : null}
+        onCommit=${(/** @type {string} */ text) => onChange({ seed: Math.max(0, Math.round(Number(text)) || 0) })} />
     </div>`;
 }
 
@@ -66,13 +66,12 @@ export function More({ setup, options, onChange, field, names }) {
   const counts = (/** @type {string} */ name) => !NEEDS[name] || (setup.more[NEEDS[name][0]] ?? usual(byName.get(NEEDS[name][0]))) === NEEDS[name][1];
   const shown = MORE.filter((name) => byName.has(name) && counts(name));
   return html`<details class="more" open=${MORE.includes(field ?? "") || undefined}>
-    <summary>${said.more}${Object.keys(setup.more).length > 0 && html` <small>${Object.entries(setup.more).map(([name, value]) => written(name, value)).join(" · ")}</small>`}</summary>
+    <summary>${said.more}${Object.keys(setup.more).length > 0 && html` <small>${Object.entries(setup.more).map(([name, value]) => `${said.options[/** @type {"data"} */ (name)] ?? name} ${written(name, value)}`).join(" · ")}</small>`}</summary>
     <div class="options">
       ${shown.map((name) => {
         const option = byName.get(name);
         const choices = name === "data" ? names : option.choices;
         const value = setup.more[name] ?? "";
-        const change = (/** @type {any} */ event) => set(name, event.target.value);
         const bad = field === name ? "true" : null;
         return html`<div class="field" title=${option.help}>
           <label for=${`more-${name}`}>${said.options[/** @type {"data"} */ (name)] ?? name}</label>
@@ -80,7 +79,7 @@ export function More({ setup, options, onChange, field, names }) {
             ? html`<select id=${`more-${name}`} value=${value || usual(option)} onChange=${(/** @type {any} */ event) => set(name, event.target.value === usual(option) ? "" : event.target.value)} aria-invalid=${bad}>
                 ${choices.map((/** @type {string} */ choice) => html`<option value=${choice}>${choice}</option>`)}
               </select>`
-            : html`<input id=${`more-${name}`} type="text" inputmode="decimal" placeholder=${usual(option)} value=${value} onChange=${change} aria-invalid=${bad} />`}
+            : html`<${Typed} id=${`more-${name}`} type="text" inputmode="decimal" placeholder=${usual(option)} value=${value} onCommit=${(/** @type {string} */ text) => set(name, text.trim())} aria-invalid=${bad} />`}
         </div>`;
       })}
     </div>

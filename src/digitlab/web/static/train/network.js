@@ -3,6 +3,7 @@ import { count } from "../lib/format.js";
 import { html, useRef } from "../lib/html.js";
 import { texts } from "../texts/en.js";
 import { GRIDS, MAX_LAYERS, MAX_WIDTH, parameterCount } from "./setup.js";
+import { Typed } from "./typed.js";
 
 const said = texts.train.network;
 /** Pixels of a drag that double a layer. */
@@ -66,7 +67,7 @@ function Layer({ at, units, set, remove, invalid }) {
       onKeyDown=${press} onPointerDown=${grab} onPointerMove=${drag} onPointerUp=${release} onPointerCancel=${release}>
       <div class="units" style=${{ height: `${barHeight(units)}px` }}></div>
     </div>
-    <input type="number" min="1" max=${MAX_WIDTH} value=${units} aria-label=${said.typed(at + 1)} aria-invalid=${invalid ? "true" : null}
-      onChange=${(/** @type {any} */ event) => set(event.target.valueAsNumber)} />
+    <${Typed} type="number" min="1" max=${MAX_WIDTH} value=${units} aria-label=${said.typed(at + 1)} aria-invalid=${invalid ? "true" : null}
+      onCommit=${(/** @type {string} */ text) => set(Number(text))} />
   </div>`;
 }

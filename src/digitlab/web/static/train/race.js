@@ -2,6 +2,7 @@
 import { percent } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { isLive } from "../lib/live.js";
+import { ticks } from "../lib/plot.js";
 import { texts } from "../texts/en.js";
 import { isBroken } from "./list.js";
 import { setting, written } from "./setup.js";
@@ -61,7 +62,7 @@ export function RaceProfile({ runs, looks, onSelect, children }) {
   const axis = axisOf(runs);
   const sorted = [...runs].sort((a, b) => valueOf(a, axis) - valueOf(b, axis));
   const best = winner(sorted);
-  const [width, height, left, right, top, bottom] = [narrow.matches ? 370 : 640, 200, 46, 16, 22, 42];
+  const [width, height, left, right, top, bottom] = [narrow.matches ? 370 : innerWidth > 1500 ? 900 : 640, 200, 46, 16, 22, 42];
   const x = (/** @type {number} */ i) => left + ((width - left - right) * (i + 0.5)) / sorted.length;
   const known = sorted.map((run) => run.accuracy).filter((value) => value !== null);
   const low = Math.max(0, Math.floor(10 * (Math.min(0.9, ...known.filter((value) => value > 0.2)) - 0.03)) / 10);
@@ -72,7 +73,7 @@ export function RaceProfile({ runs, looks, onSelect, children }) {
   return html`<section class="card race" aria-labelledby="race-title">
     <h2 id="race-title">${said.title(said.axes[axis], runs.length)}</h2>
     <svg viewBox="0 0 ${width} ${height}" role="img" aria-label=${said.picture(said.axes[axis])}>
-      ${[low, (low + 1) / 2, 1].map((share) => html`<line x1=${left} x2=${width - right} y1=${y(share)} y2=${y(share)} class="rule" /><text x=${left - 6} y=${y(share) + 4} text-anchor="end">${percent(share, 0)}</text>`)}
+      ${ticks(low, 1, 4).map((share) => html`<line x1=${left} x2=${width - right} y1=${y(share)} y2=${y(share)} class="rule" /><text x=${left - 6} y=${y(share) + 4} text-anchor="end">${percent(share, 0)}</text>`)}
       <polyline points=${line} class="ridge" />
       ${sorted.map((run, i) => {
         const colour = `var(--series-${looks.get(run.key)?.colour ?? 1})`;

@@ -47,7 +47,7 @@ export function fromParams(params) {
     train_size: number("train_size", null),
     epochs: number("epochs", USUAL.epochs),
     seed: number("seed", USUAL.seed),
-    more: Object.fromEntries(MORE.filter((name) => params[name]).map((name) => [name, params[name]])),
+    more: Object.fromEntries(MORE.filter((name) => params[name] && !(name === "validation_size" && Number(params[name]) === VALIDATION_SIZE)).map((name) => [name, params[name]])),
   };
 }
 

@@ -1,0 +1,224 @@
+"""The laboratory behind a page, with real workers and a real store."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitlab.data import Dataset
+from digitlab.engine.lockstep import train_cohort
+from digitlab.errors import SpecError
+from digitlab.live import BusyError, LabLimits, Laboratory, LiveRun, UnknownRunError, Visitor
+from digitlab.live.networks import Preparing, Weights
+from digitlab.options import make_spec
+from digitlab.spec import RunSpec
+from digitlab.store import Store, open_store
+from tests.execution.trainings import small
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    found = open_store(tmp_path_factory.mktemp("live") / "runs.db")
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def laboratory(store: Store) -> Iterator[Laboratory]:
+    found = Laboratory(store, workers=2, limits=LabLimits(queued_runs=12, visitor_runs=2))
+    yield found
+    found.close()
+
+
+def endless(seed: int) -> RunSpec:
+    return make_spec(hidden=(50,), epochs=2_000, evaluate_at=(1,), seed=seed)
+
+
+def until(laboratory: Laboratory, is_so: Callable[[], bool]) -> None:
+    """Wait for something in the laboratory, which tells its listeners of it."""
+    changed = threading.Event()
+    unsubscribe = laboratory.subscribe(changed.set)
+    end = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < end
+        changed.wait(0.5)
+        changed.clear()
+    unsubscribe()
+
+
+def shown(laboratory: Laboratory, spec: RunSpec) -> LiveRun:
+    run = laboratory.run(spec.key)
+    assert run is not None
+    return run
+
+
+def ended(laboratory: Laboratory, *specs: RunSpec) -> list[LiveRun]:
+    until(laboratory, lambda: all(shown(laboratory, spec).has_ended for spec in specs))
+    return [shown(laboratory, spec) for spec in specs]
+
+
+def weights(laboratory: Laboratory, spec: RunSpec) -> Weights:
+    end = time.monotonic() + 120
+    while isinstance(found := laboratory.weights(spec.key), Preparing):
+        assert 0 <= found.share <= 1
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def test_a_race_is_trained_kept_and_explained(laboratory: Laboratory, store: Store, mnist: Dataset) -> None:
+    specs = [small(0, learning_rate=rate, validation_size=1_000, epochs=4) for rate in (0.25, 1e4)]
+    first = laboratory.submit(specs, title="rates")
+    assert [run.key for run in first] == [spec.key for spec in specs]
+    assert {run.race for run in first} == {first[0].race} != {None}
+    good, broken = ended(laboratory, *specs)
+    assert (good.status, good.race_title, good.says) == ("done", "rates", None)
+    assert good.step == specs[0].step_count
+    ((result, network),) = train_cohort(specs[:1], mnist)
+    assert good.test_accuracy == result.metrics.test_accuracy
+    assert [point.validation_loss for point in good.points] == list(result.curve.validation_loss)
+    assert broken.status in ("diverged", "collapsed")
+    assert broken.says is not None
+    assert "the learning rate 10000 is too large for batches of 100; try 2500" in broken.says
+    assert store.known([spec.key for spec in specs]) == {spec.key for spec in specs}
+    found = weights(laboratory, specs[0])
+    assert found.step == specs[0].step_count
+    assert np.array_equal(found.network.layers[0].weight, network.layers[0].weight)
+
+
+def test_a_run_of_the_store_has_ended_at_once_and_its_network_is_trained_again(
+    laboratory: Laboratory, store: Store, mnist: Dataset
+) -> None:
+    spec = small(10)
+    ((result, network),) = train_cohort([spec], mnist)
+    store.add([result])
+    (run,) = laboratory.submit([spec])
+    assert (run.status, run.weights, len(run.points)) == ("done", 0, 2)
+    assert isinstance(laboratory.weights(spec.key), Preparing)
+    found = weights(laboratory, spec)
+    assert np.array_equal(found.network.layers[1].weight, network.layers[1].weight)
+    laboratory.clear([spec.key])
+    assert laboratory.run(spec.key) is None
+    assert weights(laboratory, spec).step == spec.step_count
+
+
+def test_snapshots_come_while_it_trains(laboratory: Laboratory) -> None:
+    spec = endless(20)
+    laboratory.submit([spec])
+    laboratory.observe("a page", [spec.key])
+    until(laboratory, lambda: shown(laboratory, spec).weights >= 2)
+    found = laboratory.weights(spec.key)
+    assert isinstance(found, Weights)
+    assert 0 < found.step < spec.step_count
+    run = shown(laboratory, spec)
+    assert run.status == "training"
+    assert run.training_loss is not None
+    assert math.isfinite(run.training_loss)
+    until(laboratory, lambda: shown(laboratory, spec).seconds_left is not None)
+    laboratory.observe("a page", [])
+    laboratory.cancel([spec.key])
+    (stopped,) = ended(laboratory, spec)
+    assert (stopped.status, stopped.says) == ("cancelled", None)
+
+
+def test_what_waits_has_a_place_and_can_be_stopped(laboratory: Laboratory, store: Store) -> None:
+    specs = [endless(seed) for seed in range(30, 35)]
+    for spec in specs:
+        laboratory.submit([spec])
+    until(laboratory, lambda: sum(run.status == "training" for run in laboratory.state()) == 2)
+    waiting = [run for run in laboratory.state() if run.status == "waiting"]
+    assert [run.position for run in waiting] == [1, 2, 3]
+    laboratory.cancel([waiting[0].key])
+    until(laboratory, lambda: shown(laboratory, waiting[0].spec).status == "cancelled")
+    assert [run.position for run in laboratory.state() if run.status == "waiting"] == [1, 2]
+    laboratory.cancel([spec.key for spec in specs])
+    assert {run.status for run in ended(laboratory, *specs)} == {"cancelled"}
+    again = small(36)
+    laboratory.submit([again])
+    assert ended(laboratory, again)[0].status == "done"
+    assert store.known([specs[0].key]) == frozenset()
+
+
+def test_limits_are_told_with_what_to_do(laboratory: Laboratory) -> None:
+    for options, says in (
+        ({"hidden": (4_000, 4_000)}, "too many for the page; use smaller layers"),
+        ({"epochs": 1_000_000}, "steps are too many for the page; train at most 2,000,000"),
+        ({"steps": 5_000, "evaluate_at": range(1, 2_000)}, "points of a curve are too many for the page"),
+    ):
+        with pytest.raises(SpecError, match=says):
+            laboratory.submit([make_spec(**options)])  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="runs: 33 are too many at once; give at most 32"):
+        laboratory.submit([small(seed) for seed in range(33)])
+    with pytest.raises(UnknownRunError, match="there is no such run"):
+        laboratory.weights("0" * 64)
+    heron = Visitor("blue heron", 5)
+    with pytest.raises(BusyError, match="0 runs wait or train already; try again when some have ended"):
+        laboratory.submit([endless(seed) for seed in range(40, 53)])
+    runs = laboratory.submit([endless(60), endless(61)], visitor=heron)
+    with pytest.raises(BusyError, match="2 of your runs wait or train; at most 2 may") as caught:
+        laboratory.submit([endless(62)], visitor=heron)
+    assert caught.value.position == 2
+    laboratory.cancel([run.key for run in runs])
+    ended(laboratory, endless(60), endless(61))
+
+
+def test_changes_are_told_once_and_only_what_changed(laboratory: Laboratory) -> None:
+    version = laboratory.changes(0).version
+    assert laboratory.changes(version).runs == ()
+    laboratory.announce("depth")
+    found = laboratory.changes(version)
+    assert (found.studies, found.runs) == (("depth",), ())
+    spec = small(70)
+    laboratory.submit([spec])
+    ended(laboratory, spec)
+    assert [run.key for run in laboratory.changes(found.version).runs] == [spec.key]
+    before = laboratory.changes(0).version
+    laboratory.clear([spec.key])
+    assert laboratory.changes(before).removed == (spec.key,)
+
+
+def test_jobs_are_done_one_after_the_other_and_stopped(laboratory: Laboratory) -> None:
+    begun, order = threading.Event(), []
+
+    def long(stop: threading.Event) -> None:
+        begun.set()
+        assert stop.wait(60)
+        order.append("long")
+
+    def fails(_stop: threading.Event) -> None:
+        order.append("fails")
+        raise SpecError([])
+
+    laboratory.submit_job("long", long)
+    laboratory.submit_job("fails", fails)
+    laboratory.submit_job("never", fails)
+    assert begun.wait(60)
+    laboratory.stop_job("never")
+    laboratory.stop_job("long")
+    until(laboratory, lambda: all(job.has_ended for job in laboratory.jobs()))
+    assert order == ["long", "fails"]
+    assert {job.name: job.status for job in laboratory.jobs()} == {
+        "long": "stopped",
+        "fails": "failed",
+        "never": "stopped",
+    }
+
+
+def test_closing_ends_what_trains_and_leaves_no_folder(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs.db")
+    laboratory = Laboratory(store, workers=1)
+    spec = endless(80)
+    laboratory.submit([spec])
+    until(laboratory, lambda: shown(laboratory, spec).status == "training")
+    folder = Path(laboratory._temporary.name)
+    laboratory.close()
+    laboratory.close()
+    assert not folder.exists()
+    assert shown(laboratory, spec).status == "failed"
+    with pytest.raises(BusyError, match="the server is ending"):
+        laboratory.submit([small(81)])
+    store.close()

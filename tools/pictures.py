@@ -1,0 +1,103 @@
+"""Takes the pictures of the page for docs/web.md anew: python -m tools.pictures (needs Chromium)."""
+
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.web.browser.conftest import CHROMIUM, Server, start_server, stop_server
+
+FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
+LARGEST = 200_000
+"""Bytes of one picture."""
+TRAINED = 600_000
+"""Milliseconds until a training on a busy machine has surely ended."""
+
+
+def main() -> None:
+    """Train, Draw, the class's board, and a phone."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = start_server(Path(folder) / "runs.db", "--classroom")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            _train(_page(browser, server, 1280, 1000, "light"), server)
+            _draw(_page(browser, server, 1280, 860, "dark"), server)
+            _board(_page(browser, server, 1280, 1060, "light"), server)
+            _phone(_page(browser, server, 390, 844, "dark"), server)
+        finally:
+            browser.close()
+            stop_server(server)
+
+
+def _page(browser: Browser, server: Server, width: int, height: int, scheme: str) -> Page:
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page = context.new_page()
+    page.goto(server.entry)
+    return page
+
+
+def _train(page: Page, server: Server) -> None:
+    """A race of learning rates that has ended."""
+    page.goto(f"{server.url}/train")
+    page.get_by_role("link", name="Learning rate").click()
+    page.get_by_role("button", name="Race", exact=True).click()
+    page.locator(".race .tip").wait_for(timeout=TRAINED)
+    _keep(page, "web-train")
+
+
+def _draw(page: Page, server: Server) -> None:
+    """A seven, and how the race's best reads it."""
+    runs = page.request.get(f"{server.url}/api/live").json()["runs"]
+    best = max((run for run in runs if run["status"] == "done"), key=lambda run: run["accuracy"] or 0)
+    page.goto(f"{server.url}/draw?key={best['key']}")
+    page.locator(".bars").first.wait_for()
+    box = page.locator(".pad").bounding_box()
+    if box is None:
+        raise RuntimeError("the canvas is not to be seen")
+    seven = [(0.25, 0.22), (0.74, 0.2), (0.62, 0.45), (0.5, 0.66), (0.42, 0.86)]
+    first, *rest = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in seven]
+    page.mouse.move(*first)
+    page.mouse.down()
+    for point in rest:
+        page.mouse.move(*point, steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(1_000)
+    _keep(page, "web-draw")
+
+
+def _board(page: Page, server: Server) -> None:
+    """Three seeds of the question how wide a layer should be."""
+    page.goto(f"{server.url}/board/wider")
+    for seeds in range(1, 4):
+        page.get_by_role("button", name="one more seed").click()
+        page.locator(f"tbody tr:first-child td:nth-child(2):text-is('{seeds}')").wait_for(timeout=TRAINED)
+        page.locator(f"tbody tr:last-child td:nth-child(2):text-is('{seeds}')").wait_for(timeout=TRAINED)
+    _keep(page, "web-board")
+
+
+def _phone(page: Page, server: Server) -> None:
+    """The ten templates of a network without hidden layers."""
+    page.goto(f"{server.url}/train?hidden=none&epochs=1")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.locator(".run[data-status=done]").first.wait_for(timeout=TRAINED)
+    page.locator(".layer-card canvas").scroll_into_view_if_needed()
+    page.wait_for_timeout(1_500)
+    _keep(page, "web-phone")
+
+
+def _keep(page: Page, name: str) -> None:
+    """The picture in 256 colours, which a page of few colours survives."""
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    path = FOLDER / f"{name}.png"
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > LARGEST:
+        raise RuntimeError(f"{path.name}: {path.stat().st_size:,} bytes are too many; show less")
+    print(path.name, f"{path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 
 NETWORKS: list[dict[str, Any]] = [
     {"hidden": hidden, "learning_rate": 0.25, "epochs": 2, "validation_size": 10_000}
@@ -139,12 +139,23 @@ def measured(entry: tuple[str, str], strokes: int) -> str:
         page.locator(".bars").nth(2).wait_for()
         page.evaluate(WATCH)
         rows = {}
+        cdp = page.context.new_cdp_session(page)
+        cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
+        processor_ms = []
         for name, pen in (("pen of 22 units", 22), ("pen of 8 units, widened", 8)):
+            before = seconds_of(cdp)
             rows[name] = drawn(page, pen, strokes)
+            processor_ms.append(1000 * (seconds_of(cdp) - before) / len(rows[name]))
         parts = page.evaluate(PARTS, [keys[-1], 100])
         version = chromium.version
         chromium.close()
-    return table(rows, parts, version)
+    return table(rows, parts, processor_ms, version)
+
+
+def seconds_of(cdp: CDPSession) -> float:
+    """Processor time that the page's main thread has taken."""
+    metrics = {each["name"]: each["value"] for each in cdp.send("Performance.getMetrics")["metrics"]}
+    return float(metrics["TaskDuration"])
 
 
 def drawn(page: Page, pen: int, strokes: int) -> list[list[float]]:
@@ -167,7 +178,9 @@ def drawn(page: Page, pen: int, strokes: int) -> list[list[float]]:
     return page.evaluate("found")  # type: ignore[no-any-return]
 
 
-def table(rows: dict[str, list[list[float]]], parts: dict[str, list[float]], version: str) -> str:
+def table(
+    rows: dict[str, list[list[float]]], parts: dict[str, list[float]], processor_ms: list[float], version: str
+) -> str:
     """What was measured, as Markdown."""
     lines = [
         "# How soon the answer follows the pen",
@@ -182,6 +195,8 @@ def table(rows: dict[str, list[list[float]]], parts: dict[str, list[float]], ver
     for name, found in rows.items():
         for place, what in ((0, "from the event's time stamp"), (1, "work alone")):
             lines.append(f"| {name}: {what} | {summary([each[place] for each in found])} |")
+    shares = " and ".join(f"{each:.1f}" for each in processor_ms)
+    lines += ["", f"Processor time of the page's main thread for each move, painting included: {shares} ms."]
     lines += ["", "| part, ms | n | median | p95 | most |", "|---|---|---|---|---|"]
     names = {"reading": "reading the canvas, 280 x 280", "forward": "forward pass of 784-100-100-10"}
     lines += [f"| {names.get(name, name)} | {summary(times)} |" for name, times in parts.items()]

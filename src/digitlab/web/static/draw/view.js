@@ -134,6 +134,7 @@ export default function Draw({ route }) {
   };
   const told = useTold(answer && network ? [network.name, namesOf(network)[largest(answer.probabilities)], percent(Math.max(...answer.probabilities), 0)] : null);
 
+  // What a move of the pen does not change is not built anew (useMemo below): the answer has a frame's time.
   return html`<div class="draw" onDragOver=${(/** @type {DragEvent} */ event) => event.preventDefault()} onDrop=${photo.drop}>
     <h1 class="only-read">${said.title}</h1>
     <p class="only-read" role="status">${told}</p>
@@ -179,7 +180,7 @@ export default function Draw({ route }) {
               onChoose=${() => setInside(loaded.key)} onRemove=${() => choose(keys.filter((key) => key !== loaded.key))} />`;
           })}
         </div>
-        <${Chooser} runs=${runs} keys=${keys} onChange=${choose} />
+        ${useMemo(() => html`<${Chooser} runs=${runs} keys=${keys} onChange=${choose} />`, [runs, keys.join(), params])}
       </div>
     </div>
     <div class="lower">

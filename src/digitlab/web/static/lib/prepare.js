@@ -85,7 +85,10 @@ export function asDrawn(ink) {
   for (let i = 0; i < side; i++) places[i] = Math.floor((i * SIDE) / side);
   for (let row = 0; row < side; row++) {
     const place = places[row] * SIDE;
-    for (let column = 0; column < side; column++) sums[place + places[column]] += ink.values[row * side + column];
+    for (let column = 0; column < side; column++) {
+      const value = ink.values[row * side + column];
+      if (value) sums[place + places[column]] += value;
+    }
   }
   return Uint8Array.from(sums, (sum) => roundHalfEven(Math.min(sum * (SIDE / side) ** 2, 1) * 255));
 }

@@ -150,7 +150,7 @@ def test_limits_are_told_with_what_to_do(laboratory: Laboratory) -> None:
         ({"steps": 5_000, "evaluate_at": range(1, 2_000)}, "points of a curve are too many for the page"),
     ):
         with pytest.raises(SpecError, match=says):
-            laboratory.submit([make_spec(**options)])  # type: ignore[arg-type]
+            laboratory.submit([make_spec(**options)])
     with pytest.raises(SpecError, match="runs: 33 are too many at once; give at most 32"):
         laboratory.submit([small(seed) for seed in range(33)])
     with pytest.raises(UnknownRunError, match="there is no such run"):

@@ -132,7 +132,7 @@ OPTIONS = st.fixed_dictionaries(
 @given(OPTIONS)
 def test_options_lead_to_the_spec_and_back(options: dict[str, object]) -> None:
     spec = make_spec(None, **options)  # type: ignore[arg-type]
-    assert make_spec(None, **options_of(spec)) == spec  # type: ignore[arg-type]
+    assert make_spec(None, **options_of(spec)) == spec
 
 
 def test_a_command_trains_the_same_network() -> None:

@@ -219,7 +219,9 @@ def test_a_class_trains_within_its_limits(live_server: Server) -> None:
         (run,) = other.post("/api/train", json={"runs": [endless]}).json()["runs"]
         one.post("/api/train/cancel", json={"keys": [run["key"]]})
         assert teacher.get("/api/live").json()["runs"][-1]["status"] in ("waiting", "training")
-        refused = one.post("/api/train", json={"runs": [{**endless, "seed": seed} for seed in range(100, 109)]})
+        refused = one.post(
+            "/api/train", json={"runs": [{**endless, "seed": seed} for seed in range(100, 109)]}
+        )
         assert (refused.status_code, refused.json()["says"]) == (
             429,
             "0 of your runs wait or train; at most 8 may. Wait for them, or stop one",

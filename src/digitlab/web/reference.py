@@ -1,7 +1,7 @@
 """The page about the API: its OpenAPI document as HTML, made here: no script, no network."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -130,7 +130,7 @@ def _notes(schema: Document, parameter: Document | None = None) -> str:
     return " ".join(filter(None, [described, ", ".join(filter(None, [*bounds, default]))]))
 
 
-def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
+def _table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Markup:
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in heads)
     body = Markup("").join(
         Markup('<tr><th scope="row"><code>{}</code></th>{}</tr>').format(

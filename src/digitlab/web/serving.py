@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -154,7 +155,8 @@ def _listening(host: str, port: int | None) -> socket.socket:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = socket.create_server((host.strip("[]"), number), family=family, backlog=256)
         except (OSError, OverflowError) as error:
-            problem = getattr(error, "strerror", None) or str(error)
+            number_of = getattr(error, "errno", None)
+            problem = os.strerror(number_of) if number_of and number_of > 0 else str(error)
             continue
         # Of each connection: what a slow reader does not take must not pile up in the system either.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)

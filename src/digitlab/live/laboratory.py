@@ -22,9 +22,10 @@ from digitlab.live import explanation
 from digitlab.live.jobs import Job, Jobs, Work
 from digitlab.live.limits import BusyError, LabLimits, UnknownRunError, check_size
 from digitlab.live.live_run import LiveRun, points_of, status_of
-from digitlab.live.networks import NetworksAgain, Preparing, Weights, kept_network, network_at, path_of
+from digitlab.live.networks import NetworksAgain, Preparing, Weights, kept_network, network_at
 from digitlab.live.speed import Speed
 from digitlab.live.visitors import Visitor
+from digitlab.models.trained import saved_in
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Store
@@ -444,7 +445,7 @@ class Laboratory:
         self._cancelled.discard(key)
         self._speeds.pop(key, None)
         self._snapshots.pop(key, None)
-        has_network = path_of(self._folder, key).exists()
+        has_network = saved_in(self._folder, key).exists()
         self._put(
             replace(
                 ended,
@@ -485,7 +486,7 @@ class Laboratory:
         self._removed[key] = self._version
         while len(self._removed) > _MOST_REMOVED:
             self._removed.popitem(last=False)
-        path_of(self._folder, key).unlink(missing_ok=True)
+        saved_in(self._folder, key).unlink(missing_ok=True)
 
     def _drop_oldest(self) -> None:
         over = len(self._runs) - self.limits.listed_runs

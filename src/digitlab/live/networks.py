@@ -20,7 +20,7 @@ from digitlab.execution.events import Failed
 from digitlab.execution.pool import Pool
 from digitlab.live.limits import BusyError
 from digitlab.models import trained
-from digitlab.models.trained import TrainedNetwork
+from digitlab.models.trained import TrainedNetwork, saved_in
 from digitlab.spec import RunSpec, Scaling
 
 _MOST_KEPT = 200
@@ -109,18 +109,13 @@ class NetworksAgain:
                 return
             self._kept[key] = None
             while len(self._kept) > _MOST_KEPT:
-                path_of(self._folder, self._kept.popitem(last=False)[0]).unlink(missing_ok=True)
-
-
-def path_of(folder: Path, key: str) -> Path:
-    """Where a worker writes the network of a run."""
-    return folder / f"{key[:12]}.safetensors"
+                saved_in(self._folder, self._kept.popitem(last=False)[0]).unlink(missing_ok=True)
 
 
 def kept_network(folder: Path, key: str) -> TrainedNetwork | None:
     """The network of a run in the folder; None where there is none."""
     try:
-        network = trained.load(path_of(folder, key))
+        network = trained.load(saved_in(folder, key))
     except WeightsError:  # it is not there, or it was taken out just now
         return None
     return network if network.spec.key == key else None

@@ -64,8 +64,8 @@ def test_one_digit_is_found(mnist: Dataset, index: int, number: int, what: str) 
     assert len(read_digits(decode(photograph.content)).found) == 1, what
 
 
-@pytest.mark.parametrize("number", [900_036, 900_121])
-def test_what_is_large_is_not_looked_for_behind_a_shadow(number: int) -> None:
+@pytest.mark.parametrize("number", [900_036, 900_121, 910_091])
+def test_edges_of_shadows_are_no_digits(number: int) -> None:
     reading = read_digits(decode(no_digit(number).content))
     assert reading.found == ()
     assert reading.refusal

@@ -38,6 +38,8 @@ _OVERLAP, _ABOVE = 0.5, 0.22
 _WHOLE, _BESIDE, _CLOSE = 0.8, 0.15, 0.1
 """Of heights: what is a whole digit's; how far apart parts may be where neither piece is, and where one
 is."""
+_NARROWEST = 0.1
+"""Times its height: MNIST's narrowest digit is 0.1."""
 _MOST_PIECES, _BROKEN = 4, 0.3
 """A digit whose strokes broke has so many pieces at most, and such gaps between them, in its heights."""
 _LEAST_OF_PICTURE = 0.015
@@ -217,11 +219,11 @@ def _as_row(groups: Sequence[Piece], height: int) -> str | None:
 
 
 def _is_one_in_pieces(groups: Sequence[Piece]) -> bool:
-    """Whether a few pieces that are no row may be one digit whose strokes broke: close together, and less
-    wide than high.
+    """Whether a few pieces that are no row may be one digit whose strokes broke: close together, less wide
+    than high, and no mere line.
     """
     whole = _joined(groups)
-    if len(groups) > _MOST_PIECES or whole.width > whole.height:
+    if len(groups) > _MOST_PIECES or not _NARROWEST * whole.height <= whole.width <= whole.height:
         return False
     return all(
         min(_gap(piece, other) for other in groups if other is not piece) < _BROKEN * whole.height

@@ -109,7 +109,18 @@ INSIDE = {
 }
 
 # The parts that compute on arrays.
-ARRAYS = {"analysis", "data", "engine", "exports", "models", "planning", "prediction", "report", "vision"}
+ARRAYS = {
+    "analysis",
+    "data",
+    "engine",
+    "explore",
+    "exports",
+    "models",
+    "planning",
+    "prediction",
+    "report",
+    "vision",
+}
 
 # Outside libraries, and the parts that may import them. A library without an entry may be imported by none.
 HOMES = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import math
 import re
 import time
@@ -129,7 +130,7 @@ def test_a_run_is_told_as_its_result_document(desktop: Desktop) -> None:
     assert answered["key"] == desktop.a.key
     assert answered["command"].startswith("digitlab train --")
     assert answered["options"] == {"hidden": [20], "learning_rate": 0.2, **SMALL}
-    document = desktop.a.model_dump(mode="json")
+    document = json.loads(desktop.a.to_json())
     assert {name: answered[name] for name in ("spec", "curve", "metrics")} == {
         name: document[name] for name in ("spec", "curve", "metrics")
     }

@@ -1,5 +1,6 @@
 """Runs of the store: listed, and each looked at closely."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -137,7 +138,7 @@ def runs_router(laboratory: Laboratory) -> APIRouter:
     def run(key: KeyPath) -> RunAnswer:
         """One run."""
         found = found_run(store, key)
-        spec, document = found.spec, found.model_dump(mode="json")
+        spec, document = found.spec, json.loads(found.to_json())
         rate = rate_in_words(spec.optimiser.learning_rate)
         return RunAnswer(
             key=found.key,

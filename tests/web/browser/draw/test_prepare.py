@@ -1,5 +1,6 @@
 """What the page makes of drawings, against all of `digitlab.vision` on the same pictures."""
 
+import base64
 import io
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from digitlab.data import Dataset
+from digitlab.rng import stream
 from digitlab.vision import Reading, decode, read_digits
 from tests.web.browser.draw.drawings import SIDE, drawings
 
@@ -77,3 +79,40 @@ def test_a_blank_and_what_is_no_digit(modules: Page, files: Path) -> None:
     assert found[3][0][5:25, 5:25].min() > 0  # shown all the same
     for drawing in (blank, dot, bar, square):
         assert read(drawing).refusal
+
+
+DRAW = """async (drawings) => {
+  const { inkCanvas, paint, readInk } = await import("/static/draw/drawing.js");
+  const { asDrawn, prepared } = await import("/static/lib/prepare.js");
+  const ink = inkCanvas();
+  return drawings.map((strokes) => {
+    paint(ink, { base: null, strokes }, "#fff");
+    const values = readInk(ink);
+    const texts = [prepared(values).image, asDrawn(values)].map((image) => String.fromCharCode(...image));
+    return [ink.canvas.toDataURL("image/png").split(",")[1], ...texts];
+  });
+}"""
+
+
+def test_what_is_drawn_on_the_canvas_is_what_vision_finds_in_its_picture(modules: Page) -> None:
+    random = stream(0, "canvas")
+    given = []
+    for pen in np.geomspace(4, 40, 12):
+        way = np.cumsum(random.normal(0, 16, (25, 2)), axis=0) + random.uniform(100, 180, 2)
+        points = [{"x": float(x), "y": float(y)} for x, y in np.clip(way, 30, 250)]
+        given.append([{"pen": float(pen), "points": points}])
+    compared = 0
+    for png, made, plain in modules.evaluate(DRAW, given):
+        content = base64.b64decode(png)
+        found = read_digits(decode(content), single=True).found
+        grey = np.asarray(Image.open(io.BytesIO(content)).convert("L")).astype(float)
+        means = grey.reshape(28, 10, 28, 10).mean((1, 3)) / grey.max() * 255
+        np.testing.assert_allclose(as_image(plain), means, atol=1)
+        if found:
+            assert np.abs(as_image(made).astype(int) - found[0].image).max() <= 1
+            compared += 1
+    assert compared >= 8
+
+
+def as_image(text: str) -> UInt8[np.ndarray, "28 28"]:
+    return np.frombuffer(text.encode("latin-1"), np.uint8).reshape(28, 28)

@@ -128,8 +128,7 @@ function FirstLayer({ network, answer, classNames }) {
   const { matrix, labels } = useMemo(() => {
     const order = Array.from(values, (_, unit) => unit).sort((a, b) => values[b] - values[a]);
     const units = order.slice(0, SHOWN).filter((unit) => isLinear || values[unit] > 0);
-    const parts = new Float32Array(units.length * INPUT_SIZE);
-    units.forEach((unit, i) => parts.set(contributions(network, answer, unit), i * INPUT_SIZE));
+    const parts = contributions(network, answer, units);
     const names = units.map((unit) => (isLinear ? classNames[unit] : String(unit + 1)));
     return { matrix: { rows: units.length, columns: INPUT_SIZE, values: parts }, labels: names };
   }, [network, answer]);

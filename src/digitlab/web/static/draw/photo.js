@@ -98,10 +98,10 @@ export function PhotoSteps({ reading, says, image, onImage, onClose }) {
     ${says && html`<p class=${reading?.refused ? "says" : "note"} role="status">${says}</p>`}
     ${reading &&
     html`${reading.digits.length > 0 && html`<p class="note">${said.found(reading.digits.length)}</p>
-        <div class="row digits">${reading.digits.map((digit, i) => {
+        <div class="row">${reading.digits.map((digit, i) => {
           const own = imageOf(digit.image);
           const isHere = image !== null && own.every((grey, j) => grey === image[j]);
-          return html`<button class="chip digit" aria-pressed=${isHere ? "true" : "false"} onClick=${() => onImage(own)} aria-label=${said.digit(i + 1, digit.digit)} title=${digit.doubt}>
+          return html`<button class="chip found" aria-pressed=${isHere ? "true" : "false"} onClick=${() => onImage(own)} aria-label=${said.digit(i + 1, digit.digit)} title=${digit.doubt}>
             <${Grey} side=${28} values=${own} title="" /><span>${digit.digit ?? "?"}</span></button>`;
         })}</div>`}
       <div class="way">${reading.steps.map(({ name, png }) => html`<figure><img src=${`data:image/png;base64,${png}`} alt="" /><figcaption>${name}</figcaption></figure>`)}</div>`}

@@ -62,6 +62,12 @@ export default function Draw({ route }) {
   useEffect(() => void get("datasets").then(setDatasets, () => {}), []);
   const name = networks.find(({ network }) => network)?.network?.spec.data.name ?? "mnist";
   const dataset = datasets.find((each) => each.name === name);
+  /** @param {Network | null | undefined} network  of any data set; its classes by number where that is not known */
+  const namesOf = (network) => {
+    const count = network?.sizes.at(-1) ?? DIGITS.length;
+    const names = network && datasets.find((each) => each.name === network.spec.data.name)?.class_names;
+    return /** @type {string[]} */ (names?.length === count ? names : Array.from({ length: count }, (_, i) => String(i)));
+  };
   const classNames = dataset?.class_names ?? DIGITS;
   const { examples, says } = useExamples(dataset, wanted);
 
@@ -99,7 +105,7 @@ export default function Draw({ route }) {
   const seen = useMemo(() => {
     if (isWhole || blank) return null;
     const own = readInk(ink);
-    return { ink: own, made: prepared(own), plain: asDrawn(own) };
+    return { made: prepared(own), plain: asDrawn(own) };
   }, [drawing]);
   const made = isWhole ? /** @type {Uint8Array} */ (drawing.base) : (seen?.made.image ?? NOTHING);
   const plain = seen?.plain ?? made;
@@ -126,60 +132,61 @@ export default function Draw({ route }) {
     if (!cut[layer].delete(unit)) cut[layer].add(unit);
     setCuts({ ...cuts, [keys[at]]: cut });
   };
-  const told = useTold(answer && network ? [network.name, classNames[largest(answer.probabilities)], percent(Math.max(...answer.probabilities), 0)] : null);
+  const told = useTold(answer && network ? [network.name, namesOf(network)[largest(answer.probabilities)], percent(Math.max(...answer.probabilities), 0)] : null);
 
+  // What a move of the pen does not change is not built anew (useMemo below): the answer has a frame's time.
   return html`<div class="draw" onDragOver=${(/** @type {DragEvent} */ event) => event.preventDefault()} onDrop=${photo.drop}>
     <h1 class="only-read">${said.title}</h1>
     <p class="only-read" role="status">${told}</p>
+    <${PhotoSteps} reading=${photo.reading} says=${photo.says} image=${isWhole ? made : null} onImage=${(/** @type {Uint8Array} */ found) => change({ base: found, strokes: [] })} onClose=${photo.clear} />
     <div class="easel">
       <div class="left">
-      <section class="card board" aria-labelledby="pad-title">
-        <h2 id="pad-title">${said.pad.title}</h2>
-        <div class="paper">
-          <${Pad} drawing=${drawing} ink=${ink} pen=${pen} onStroke=${(/** @type {Drawing} */ next) => hold(next, null)} onChange=${change}
-            onNext=${(/** @type {number} */ by) => toNext(by, digit)}
-            onDigit=${(/** @type {number} */ wish) => {
-              setDigit(wish);
-              toNext(1, wish);
-            }} />
-          ${blank && html`<p class="invite" aria-hidden="true">${said.pad.invite}</p>`}
-        </div>
-        <div class="row tools">
-          <button class="button" disabled=${blank} onClick=${() => change(BLANK)}>${said.pad.clear}</button>
-          <button class="button" disabled=${blank} onClick=${() => change(undone(drawing))}>${said.pad.undo}</button>
-          <${PhotoButton} onFile=${photo.read} />
-          <label class="pen"><span>${said.pad.pen}</span><input type="range" min=${PEN.low} max=${PEN.high} value=${pen} aria-valuetext=${said.pad.width(pen / 10)}
-            onInput=${(/** @type {any} */ event) => setPen(Number(event.target.value))} /></label>
-        </div>
-        <p class="note keys" id="pad-keys">${said.pad.keys}</p>
-      </section>
+        <section class="card board" aria-labelledby="pad-title">
+          <h2 id="pad-title">${said.pad.title}</h2>
+          <div class="paper">
+            <${Pad} drawing=${drawing} ink=${ink} pen=${pen} onStroke=${(/** @type {Drawing} */ next) => hold(next, null)} onChange=${change}
+              onNext=${(/** @type {number} */ by) => toNext(by, digit)}
+              onDigit=${(/** @type {number} */ wish) => {
+                setDigit(wish);
+                toNext(1, wish);
+              }} />
+            ${blank && html`<p class="invite" aria-hidden="true">${said.pad.invite}</p>`}
+          </div>
+          <div class="row tools">
+            <button class="button" disabled=${blank} onClick=${() => change(BLANK)}>${said.pad.clear}</button>
+            <button class="button" disabled=${blank} onClick=${() => change(undone(drawing))}>${said.pad.undo}</button>
+            <${PhotoButton} onFile=${photo.read} />
+            <label class="pen"><span>${said.pad.pen}</span><input type="range" min=${PEN.low} max=${PEN.high} value=${pen} aria-valuetext=${said.pad.width(pen / 10)}
+              onInput=${(/** @type {any} */ event) => setPen(Number(event.target.value))} /></label>
+          </div>
+          <p class="note keys" id="pad-keys">${said.pad.keys}</p>
+        </section>
         <div class="tests" onFocusCapture=${() => setWanted(true)} onPointerEnter=${() => setWanted(true)}>
-          <${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]} networkName=${whole[at]?.name ?? ""}
-            onIndex=${toImage} onNext=${(/** @type {number} */ by) => toNext(by, digit)} onDigit=${setDigit} />
+          ${useMemo(() => html`<${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]} networkName=${whole[at]?.name ?? ""}
+            onIndex=${toImage} onNext=${(/** @type {number} */ by) => toNext(by, digit)} onDigit=${setDigit} />`, [examples, says, index, digit, classNames, whole[at], params])}
         </div>
       </div>
-      <${Seen} image=${image} prepared=${isWhole ? null : (seen?.made ?? EMPTY)} ink=${seen?.ink ?? null} isAsDrawn=${isAsDrawn}
+      <${Seen} image=${image} prepared=${isWhole ? null : (seen?.made ?? EMPTY)} plain=${plain} isAsDrawn=${isAsDrawn}
         onAsDrawn=${(/** @type {boolean} */ value) => go({ way: value ? "drawn" : null })}
-        other=${isOther ? said.steps.other(network?.name ?? "", classNames[otherAnswer ?? 0], isAsDrawn) : ""} />
+        other=${isOther ? said.steps.other(network?.name ?? "", namesOf(network)[otherAnswer ?? 0], isAsDrawn) : ""} />
       <div class="networks">
         <div class="side">
           ${networks.map((loaded, i) => {
             const run = runs.find(({ key }) => key === loaded.key);
             const title = loaded.network?.name ?? run?.network ?? loaded.key.slice(0, 12);
             return html`<${Answers} key=${loaded.key} loaded=${loaded} title=${title} about=${said.answers.about(about(loaded.network?.spec ?? run?.spec), run?.status === "training" ? loaded.step : null)}
-              classNames=${classNames} probabilities=${answers[i]?.probabilities ?? null} label=${label} isChosen=${i === at}
+              classNames=${namesOf(loaded.network)} probabilities=${answers[i]?.probabilities ?? null} label=${loaded.network?.spec.data.name === name ? label : null} isChosen=${i === at}
               isBroken=${isDamaged(damage) || (cuts[loaded.key] ?? []).some(({ size }) => size)}
               onChoose=${() => setInside(loaded.key)} onRemove=${() => choose(keys.filter((key) => key !== loaded.key))} />`;
           })}
         </div>
-        <${Chooser} runs=${runs} keys=${keys} onChange=${choose} />
+        ${useMemo(() => html`<${Chooser} runs=${runs} keys=${keys} onChange=${choose} />`, [runs, keys.join(), params])}
       </div>
     </div>
-    <${PhotoSteps} reading=${photo.reading} says=${photo.says} image=${isWhole ? made : null} onImage=${(/** @type {Uint8Array} */ found) => change({ base: found, strokes: [] })} onClose=${photo.clear} />
     <div class="lower">
       ${network &&
       html`<section class="card" aria-labelledby="inside-title"><h2 id="inside-title">${said.inside.title(network.name)}</h2>
-        <${Inside} key=${keys[at]} network=${network} answer=${answer} classNames=${classNames} cut=${cuts[keys[at]] ?? NO_CUT} onCut=${onCut} /></section>`}
+        <${Inside} key=${keys[at]} network=${network} answer=${answer} classNames=${namesOf(network)} cut=${cuts[keys[at]] ?? NO_CUT} onCut=${onCut} /></section>`}
       ${network && html`<${BreakIt} damage=${damage} cutCount=${cutCount} onChange=${setDamage} onMend=${() => {
         setDamage(WHOLE);
         setCuts({});

@@ -145,12 +145,19 @@ export function softmax(logits) {
 }
 
 /**
- * What each pixel adds to one unit of the first layer: its weight times its input.
+ * What each pixel adds to units of the first layer: its weight times its input.
  * @param {Network} network
  * @param {Answer} answer
- * @param {number} unit
+ * @param {number[]} units
+ * @returns {Float32Array} [unit, pixel]
  */
-export function contributions(network, answer, unit) {
+export function contributions(network, answer, units) {
   const { weight } = network.layers[0];
-  return Float64Array.from(answer.inputs, (input, i) => input * weight[unit * INPUT_SIZE + i]);
+  const found = new Float32Array(units.length * INPUT_SIZE);
+  for (let k = 0; k < units.length; k++) {
+    for (let i = 0; i < INPUT_SIZE; i++) {
+      found[k * INPUT_SIZE + i] = answer.inputs[i] * weight[units[k] * INPUT_SIZE + i];
+    }
+  }
+  return found;
 }

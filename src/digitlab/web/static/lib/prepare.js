@@ -81,10 +81,13 @@ export function prepared(ink) {
 export function asDrawn(ink) {
   const side = ink.columns;
   const sums = new Float64Array(SIDE ** 2);
+  const places = new Uint8Array(side);
+  for (let i = 0; i < side; i++) places[i] = Math.floor((i * SIDE) / side);
   for (let row = 0; row < side; row++) {
-    const place = Math.floor((row * SIDE) / side) * SIDE;
+    const place = places[row] * SIDE;
     for (let column = 0; column < side; column++) {
-      sums[place + Math.floor((column * SIDE) / side)] += ink.values[row * side + column];
+      const value = ink.values[row * side + column];
+      if (value) sums[place + places[column]] += value;
     }
   }
   return Uint8Array.from(sums, (sum) => roundHalfEven(Math.min(sum * (SIDE / side) ** 2, 1) * 255));

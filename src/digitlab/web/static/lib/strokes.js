@@ -164,25 +164,30 @@ function spread({ rows, columns, values }, radius) {
     let last = -FAR;
     for (let i = start; i < end; i++) {
       if (values[i]) last = i;
-      along[i] = (i - last) ** 2;
+      along[i] = (i - last) * (i - last);
     }
     last = FAR;
     for (let i = end - 1; i >= start; i--) {
       if (values[i]) last = i;
-      along[i] = Math.min(along[i], (last - i) ** 2);
+      along[i] = Math.min(along[i], (last - i) * (last - i));
     }
   }
-  const found = new Float32Array(rows * columns);
   const reach = Math.ceil(radius + 0.5);
+  const nearest = new Float64Array(rows * columns).fill(FAR);
   for (let row = 0; row < rows; row++) {
     const [first, last] = [Math.max(row - reach, 0), Math.min(row + reach, rows - 1)];
     for (let column = 0; column < columns; column++) {
-      let nearest = FAR;
+      const own = along[row * columns + column];
+      if (own > reach * reach) continue; // most places are far from all ink
       for (let other = first; other <= last; other++) {
-        nearest = Math.min(nearest, along[other * columns + column] + (other - row) ** 2);
+        const squared = own + (other - row) * (other - row);
+        if (squared < nearest[other * columns + column]) nearest[other * columns + column] = squared;
       }
-      found[row * columns + column] = Math.min(Math.max(radius + 0.5 - Math.sqrt(nearest), 0), 1);
     }
+  }
+  const found = new Float32Array(rows * columns);
+  for (let i = 0; i < found.length; i++) {
+    if (nearest[i] < FAR) found[i] = Math.min(Math.max(radius + 0.5 - Math.sqrt(nearest[i]), 0), 1);
   }
   return { rows, columns, values: found };
 }

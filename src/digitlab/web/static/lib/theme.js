@@ -12,8 +12,13 @@ export const theme = () => {
   return said === "light" || said === "dark" ? said : system.matches ? "dark" : "light";
 };
 
+/** Colours of the theme that is shown: to ask the browser makes it compute all styles anew.
+ * @type {Map<string, string>} */
+const colours = new Map();
+
 /** @param {string | null} name */
 function set(name) {
+  colours.clear();
   if (name) document.documentElement.dataset.theme = name;
   for (const listener of listeners) listener();
 }
@@ -38,5 +43,9 @@ export function useTheme() {
   return now;
 }
 
-/** A colour of style.css by its name: token("ink"). @param {string} name */
-export const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/** A colour of style.css by its name: token("ink"). */
+export const token = (/** @type {string} */ name) => {
+  let colour = colours.get(name);
+  if (colour === undefined) colours.set(name, (colour = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()));
+  return colour;
+};

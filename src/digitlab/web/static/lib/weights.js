@@ -3,6 +3,8 @@ import { html, useLayoutEffect, useRef } from "./html.js";
 import { token, useTheme } from "./theme.js";
 
 const SIDE = 28;
+/** Shades on either side of zero. */
+const HALF = 127;
 
 /**
  * @typedef {{rows: number, columns: number, values: Float32Array}} Matrix weights of a layer, [unit, pixel]
@@ -32,6 +34,15 @@ function scaleOf({ values, columns }, shown) {
   return 3 * Math.sqrt(squares / n) || 1;
 }
 
+/** The colours of -HALF … HALF as a canvas stores them, from low through middle to high. */
+function scaleColours() {
+  const [low, middle, high] = ["low", "middle", "high"].map((name) => token(name).split(",").map(Number));
+  const bytes = new Uint8ClampedArray(4 * (2 * HALF + 1)).fill(255);
+  for (let value = -HALF; value <= HALF; value++)
+    for (let c = 0; c < 3; c++) bytes[4 * (HALF + value) + c] = middle[c] + (Math.abs(value) / HALF) * ((value < 0 ? low : high)[c] - middle[c]);
+  return new Uint32Array(bytes.buffer);
+}
+
 /**
  * The first units' images side by side. With labels (one a unit), each has its label beneath.
  * @param {{matrix: Matrix | null, shown: number, labels?: string[] | null, title: string, across: number}} props
@@ -44,19 +55,16 @@ export function WeightImages({ matrix, shown, labels, title, across }) {
   useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || !matrix) return;
-    const [low, middle, high] = ["low", "middle", "high"].map((name) => token(name).split(",").map(Number));
     const image = context.createImageData(across * (SIDE + gap), down * (SIDE + gap));
-    const scale = scaleOf(matrix, Math.min(shown, matrix.rows));
-    for (let unit = 0; unit < Math.min(shown, matrix.rows); unit++) {
-      const left = (unit % across) * (SIDE + gap);
-      const top = Math.floor(unit / across) * (SIDE + gap);
+    const pixels = new Uint32Array(image.data.buffer);
+    const colour = scaleColours();
+    const units = Math.min(shown, matrix.rows);
+    const factor = HALF / scaleOf(matrix, units);
+    for (let unit = 0; unit < units; unit++) {
+      const corner = Math.floor(unit / across) * (SIDE + gap) * image.width + (unit % across) * (SIDE + gap);
       for (let pixel = 0; pixel < SIDE * SIDE; pixel++) {
-        const value = Math.max(-1, Math.min(1, matrix.values[unit * matrix.columns + pixel] / scale));
-        const end = value < 0 ? low : high;
-        const share = Math.abs(value);
-        const at = 4 * ((top + Math.floor(pixel / SIDE)) * image.width + left + (pixel % SIDE));
-        for (let c = 0; c < 3; c++) image.data[at + c] = middle[c] + share * (end[c] - middle[c]);
-        image.data[at + 3] = 255;
+        const value = Math.max(-HALF, Math.min(HALF, Math.round(factor * matrix.values[unit * matrix.columns + pixel])));
+        pixels[corner + Math.floor(pixel / SIDE) * image.width + (pixel % SIDE)] = colour[HALF + value];
       }
     }
     context.putImageData(image, 0, 0);

@@ -59,7 +59,7 @@ export function Chapter({ name, params }) {
     <div class="row between">
       <div><h1>${study.title}</h1><p class="question">${study.question}</p></div>
       ${study.answer &&
-      html`<a class="button" href=${link("/api/reports/studies", { study: name, scale: shown })} target="_blank" rel="noopener">${said.reportOne}</a>`}
+      html`<a class="button" href=${link("/api/reports/studies", { study: name, scale: shown })} target="_blank" rel="noopener" title=${said.reportTitle}>${said.reportOne}</a>`}
     </div>
     <div class="row scales" role="group" aria-label=${said.scale}>
       ${study.scales.map(

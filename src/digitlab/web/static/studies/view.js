@@ -38,7 +38,7 @@ function Cards() {
     <div class="row between">
       <div><h1>${said.title}</h1><p class="note">${said.about}</p></div>
       ${cards?.some((card) => card.answer) &&
-      html`<a class="button" href="/api/reports/studies" target="_blank" rel="noopener">${said.report}</a>`}
+      html`<a class="button" href="/api/reports/studies" target="_blank" rel="noopener" title=${said.reportTitle}>${said.report}</a>`}
     </div>
     ${problem && html`<p class="says" role="alert">${problem}</p>`}
     ${!cards && !problem && html`<p class="empty" role="status">${said.loading}</p>`}

@@ -285,6 +285,7 @@ export const texts = {
     loading: "Looking into the store …",
     report: "Report of all that are done",
     reportOne: "Report",
+    reportTitle: "Opens in a new tab; it is drawn anew, which takes some seconds",
     back: "All studies",
     halfKnown: "Not answered yet: some of its runs are known.",
     nothingKnown: "Not answered yet: none of its runs is known.",

@@ -1,5 +1,5 @@
 // Numbers as people read them, the same in every view.
-const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+const WHOLE = new Intl.NumberFormat("en-GB"); // made once: toLocaleString would make one each time
 
 /** 0.125 -> "1/8"; what is no power of two stays a decimal number. @param {number} value */
 export function rate(value) {
@@ -21,7 +21,7 @@ export const percent = (share, digits = 2) => (isNumber(share) ? `${(100 * share
 export const points = (share) => `${(100 * share).toFixed(1)} points`;
 
 /** 50000 -> "50,000". @param {number} value */
-export const count = (value) => whole.format(value);
+export const count = (value) => WHOLE.format(Math.round(value));
 
 /** 0.1123 -> "0.112"; what is not finite by its name. @param {number | string | null | undefined} value */
 export function loss(value) {

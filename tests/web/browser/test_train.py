@@ -19,10 +19,6 @@ def train(page: Page, server: Server, setup: str) -> None:
     page.get_by_role("button", name="Train", exact=True).click()
 
 
-def the_run(page: Page, status: str) -> "object":
-    return page.locator(f".run[data-status={status}]")
-
-
 def percent(text: str) -> float:
     found = re.search(r"([\d.]+) %", text)
     assert found, text

@@ -79,7 +79,7 @@ def asked(address: str, token: str, run_count: int, repeats: int) -> dict[str, l
     """Seconds of each question."""
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {token}"
-    questions: dict[str, dict[str, object]] = {"network=784-100-10": {"network": "784-100-10"}}
+    questions: dict[str, dict[str, str | int]] = {"network=784-100-10": {"network": "784-100-10"}}
     for name in get_args(SortBy):
         questions[f"sorted by {name}"] = {"sort": f"-{name}"}
     questions["sorted by test_accuracy, the last rows"] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from digitlab.analysis.findings import StudyFindings
 from digitlab.data import Dataset
 from digitlab.errors import SpecError
 from digitlab.explore.desk import Desk
@@ -75,7 +76,7 @@ def test_a_study_is_run_to_its_findings_while_its_cells_fill(desk: Desk, laborat
     assert len(cells) == 6
     assert [cell.state for cell in cells].count("best") == 2
     found = before.findings()
-    assert found is not None
+    assert isinstance(found, StudyFindings)
     assert found.scale == "brief"
     assert desk.shown_scale("mine") == "brief"
 

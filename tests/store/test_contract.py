@@ -123,15 +123,15 @@ def test_a_listing_is_sorted_by_any_figure_and_paged(
     store.add(results)
     rows = {row.key: row for row in store.list(Filter())}
 
-    def place(row: RunRow) -> tuple[bool, object, str]:
+    def place(row: RunRow) -> tuple[bool, Any, str]:
         value = getattr(row, by)
         is_missing = value is None or value != value
         return is_missing, 0 if is_missing else value, row.key
 
-    rising = sorted(rows.values(), key=place)  # type: ignore[arg-type]
+    rising = sorted(rows.values(), key=place)
     falling = sorted(
         sorted(rows.values(), key=lambda row: row.key), key=lambda row: place(row)[1], reverse=True
-    )  # type: ignore[arg-type, return-value]
+    )
     falling.sort(key=lambda row: place(row)[0])
     for order, expected in ((Order(by, descending=False), rising), (Order(by), falling)):
         keys = [row.key for row in expected]

@@ -55,10 +55,16 @@ class Desktop:
         return self.ask("GET", path, params=params)
 
 
+def small_runs() -> list[RunResult]:
+    """Two networks that differ in their seeds."""
+    specs = [lab.make_spec({"hidden": [20], "learning_rate": 0.2, **SMALL}, seed=seed) for seed in (0, 1)]
+    return [lab.run(spec)[0] for spec in specs]
+
+
 @pytest.fixture(scope="module")
 def desktop(tmp_path_factory: pytest.TempPathFactory, mnist: Dataset) -> Iterator[Desktop]:
     store = open_store(tmp_path_factory.mktemp("explore") / "runs.db")
-    a, b = (lab.train(hidden=(20,), seed=seed, learning_rate=0.2, **SMALL) for seed in (0, 1))
+    a, b = small_runs()
     diverged = lab.train(hidden=(8,), steps=20, train_size=200, learning_rate=1e18)
     store.add([a, b, diverged])
     answer("train-size", "quick", store)

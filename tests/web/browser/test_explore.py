@@ -14,7 +14,7 @@ from digitlab.data import Dataset
 from digitlab.result import RunResult
 from digitlab.store import open_store, rows
 from tests.web.browser.conftest import Server, start_server, stop_server
-from tests.web.test_explore import SMALL, answer
+from tests.web.test_explore import answer, small_runs
 
 MANY = 50_000
 
@@ -22,8 +22,7 @@ MANY = 50_000
 @pytest.fixture(scope="module")
 def trained(mnist: Dataset) -> list[RunResult]:
     """Two networks that differ in their seeds, and one that diverged."""
-    whole = [lab.train(hidden=(20,), seed=seed, learning_rate=0.2, **SMALL) for seed in (0, 1)]
-    return [*whole, lab.train(hidden=(8,), steps=20, train_size=200, learning_rate=1e18)]
+    return [*small_runs(), lab.train(hidden=(8,), steps=20, train_size=200, learning_rate=1e18)]
 
 
 @pytest.fixture(scope="module")

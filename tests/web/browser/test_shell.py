@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -15,7 +16,7 @@ VIEWS = ["train", "train?predict=1&hidden=none", "draw", "studies", "runs", "boa
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light"), (1920, "dark")])
 def test_no_view_has_a_fault_that_axe_finds(
-    browser: Browser, server: Server, scheme: str, width: int
+    browser: Browser, server: Server, scheme: Literal["dark", "light"], width: int
 ) -> None:
     # axe is script that the page's policy would not let in.
     with browser.new_context(

@@ -1,6 +1,6 @@
 """Reports as pages of their own: of the studies that are done, of one run, of two."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response
@@ -25,7 +25,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-_PAGE = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 _WAIT = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>digitlab: a report</title>
 <meta http-equiv="refresh" content="1"><meta name="viewport" content="width=device-width">
 <style>body { font: 1rem/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 40rem }</style></head>

@@ -83,7 +83,7 @@ def _phone(page: Page, server: Server) -> None:
     """The ten templates of a network without hidden layers."""
     page.goto(f"{server.url}/train?hidden=none&epochs=1")
     page.get_by_role("button", name="Train", exact=True).click()
-    page.locator(".run[data-status=done]").first.wait_for(timeout=TRAINED)
+    page.locator(".run[data-selected][data-status=done]").wait_for(timeout=TRAINED)
     page.locator(".layer-card canvas").scroll_into_view_if_needed()
     page.wait_for_timeout(1_500)
     _keep(page, "web-phone")

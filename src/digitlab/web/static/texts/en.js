@@ -501,7 +501,7 @@ const sayings = {
   learning_rate: (value) => rate(Number(value)),
   batch_size: (value) => `batch ${count(Number(value))}`,
   train_size: (value) => (value === null ? "all images" : `${count(Number(value))} images`),
-  epochs: (value) => `${value} epochs`,
+  epochs: (value) => (Number(value) === 1 ? "1 epoch" : `${value} epochs`),
   seed: (value) => `seed ${value}`,
   momentum: (value) => `momentum ${value ?? 0}`,
   weight_decay: (value) => `decay ${value ?? 0}`,

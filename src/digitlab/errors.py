@@ -72,6 +72,11 @@ class _Short(reprlib.Repr):
 _SHORT = _Short()
 
 
+def with_extra(name: str) -> str:
+    """How to get the libraries of an extra, for errors that say which is missing."""
+    return f"in digitlab's folder: pip install '.[{name}]'"
+
+
 def plain(text: str, most: int) -> str:
     """At most so many characters of a text; those that a terminal would obey are escaped."""
     cut = text[: most + 1]

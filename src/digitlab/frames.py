@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from digitlab.errors import DigitlabError, RunError
+from digitlab.errors import DigitlabError, RunError, with_extra
 from digitlab.execution.events import Failure
 from digitlab.result import Curve, RunResult
 from digitlab.store.export import table_of
@@ -30,7 +30,7 @@ def frame(what: Curve | RunResult | Iterable[RunResult | Failure]) -> "pd.DataFr
     try:
         import pandas as pd
     except ImportError:
-        raise DigitlabError("frame: pandas is missing; pip install 'digitlab[pandas]'") from None
+        raise DigitlabError(f"frame: pandas is missing; {with_extra('pandas')}") from None
     if isinstance(what, Curve):
         return pd.DataFrame({name: list(values) for name, values in what if values})
     rows, columns = table_of(map(_checked, [what] if isinstance(what, RunResult) else what))

@@ -184,7 +184,9 @@ def test_parquet_has_a_row_a_run(path: Path, results: list[RunResult], tmp_path:
 
 def test_parquet_without_its_library(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert "pip install 'digitlab[parquet]'" in refusal("runs", "export", "--format", "parquet")
+    assert "in digitlab's folder: pip install '.[parquet]'" in refusal(
+        "runs", "export", "--format", "parquet"
+    )
 
 
 def test_no_other_formats(path: Path) -> None:

@@ -118,7 +118,10 @@ def test_without_the_libraries_it_says_how_to_get_them(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert done.stderr == "error: the page needs fastapi, not installed here: `pip install 'digitlab[web]'`\n"
+    assert (
+        done.stderr
+        == "error: the page needs fastapi, not installed here; in digitlab's folder: pip install '.[web]'\n"
+    )
 
 
 def test_only_serve_loads_the_web() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digitlab.errors import Fault, SpecError, WeightsError
+from digitlab.errors import Fault, SpecError, WeightsError, with_extra
 from digitlab.exports.facts import Facts, facts_of
 from digitlab.exports.plain import weights_beside, write_program
 from digitlab.models.trained import TrainedNetwork, writable_target
@@ -77,5 +77,5 @@ def _onnx_writer() -> "Callable[[Facts, Path], Agreement]":
     try:
         from digitlab.exports.onnx import write_onnx
     except ImportError as error:
-        raise WeightsError(f"onnx: {error.name} is missing; pip install 'digitlab[onnx]'") from None
+        raise WeightsError(f"onnx: {error.name} is missing; {with_extra('onnx')}") from None
     return write_onnx

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from digitlab import html
-from digitlab.errors import DigitlabError
+from digitlab.errors import DigitlabError, with_extra
 from digitlab.execution.events import (
     Cancelled,
     CurvePoint,
@@ -68,8 +68,8 @@ class LiveCurve:
             from IPython.display import display
         except ImportError:
             raise DigitlabError(
-                "LiveCurve: IPython is missing, so this is no notebook; pip install 'digitlab[notebook]', or "
-                "leave on_progress out"
+                "LiveCurve: IPython is missing, so this is no notebook; leave on_progress out, or, "
+                + with_extra("notebook")
             ) from None
         self._display: Any = display
         self._handle: Any = None

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from digitlab.errors import Fault, RunError, SpecError
+from digitlab.errors import Fault, RunError, SpecError, with_extra
 from digitlab.execution.events import Event
 from digitlab.sinks.interface import Sink
 from digitlab.sinks.subscriber import Subscriber
@@ -40,7 +40,7 @@ def sink_of(wanted: str) -> tuple[str, Callable[[], Sink]]:
         problem = "is not known; use tensorboard, tensorboard:FOLDER, mlflow or mlflow:URI"
         raise SpecError([Fault("log", wanted, problem)])
     if find_spec(name) is None:  # without loading it, which takes a second
-        raise RunError(f"log {name}: the library is missing; pip install 'digitlab[{name}]'")
+        raise RunError(f"log {name}: the library is missing; {with_extra(name)}")
 
     def open_tensorboard() -> Sink:
         from digitlab.sinks.tensorboard import TensorBoardSink

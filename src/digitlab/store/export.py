@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, BinaryIO
 
-from digitlab.errors import StoreError
+from digitlab.errors import StoreError, with_extra
 from digitlab.result import RunResult
 from digitlab.store.interface import Store
 
@@ -61,7 +61,7 @@ def parquet_writer() -> Callable[[BinaryIO, Iterable[RunResult]], int]:
         import pyarrow as pa  # type: ignore[import-untyped]
         from pyarrow import parquet
     except ImportError:
-        raise StoreError("format parquet: pyarrow is missing; pip install 'digitlab[parquet]'") from None
+        raise StoreError(f"format parquet: pyarrow is missing; {with_extra('parquet')}") from None
 
     def write_parquet(file: BinaryIO, results: Iterable[RunResult]) -> int:
         rows, columns = table_of(results)

@@ -10,7 +10,7 @@ from digitlab.cli.browser import browser_with_window
 from digitlab.cli.engines import WorkersOption
 from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import stderr, stdout
-from digitlab.errors import DigitlabError
+from digitlab.errors import DigitlabError, with_extra
 
 if TYPE_CHECKING:
     from digitlab.web.serving import Addresses
@@ -39,7 +39,7 @@ def serve(
     missing = [name for name in ("fastapi", "uvicorn", "websockets") if find_spec(name) is None]
     if missing:
         raise DigitlabError(
-            f"the page needs {', '.join(missing)}, not installed here: `pip install 'digitlab[web]'`"
+            f"the page needs {' and '.join(missing)}, not installed here; {with_extra('web')}"
         )
     from digitlab.web.serving import check_host
     from digitlab.web.serving import serve as serve_page

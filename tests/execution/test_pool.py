@@ -49,3 +49,14 @@ def test_a_run_that_was_cancelled_can_be_trained_again(pool: Pool) -> None:
                     training.cancel([endless.key])
         assert kinds[-1] is Cancelled
         assert Started in kinds
+
+
+def test_what_waited_and_was_cancelled_can_be_trained_again_beside_the_others(pool: Pool) -> None:
+    endless = [small(seed, epochs=100_000, evaluate_at=(1,)) for seed in (8, 9)]
+    waiting = small(10)
+    with training_of(pool.executor(), [[endless[0]], [endless[1]], [waiting]]) as a:
+        a.cancel([waiting.key])
+        assert any(event == Cancelled(waiting.key) for event in a)
+        with training_of(pool.executor(), [[waiting]]) as b:
+            a.cancel([endless[0].key])
+            assert [type(event) for event in b][-1] is Finished

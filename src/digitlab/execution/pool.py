@@ -21,6 +21,8 @@ class Pool:
         self.slots = count
         self._workers = Workers(count, ["float32"], save=save)
         self._changed = threading.Lock()
+        # Nothing is submitted while runs are let go: the same run may have a new owner by then.
+        self._order = threading.RLock()
         self._owners: dict[str, _Share] = {}
         self._observed: dict[_Share, frozenset[str]] = {}
         self._workers.start(self._tell)
@@ -35,11 +37,12 @@ class Pool:
 
     def submit(self, owner: "_Share", runs: Runs) -> None:
         """Train a cohort for one of the executors."""
-        with self._changed:
-            new = [key for key in runs if key not in self._owners]
-            self._owners.update(dict.fromkeys(runs, owner))
-        self._workers.allow(new)
-        self._workers.submit(runs)
+        with self._order:
+            with self._changed:
+                new = [key for key in runs if self._owners.get(key) is not owner]
+                self._owners.update(dict.fromkeys(runs, owner))
+            self._workers.allow(new)
+            self._workers.submit(runs)
 
     def cancel(self, keys: Collection[str]) -> None:
         """Stop runs."""
@@ -54,13 +57,14 @@ class Pool:
 
     def release(self, owner: "_Share") -> None:
         """Stop all runs of an executor; it is told nothing any more."""
-        with self._changed:
-            keys = [key for key, theirs in self._owners.items() if theirs is owner]
-            self._observed.pop(owner, None)
-        self._workers.cancel(keys)
-        with self._changed:
-            for key in keys:
-                self._owners.pop(key, None)
+        with self._order:
+            with self._changed:
+                keys = [key for key, theirs in self._owners.items() if theirs is owner]
+                self._observed.pop(owner, None)
+            self._workers.cancel(keys)
+            with self._changed:
+                for key in keys:
+                    self._owners.pop(key, None)
 
     def _tell(self, message: Message) -> None:
         key = next(iter(message.runs)) if isinstance(message, CohortStarted | CohortEnded) else message.cohort

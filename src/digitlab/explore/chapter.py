@@ -92,7 +92,6 @@ def written_table(table: Table) -> WrittenTable:
     return WrittenTable(table.title, written(table))
 
 
-@lru_cache(maxsize=_MOST_DRAWN)
 def drawn(picture: Picture, theme: str, pixels: int, prefix: str) -> str:
     """A picture as an SVG document; see `report.charts.svg`. Drawn once, one at a time.
 
@@ -100,5 +99,10 @@ def drawn(picture: Picture, theme: str, pixels: int, prefix: str) -> str:
     """
     if theme not in ("light", "dark", "page") or not math.isfinite(pixels):
         raise ValueError(theme)
-    with _DRAWS:
-        return svg(picture, theme, pixels=pixels, prefix=prefix)  # type: ignore[arg-type]
+    with _DRAWS:  # so that who asks for one that is being drawn gets that
+        return _drawn(picture, theme, pixels, prefix)
+
+
+@lru_cache(maxsize=_MOST_DRAWN)
+def _drawn(picture: Picture, theme: str, pixels: int, prefix: str) -> str:
+    return svg(picture, theme, pixels=pixels, prefix=prefix)  # type: ignore[arg-type]

@@ -29,26 +29,32 @@ class _Reader:
     """One open page, and what waits for it."""
 
     def __init__(self) -> None:
-        self._waiting: list[str] = []
+        self._update: str | None = None
+        self._news: dict[str, None] = {}
         self.is_behind = True  # it knows nothing yet
         self.changed = asyncio.Event()
 
-    def offer(self, texts: list[str]) -> None:
-        """Leave an update; with one that is still there, both are forgotten for the whole state."""
-        if self._waiting:
-            self._waiting, self.is_behind = [], True
+    def offer(self, update: str | None, news: list[str]) -> None:
+        """Leave an update; with one that is still there, both are forgotten for the whole state.
+
+        news: of studies, of which the state holds nothing: all are told, each once
+        """
+        if update is not None and self._update is not None:
+            self._update, self.is_behind = None, True
         elif not self.is_behind:
-            self._waiting = texts
+            self._update = update or self._update
+        self._news |= dict.fromkeys(news)
         self.changed.set()
 
     def take(self, state: Callable[[], str]) -> list[str]:
         """What to send now."""
         self.changed.clear()
-        texts, self._waiting = self._waiting, []
+        update, self._update = self._update, None
+        news, self._news = self._news, {}
         if self.is_behind:
             self.is_behind = False
-            return [state()]
-        return texts
+            return [state(), *news]
+        return [*([] if update is None else [update]), *news]
 
 
 class Feed:
@@ -101,12 +107,12 @@ class Feed:
         self._version, self._state = changes.version, None
         updates = [self._partial(live_run_document(run)) for run in changes.runs]
         removed = [key for key in changes.removed if self._runs.pop(key, None) is not None]
-        texts = []
+        update = None
         if updates or removed:
-            texts.append(_text({"type": "update", "runs": updates, "removed": removed}))
-        texts += [_text({"type": "study", "name": name}) for name in changes.studies]
-        for reader in self._readers if texts else ():
-            reader.offer(texts)
+            update = _text({"type": "update", "runs": updates, "removed": removed})
+        news = [_text({"type": "study", "name": name}) for name in changes.studies]
+        for reader in self._readers if update or news else ():
+            reader.offer(update, news)
 
     def _partial(self, document: dict[str, Any]) -> dict[str, Any]:
         """What of a run is new; of its points, those that are."""

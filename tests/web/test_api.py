@@ -228,6 +228,13 @@ def test_a_class_trains_within_its_limits(live_server: Server) -> None:
         )
         other.post("/api/train/cancel", json={"keys": [run["key"]]})
         assert ended(other, [run["key"]])[run["key"]]["status"] == "cancelled"
+        (run,) = teacher.post("/api/train", json={"runs": [endless]}).json()["runs"]
+        with live_server.client(live_server.class_token) as nobody:  # of the class, and no visitor
+            for client in (nobody, one):
+                assert client.post("/api/train/cancel", json={"keys": [run["key"]]}).json()["runs"] == []
+        assert teacher.get("/api/live").json()["runs"][-1]["status"] in ("waiting", "training")
+        teacher.post("/api/train/cancel", json={"keys": [run["key"]]})
+        ended(teacher, [run["key"]])
         for place in ("/api/train/clear", "/api/board", "/api/studies/depth/run"):
             assert one.post(place, json={"keys": []}).status_code == 403
         teacher.post("/api/board", json={"preset": "blank", "frozen": True})

@@ -142,15 +142,18 @@ class Laboratory:
             new = [spec for spec in distinct if spec.key not in ended and not self._is_under_way(spec.key)]
             self._check_room(len(new), visitor)
             for spec in distinct:
-                common = {"race": race, "race_title": title, "visitor": visitor}
-                if spec.key in ended:
-                    shown = self._runs.get(spec.key)
+                shown = self._runs.get(spec.key)
+                # What another has asked for before, no visitor takes away.
+                is_anothers = shown is not None and visitor is not None and shown.visitor != visitor
+                theirs = LiveRun(spec.key, spec, race, title, visitor=visitor)
+                if self._is_under_way(spec.key):
+                    if race is not None and not is_anothers:
+                        self._change(spec.key, race=race, race_title=title)
+                elif spec.key in ended:
                     here = kept_weights(shown, ended[spec.key])
-                    self._show(replace(here, **common))  # type: ignore[arg-type]
-                elif not self._is_under_way(spec.key):
-                    self._show(LiveRun(spec.key, spec, **common))  # type: ignore[arg-type]
-                elif race is not None:
-                    self._change(spec.key, **common)
+                    self._show(of_same(here, shown if shown is not None and is_anothers else theirs))
+                else:
+                    self._show(theirs)
             if new:
                 self._begin(new)
             self._drop_oldest()
@@ -448,10 +451,7 @@ class Laboratory:
         has_network = saved_in(self._folder, key).exists()
         self._put(
             replace(
-                ended,
-                race=shown.race,
-                race_title=shown.race_title,
-                visitor=shown.visitor,
+                of_same(ended, shown),
                 position=None,
                 steps_per_second=None,
                 seconds_left=None,
@@ -515,6 +515,11 @@ class Laboratory:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener()
+
+
+def of_same(run: LiveRun, other: LiveRun) -> LiveRun:
+    """A run as one of the race, and of whom, another is."""
+    return replace(run, race=other.race, race_title=other.race_title, visitor=other.visitor)
 
 
 def kept_weights(shown: LiveRun | None, ended: LiveRun) -> LiveRun:

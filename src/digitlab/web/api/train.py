@@ -69,8 +69,8 @@ def train_router(laboratory: Laboratory, classroom: Classroom) -> APIRouter:
         return live_runs_answer(laboratory.state())
 
     def _is_theirs(key: str, caller: Caller) -> bool:
-        run = laboratory.run(key)
-        return caller.role == "owner" or (run is not None and run.visitor == caller.visitor)
+        run, visitor = laboratory.run(key), caller.visitor
+        return caller.role == "owner" or (run is not None and visitor is not None and run.visitor == visitor)
 
     return router
 

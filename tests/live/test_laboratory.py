@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import SpecError
+from digitlab.execution.pool import Pool
+from digitlab.execution.training import Training
 from digitlab.live import BusyError, LabLimits, Laboratory, LiveRun, UnknownRunError, Visitor
 from digitlab.live.networks import Preparing, Weights
 from digitlab.options import make_spec
@@ -221,4 +224,73 @@ def test_closing_ends_what_trains_and_leaves_no_folder(tmp_path: Path) -> None:
     assert shown(laboratory, spec).status in ("cancelled", "failed")
     with pytest.raises(BusyError, match="the server is ending"):
         laboratory.submit([small(81)])
+    store.close()
+
+
+def test_what_has_diverged_beside_others_is_cleared_when_they_have_ended(laboratory: Laboratory) -> None:
+    rates = (0.1, 1e19, 1e19, 0.1)  # of two workers, each has one that diverges and one that goes on
+    specs = [
+        make_spec(hidden=(50,), epochs=2_000, evaluate_at=(1,), seed=90 + i, learning_rate=rate)
+        for i, rate in enumerate(rates)
+    ]
+    good, broken = [specs[0], specs[3]], specs[1:3]
+    laboratory.submit(specs)
+    until(laboratory, lambda: all(shown(laboratory, spec).status == "diverged" for spec in broken))
+    laboratory.clear([spec.key for spec in broken])
+    steps = [shown(laboratory, spec).step for spec in good]
+    until(laboratory, lambda: [shown(laboratory, spec).step for spec in good] > steps)
+    laboratory.cancel([spec.key for spec in good])
+    until(laboratory, lambda: not laboratory._trainings)
+    assert [shown(laboratory, spec).status for spec in good] == ["cancelled"] * 2
+    laboratory.clear([spec.key for spec in specs])
+    assert all(laboratory.run(spec.key) is None for spec in specs)
+
+
+def test_no_visitor_takes_away_what_another_has_asked_for(laboratory: Laboratory) -> None:
+    heron, otter = Visitor("blue heron", 5), Visitor("sky otter", 2)
+    spec, mine, done = endless(95), small(96), small(97)
+    laboratory.submit([spec, done], title="the teacher's")
+    ended(laboratory, done)
+    before = shown(laboratory, spec), shown(laboratory, done)
+    for _ in range(2):  # while mine trains, and when it is done
+        laboratory.submit([spec, mine, done], title="mine", visitor=heron)
+        ended(laboratory, mine)
+    for run in before:
+        found = shown(laboratory, run.spec)
+        assert (found.race, found.race_title, found.visitor) == (run.race, "the teacher's", None)
+    laboratory.submit([spec, mine], title="ours")
+    assert shown(laboratory, spec).race_title == shown(laboratory, mine).race_title == "ours"
+    laboratory.cancel([spec.key])
+    ended(laboratory, spec)
+    laboratory.submit([spec], visitor=otter)  # it has to be trained anew: now it is theirs
+    assert shown(laboratory, spec).visitor == otter
+    laboratory.cancel([spec.key])
+    ended(laboratory, spec)
+
+
+def test_closing_while_a_training_begins_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path / "runs.db")
+    laboratory = Laboratory(store, workers=1)
+    reached, closed, start = threading.Event(), threading.Event(), lab.start
+
+    def slow(specs: list[RunSpec], *, pool: Pool) -> Training:
+        reached.set()
+        assert closed.wait(60)
+        return start(specs, pool=pool)
+
+    monkeypatch.setattr(lab, "start", slow)
+    laboratory.submit([endless(98)])
+    assert reached.wait(60)
+    closing = threading.Thread(target=laboratory.close)
+    closing.start()
+    while laboratory._pool is None or any(
+        worker._thread.is_alive() for worker in laboratory._pool._workers._workers
+    ):
+        time.sleep(0.05)
+    closed.set()
+    closing.join(60)
+    assert not closing.is_alive()
+    assert shown(laboratory, endless(98)).status in ("cancelled", "failed")
     store.close()

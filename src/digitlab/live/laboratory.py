@@ -186,7 +186,7 @@ class Laboratory:
         with self._lock:
             for key in keys:
                 run = self._runs.get(key)
-                if run is not None and run.has_ended:
+                if run is not None and self._is_over(run):
                     self._remove(key)
         self._tell()
 
@@ -295,6 +295,10 @@ class Laboratory:
     def _is_under_way(self, key: str) -> bool:
         return key in self._trainings
 
+    def _is_over(self, run: LiveRun) -> bool:
+        """Whether nothing more will be told of it: one that has diverged may still train beside others."""
+        return run.has_ended and not self._is_under_way(run.key)
+
     def _check_room(self, count: int, visitor: Visitor | None) -> None:
         waiting = [run for run in self._runs.values() if not run.has_ended]
         seconds = self._seconds_left()
@@ -332,6 +336,9 @@ class Laboratory:
                     self._trainings.update(dict.fromkeys(keys, training))
                     cancelled = self._cancelled.intersection(keys)
                     self._cancelled -= cancelled
+                    is_closed = self._is_closed
+                if is_closed:  # `close` did not see it, and the workers have ended
+                    training.close()
                 if cancelled:
                     training.cancel(cancelled)
                 self._observe()
@@ -490,7 +497,7 @@ class Laboratory:
 
     def _drop_oldest(self) -> None:
         over = len(self._runs) - self.limits.listed_runs
-        for key in [key for key, run in self._runs.items() if run.has_ended][: max(over, 0)]:
+        for key in [key for key, run in self._runs.items() if self._is_over(run)][: max(over, 0)]:
             self._remove(key)
 
     def _number_the_queue(self) -> None:

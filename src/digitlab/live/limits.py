@@ -21,6 +21,7 @@ class LabLimits:
     visitor_runs: that wait or train for one visitor
     jobs:         studies that wait or run
     networks:     that are trained again at the same time, for their weights
+    seconds_again: that such a training may have taken: it cannot be stopped
     """
 
     race_runs: int = 32
@@ -33,6 +34,7 @@ class LabLimits:
     visitor_runs: int = 8
     jobs: int = 8
     networks: int = 4
+    seconds_again: float = 1_800.0
 
 
 class BusyError(DigitlabError):

@@ -69,6 +69,48 @@ def endless_body(server: Server) -> bytes:
     return server.send(head(server, "Content-Length: 100"), b"{")
 
 
+def refused_body(server: Server) -> bytes:
+    """A body of which a byte comes now and then, from one without a token."""
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        lines = ["POST /api/train HTTP/1.1", f"Host: {server.authority}", "Content-Length: 100", "", ""]
+        connection.sendall("\r\n".join(lines).encode())
+        assert status(receive(connection)) == 401
+        try:
+            for _ in range(30):
+                connection.sendall(b" ")
+                time.sleep(0.05)
+        except OSError:
+            return b"closed"
+        return b"still open"
+
+
+def many_pictures(server: Server) -> bytes:
+    connections = []
+    try:
+        for _ in range(8):
+            connection = socket.create_connection(("127.0.0.1", server.port), 20)
+            connections.append(connection)
+            connection.sendall(head(server, "Content-Length: 100", place="/api/predict"))
+        time.sleep(0.3)
+        return server.send(head(server, "Content-Length: 100", place="/api/predict"))
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def unread_answer(server: Server) -> bytes:
+    """Of an answer larger than all buffers between, what comes to one who reads it too late."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(head(server, method="GET", place="/api/datasets/mnist/test?limit=2000"))
+        time.sleep(6)
+        found = receive(connection)
+    assert status(found) == 200
+    return b"closed" if len(found) < 2_000 * 784 else b"still open"
+
+
 def endless_head(server: Server) -> bytes:
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         try:
@@ -269,13 +311,16 @@ CASES: dict[str, Callable[[Server], bytes]] = {
     "a body of a gigabyte, by its header": lambda s: s.send(head(s, f"Content-Length: {1 << 30}")),
     "a body of a gigabyte, in chunks": chunks,
     "a body that never ends": endless_body,
+    "a body that never ends, behind a refusal": refused_body,
     "a negative length": lambda s: s.send(head(s, "Content-Length: -1")),
     "a length and chunks": lambda s: s.send(head(s, "Content-Length: 5", "Content-Length: 6")),
     "JSON of a thousand levels": posted("/api/train", b'{"runs": ' + b"[" * 1_000 + b"]" * 1_000 + b"}"),
     "a picture that is none": posted("/api/predict", b"no picture"),
+    "more pictures at once than are taken": many_pictures,
     "a header of a megabyte": lambda s: s.send(head(s, f"X: {'y' * (1 << 20)}")),
     "no HTTP": lambda s: s.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
     "a head that never ends": endless_head,
+    "an answer that nobody reads": unread_answer,
     "a WebSocket without a token": socket_asked(origin),
     "a WebSocket with a foreign Origin and the cookie": socket_asked(
         cookie, said("Origin: http://evil.example")

@@ -20,6 +20,7 @@ class Limits:
     send_seconds:    in which a page has to take something of what is sent to it
     updates_per_second: that one page is told
     predictions:     that are computed at once
+    heavy_requests:  pictures, and reports, that are in work at once for the class; as many for the teacher
     test_images:     of one request
     """
 
@@ -36,4 +37,5 @@ class Limits:
     send_seconds: float = 20.0
     updates_per_second: float = 10.0
     predictions: int = 2
+    heavy_requests: int = 8
     test_images: int = 2_000

@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import json
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from html import escape
@@ -56,6 +57,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAY_VISITORS = frozenset({"/api/train", "/api/train/cancel", "/api/predict"})
 """What a class may do besides looking."""
 _TAKES_PICTURES = "/api/predict"
+_HEAVY = {_TAKES_PICTURES: "pictures are being read", "/api/reports/": "reports are being written"}
+"""Each takes a thread for seconds; so many at once that no thread is left would stop all else."""
 
 _log = logging.getLogger("digitlab.web")
 
@@ -115,6 +118,7 @@ class Guard:
 
     def __init__(self, app: App, settings: Settings) -> None:
         self._app, self._settings = app, settings
+        self._in_work = Counter[tuple[str, Role]]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -136,9 +140,26 @@ class Guard:
         elif isinstance(judgement, Again):
             await _once_more(answer, judgement.target)
         elif isinstance(judgement, Refusal):
-            await _refuse(answer, judgement, is_page=_wants_page(scope))
+            await _refuse(answer, judgement, is_page=_wants_page(scope), close=_has_body(scope))
         else:
-            await self._pass_on(scope, receive, answer, judgement)
+            await self._let_in(scope, receive, answer, judgement)
+
+    async def _let_in(self, scope: Scope, receive: Receive, answer: "_Answer", caller: Caller) -> None:
+        """Hand a request on, unless too many like it are in work."""
+        kind = next((start for start in _HEAVY if scope["path"].startswith(start)), None)
+        if kind is None:
+            await self._pass_on(scope, receive, answer, caller)
+            return
+        place = (kind, caller.role)
+        if self._in_work[place] >= self._settings.limits.heavy_requests:
+            says = f"{self._in_work[place]} {_HEAVY[kind]} already; send it again in a moment"
+            await _refuse(answer, Refusal(429, says), close=_has_body(scope))
+            return
+        self._in_work[place] += 1
+        try:
+            await self._pass_on(scope, receive, answer, caller)
+        finally:
+            self._in_work[place] -= 1
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: "_Answer", caller: Caller) -> None:
         limits = self._settings.limits
@@ -274,6 +295,12 @@ class _Headers:
                 if found == name:
                     return value
         return ""
+
+
+def _has_body(scope: Scope) -> bool:
+    """Whether a body follows: one that is not read would keep the connection for as long as it comes."""
+    headers = _Headers(scope["headers"])
+    return bool(headers.all("transfer-encoding")) or headers.get("content-length") not in ("", "0")
 
 
 async def _body(scope: Scope, receive: Receive, most: int) -> bytes | Refusal | None:

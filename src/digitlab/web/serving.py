@@ -83,7 +83,7 @@ def _config(laboratory: Laboratory, settings: Settings) -> uvicorn.Config:
     limits = settings.limits
     return uvicorn.Config(
         create_app(laboratory, settings),
-        http=http_patient_for(limits.head_seconds),
+        http=http_patient_for(limits.head_seconds, limits.send_seconds),
         ws=socket_patient_for(limits.send_seconds),
         loop="asyncio",
         lifespan="on",

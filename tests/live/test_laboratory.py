@@ -12,7 +12,7 @@ import pytest
 from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.engine.lockstep import train_cohort
-from digitlab.errors import SpecError
+from digitlab.errors import SpecError, WeightsError
 from digitlab.execution.pool import Pool
 from digitlab.execution.training import Training
 from digitlab.live import BusyError, LabLimits, Laboratory, LiveRun, UnknownRunError, Visitor
@@ -107,6 +107,14 @@ def test_a_run_of_the_store_has_ended_at_once_and_its_network_is_trained_again(
     laboratory.clear([spec.key])
     assert laboratory.run(spec.key) is None
     assert weights(laboratory, spec).step == spec.step_count
+
+
+def test_what_took_long_is_not_trained_again(laboratory: Laboratory, store: Store, mnist: Dataset) -> None:
+    ((result, _),) = train_cohort([small(11)], mnist)
+    provenance = result.provenance.model_copy(update={"seconds": 10_000.0})
+    store.add([result.model_copy(update={"provenance": provenance})])
+    with pytest.raises(WeightsError, match=r"its training took 10,000 s, too long for the page; train it by"):
+        laboratory.weights(result.key)
 
 
 def test_snapshots_come_while_it_trains(laboratory: Laboratory) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from digitlab.spec import RunSpec
@@ -113,6 +114,7 @@ def preset(name: str) -> Preset | None:
     return next((preset for preset in PRESETS if preset.name == name), None)
 
 
+@lru_cache(maxsize=2_000)
 def without_seed(spec: RunSpec) -> str:
     """What runs of one experiment share: all but the seed, and when their curves have points."""
     return spec.model_copy(update={"seed": 0, "evaluate_at": "epoch"}).canonical_json

@@ -14,6 +14,8 @@ from digitlab.spec_options import command_of, options_of
 LiveNumber = float | Literal["Infinity", "-Infinity"] | None
 """A number as live runs tell it: null stands for NaN."""
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="The key of a run: 64 hexadecimal digits.")]
+_MOST_POINTS = 1 << 17
+"""Of curves that are told: each is told again with every update, until its run ends."""
 Point = tuple[int, LiveNumber, LiveNumber, LiveNumber]
 
 
@@ -109,6 +111,7 @@ def _what_stays(key: str, spec: RunSpec) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=_MOST_POINTS)
 def point_of(point: CurvePoint) -> list[LiveNumber]:
     """A point of a curve as live runs tell it."""
     values = (point.training_loss, point.validation_loss, point.validation_accuracy)

@@ -14,6 +14,7 @@ from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import SpecError
 from digitlab.live import BusyError, LabLimits, Laboratory, LiveRun, UnknownRunError, Visitor
 from digitlab.live.networks import Preparing, Weights
+from digitlab.networks import KeptNetwork, keep_network
 from digitlab.options import make_spec
 from digitlab.spec import RunSpec
 from digitlab.store import Store, open_store
@@ -104,6 +105,18 @@ def test_a_run_of_the_store_has_ended_at_once_and_its_network_is_trained_again(
     laboratory.clear([spec.key])
     assert laboratory.run(spec.key) is None
     assert weights(laboratory, spec).step == spec.step_count
+
+
+def test_a_network_that_a_command_has_kept_is_not_trained_again(
+    laboratory: Laboratory, store: Store, mnist: Dataset
+) -> None:
+    spec = small(11)
+    ((result, network),) = train_cohort([spec], mnist)
+    store.add([result])
+    keep_network(KeptNetwork(network))
+    found = laboratory.weights(spec.key)
+    assert isinstance(found, Weights)
+    assert np.array_equal(found.network.layers[1].weight, network.layers[1].weight)
 
 
 def test_snapshots_come_while_it_trains(laboratory: Laboratory) -> None:

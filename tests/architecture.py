@@ -88,7 +88,7 @@ INSIDE = {
         ["live_run", "jobs"],
         ["explanation", "networks"],
         ["laboratory"],
-        ["board", "presets", "reading"],
+        ["board", "presets", "reading", "seeds"],
     ],
     "web": [
         ["limits", "connections"],

@@ -17,6 +17,7 @@ from digitlab.execution.pool import Pool
 from digitlab.execution.training import Training
 from digitlab.live import BusyError, LabLimits, Laboratory, LiveRun, UnknownRunError, Visitor
 from digitlab.live.networks import Preparing, Weights
+from digitlab.networks import KeptNetwork, keep_network
 from digitlab.options import make_spec
 from digitlab.spec import RunSpec
 from digitlab.store import Store, open_store
@@ -115,6 +116,18 @@ def test_what_took_long_is_not_trained_again(laboratory: Laboratory, store: Stor
     store.add([result.model_copy(update={"provenance": provenance})])
     with pytest.raises(WeightsError, match=r"its training took 10,000 s, too long for the page; train it by"):
         laboratory.weights(result.key)
+
+
+def test_a_network_that_a_command_has_kept_is_not_trained_again(
+    laboratory: Laboratory, store: Store, mnist: Dataset
+) -> None:
+    spec = small(11)
+    ((result, network),) = train_cohort([spec], mnist)
+    store.add([result])
+    keep_network(KeptNetwork(network))
+    found = laboratory.weights(spec.key)
+    assert isinstance(found, Weights)
+    assert np.array_equal(found.network.layers[1].weight, network.layers[1].weight)
 
 
 def test_snapshots_come_while_it_trains(laboratory: Laboratory) -> None:

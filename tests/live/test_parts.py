@@ -12,6 +12,7 @@ from digitlab.live import Visitor, explanation
 from digitlab.live.board import board_rows
 from digitlab.live.live_run import LiveRun, rate_in_words
 from digitlab.live.presets import PRESETS, preset
+from digitlab.live.seeds import over_seeds
 from digitlab.live.speed import Speed
 from digitlab.live.visitors import ANIMALS, COLOURS, Visitors
 from digitlab.models.parameters import Layer
@@ -23,7 +24,15 @@ from digitlab.spec_options import command_of, options_of
 
 @pytest.mark.parametrize(
     ("rate", "words"),
-    [(0.125, "1/8"), (0.5, "1/2"), (1.0, "1"), (0.01, "0.01"), (3.0, "3"), (2.0**-12, "0.000244141")],
+    [
+        (0.125, "1/8"),
+        (0.5, "1/2"),
+        (1.0, "1"),
+        (0.01, "0.01"),
+        (3.0, "3"),
+        (2.0**-12, "1/4096"),
+        (2.0**-17, "7.62939e-06"),
+    ],
 )
 def test_rates_are_written_as_people_write_them(rate: float, words: str) -> None:
     assert rate_in_words(rate) == words
@@ -106,7 +115,22 @@ def test_the_board_has_mean_and_interval_over_seeds() -> None:
     assert row.accuracy.value == pytest.approx(0.92)
     # Student's t of 2 degrees of freedom: 4.3027; sd 0.02.
     assert row.accuracy.low == pytest.approx(0.92 - 4.302653 * 0.02 / math.sqrt(3))
-    assert (len(row.runs), row.broken) == (5, 1)
+    assert (len(row.runs), row.count, row.broken) == (5, 3, 1)
+
+
+def test_a_network_over_its_seeds_is_told_only_where_nothing_else_differs() -> None:
+    done = [
+        LiveRun(spec.key, spec, status="done", accuracy=accuracy)
+        for spec, accuracy in [(make_spec(seed=0), 0.9), (make_spec(seed=1), 0.92), (make_spec(seed=2), 0.94)]
+    ]
+    stopped = LiveRun("", make_spec(seed=3), status="cancelled", accuracy=0.1)
+    found = over_seeds([*done, stopped])
+    assert found is not None
+    assert (found.count, found.accuracy.value) == (3, pytest.approx(0.92))
+    assert found.accuracy.high == pytest.approx(0.92 + 4.302653 * 0.02 / math.sqrt(3))
+    other = make_spec(seed=3, batch_size=50)
+    assert over_seeds([*done, LiveRun(other.key, other, status="done", accuracy=0.9)]) is None
+    assert over_seeds([]) is None
 
 
 OPTIONS = st.fixed_dictionaries(

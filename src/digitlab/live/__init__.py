@@ -3,7 +3,7 @@
 `laboratory` is what others use: runs in, in `live_run` what is seen of each, and callbacks when that has
 changed. `explanation` says why a run broke; `networks` gives the weights of a run, trained again where none
 are left; `jobs` does long work such as studies, one after the other; `limits` says how much is taken at
-once; `visitors` tells the members of a class apart.
+once; `seeds` says how well a network does over its seeds; `visitors` tells the members of a class apart.
 """
 
 from digitlab.live.laboratory import Laboratory

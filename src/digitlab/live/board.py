@@ -19,12 +19,14 @@ class BoardRow:
 
     value:    of the race's axis; None: there is none
     runs:     that have ended, one a seed and visitor
-    accuracy: mean test accuracy over seeds, of those that did not diverge, with Student's interval of 95 %
+    count:    of different seeds, without those that diverged
+    accuracy: mean test accuracy over these, with Student's interval of 95 %
     broken:   how many diverged or collapsed
     """
 
     value: float | None
     runs: tuple[LiveRun, ...]
+    count: int
     accuracy: Estimate
     broken: int
 
@@ -49,7 +51,7 @@ def board_rows(
             if run.test_accuracy is not None and math.isfinite(run.test_accuracy)
         ]
         broken = sum(run.status != "done" for run in of_seed.values())
-        rows.append(BoardRow(value, theirs, mean_interval(found), broken))
+        rows.append(BoardRow(value, theirs, len(found), mean_interval(found), broken))
     return rows
 
 

@@ -11,7 +11,8 @@ from digitlab.spec import RunSpec
 
 Status = Literal["waiting", "training", "done", "diverged", "collapsed", "failed", "cancelled"]
 
-_SMALLEST_FRACTION = 1 / 1024
+_SMALLEST_FRACTION = 2.0**-16
+"""As on the page: `rate` in `web/static/lib/format.js`."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,13 @@ class LiveRun:
     @property
     def title(self) -> str:
         """The network, and what one turns first: `784-100-10, rate 1/8, batch 100`."""
-        rate = rate_in_words(self.spec.optimiser.learning_rate)
-        return f"{self.spec.network_name}, rate {rate}, batch {self.spec.batch_size}"
+        return title_of(self.spec)
+
+
+def title_of(spec: RunSpec) -> str:
+    """A run's title; see `LiveRun.title`."""
+    rate = rate_in_words(spec.optimiser.learning_rate)
+    return f"{spec.network_name}, rate {rate}, batch {spec.batch_size}"
 
 
 def rate_in_words(rate: float) -> str:

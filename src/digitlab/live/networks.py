@@ -1,5 +1,5 @@
 """The weights of runs: the latest snapshot of one that trains, the network of one that has ended; of a run of
-the store, which keeps no weights, the network trained again.
+the store, which keeps no weights, the network that the commands keep of it, or the run trained again.
 """
 
 import threading
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitlab import lab
+from digitlab import lab, networks
 from digitlab.data import registry
 from digitlab.data.arrays import InputScale, input_scale
 from digitlab.engine.progress import Progress, Snapshot
@@ -61,10 +61,9 @@ class NetworksAgain:
         self._problems: dict[str, str] = {}
         self._kept: OrderedDict[str, None] = OrderedDict()
         self._changed = threading.Lock()
-        self._is_closed = False
 
     def find(self, spec: RunSpec) -> Weights | Preparing:
-        """The network of a run; where it is not there, it is being trained when this returns.
+        """The network of a run, from here or kept by a command; else it is being trained when this returns.
 
         Raises WeightsError when that failed; BusyError when too many train already.
         """
@@ -75,6 +74,8 @@ class NetworksAgain:
             if key in self._problems:
                 raise WeightsError(self._problems.pop(key))
         network = kept_network(self._folder, key)
+        if network is None and (kept := networks.kept_network(key)) is not None:
+            network = kept.network
         with self._changed:
             if network is not None:
                 if key in self._kept:
@@ -102,6 +103,8 @@ class NetworksAgain:
                         problem = event.failure.cause
         except DigitlabError as error:
             problem = str(error)
+        except Exception as error:  # noqa: BLE001  # it is told to who asks next
+            problem = f"{type(error).__name__}: {error}"
         with self._changed:
             del self._shares[key]
             if problem is not None:

@@ -128,7 +128,7 @@ def _row(row: BoardRow) -> BoardRowAnswer:
     ]
     return BoardRowAnswer(
         value=row.value,
-        count=len({run.spec.seed for run in row.runs if run.status != "diverged"}),
+        count=row.count,
         mean=live_number(estimate.value),
         low=live_number(estimate.low),
         high=live_number(estimate.high),

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from digitlab.comparing import compared
 from digitlab.explore.chapter import written_table
-from digitlab.explore.runs import disagreements
+from digitlab.explore.runs import disagreements, own_test_set
 from digitlab.live import Laboratory
 from digitlab.web.api.explored import (
     EstimateAnswer,
@@ -40,6 +40,7 @@ class CompareAnswer(Answer):
     settings: TableAnswer = Field(description="What differs in their RunSpecs.")
     tables: list[TableAnswer]
     curves: TableAnswer
+    class_names: list[str]
     disagreements: list[DisagreementAnswer] = Field(description="Some of them.")
     disagreement_count: int
 
@@ -64,6 +65,7 @@ def compare_router(laboratory: Laboratory) -> APIRouter:
             settings=settings,
             tables=tables,
             curves=table_answer(written_table(pair.curves)),
+            class_names=list(own_test_set(runs[0]).entry.class_names),
             disagreements=[
                 DisagreementAnswer(index=it.index, label=it.label, a=it.a, b=it.b, image=packed(it.image))
                 for it in images

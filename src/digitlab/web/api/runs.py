@@ -12,7 +12,7 @@ from pydantic import Field
 from digitlab.explore.runs import classes_of, most_confident_mistakes, own_test_set
 from digitlab.live import Laboratory
 from digitlab.live.explanation import explained
-from digitlab.live.live_run import rate_in_words
+from digitlab.live.live_run import title_of
 from digitlab.live.networks import Preparing
 from digitlab.models.inspection import Digit
 from digitlab.result import Outcome
@@ -139,10 +139,9 @@ def runs_router(laboratory: Laboratory) -> APIRouter:
         """One run."""
         found = found_run(store, key)
         spec, document = found.spec, json.loads(found.to_json())
-        rate = rate_in_words(spec.optimiser.learning_rate)
         return RunAnswer(
             key=found.key,
-            title=f"{spec.network_name}, rate {rate}, batch {spec.batch_size}",
+            title=title_of(spec),
             network=spec.network_name,
             parameters=spec.parameter_count,
             options=options_of(spec),

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import struct
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from digitlab.data import Dataset
+from digitlab.data.importing import import_directory
 from tests.web.browser.conftest import Server, start_server, stop_server
 
 SEVEN = [(0.25, 0.22), (0.45, 0.2), (0.72, 0.2), (0.66, 0.36), (0.55, 0.55), (0.47, 0.72), (0.42, 0.86)]
@@ -148,6 +150,32 @@ def test_a_link_opens_a_test_image(page: Page, server: Server, keys: str, mnist:
     assert answer_of(page, "784-10") == found[3]
 
 
+def test_a_link_opens_a_test_image_of_the_networks_data_set(
+    page: Page, server: Server, mnist: Dataset, tmp_path: Path
+) -> None:
+    images, labels = mnist.test.images[::-1], mnist.test.labels[::-1]
+    for role, part in [("train", slice(0, 2_000)), ("t10k", slice(2_000, 2_100))]:
+        count = len(labels[part])
+        head = struct.pack(">4i", 0x803, count, 28, 28)
+        (tmp_path / f"{role}-images-idx3-ubyte").write_bytes(head + images[part].tobytes())
+        (tmp_path / f"{role}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">2i", 0x801, count) + labels[part].tobytes()
+        )
+    import_directory("backwards", tmp_path)
+    answer = page.request.post(
+        f"{server.url}/api/train",
+        data={"runs": [{"data": "backwards", "epochs": 1, "learning_rate": 0.125}]},
+        headers={"Authorization": f"Bearer {server.token}"},
+    )
+    (run,) = answer.json()["runs"]
+    page.goto(f"{server.url}/draw?key={run['key']}&image=17")
+    expect(page.locator(".verdict .mark").first).to_be_visible()
+    seen = page.locator(".eye canvas").evaluate(
+        "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
+    )
+    np.testing.assert_array_equal(np.array(seen).reshape(28, 28), images[2_017])
+
+
 def test_by_keys_alone(draw: Page, mnist: Dataset) -> None:
     pad = draw.locator(".pad")
     for _ in range(30):
@@ -186,7 +214,7 @@ def test_a_network_is_broken_and_mended(draw: Page) -> None:
     noise = draw.get_by_label("noise on all weights")
     noise.focus()
     draw.keyboard.press("End")
-    expect(draw.get_by_text("4.00 × their spread")).to_be_visible()
+    expect(draw.get_by_text("4.00 × their standard deviation")).to_be_visible()
     for _ in range(8):  # such a network may read a 7 by chance
         draw.get_by_role("button", name="Other noise").click()
         if answer_of(draw, "784-100-10") != "7":

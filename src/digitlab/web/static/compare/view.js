@@ -96,7 +96,8 @@ function Disagreements({ pair }) {
     <div class="halves">${sides.map(
       ({ name, images }) => images.length > 0 && html`<div><h3>${said.only(name)}</h3>
         <ul class="digits">${images.map((/** @type {any} */ one) => {
-          const words = name === "A" ? said.read(one.label, "B", one.b) : said.read(one.label, "A", one.a);
+          const [other, taken] = name === "A" ? ["B", one.b] : ["A", one.a];
+          const words = said.read(pair.class_names[one.label], other, pair.class_names[taken]);
           return html`<li key=${one.index}><div><${Digit} image=${one.image} title=${words} /><span><b>${words}</b><small>${texts.runs.run.testImage(one.index)}</small></span></div></li>`;
         })}</ul></div>`,
     )}</div></section>`;

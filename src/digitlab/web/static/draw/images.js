@@ -19,12 +19,13 @@ const said = texts.draw.images;
  * @param {number | null} props.digit       the class that is looked for
  * @param {string[]} props.classNames
  * @param {import("../lib/network.js").Network | null} props.network  whose mistakes are shown
+ * @param {string} props.networkKey
  * @param {string} props.networkName
  * @param {(index: number) => void} props.onIndex
  * @param {(by: number) => void} props.onNext  to another one of the class
  * @param {(digit: number | null) => void} props.onDigit
  */
-export function TestImages({ examples, says, index, digit, classNames, network, networkName, onIndex, onNext, onDigit }) {
+export function TestImages({ examples, says, index, digit, classNames, network, networkKey, networkName, onIndex, onNext, onDigit }) {
   return html`<section class="card images" aria-labelledby="images-title">
     <h2 id="images-title">${said.title}</h2>
     <div class="row">
@@ -42,7 +43,7 @@ export function TestImages({ examples, says, index, digit, classNames, network, 
         </select></label>
     </div>
     ${says && html`<p class="note bad" role="status">${says}</p>`}
-    ${network && html`<${Mistakes} key=${networkName} network=${network} name=${networkName} examples=${examples} classNames=${classNames} index=${index} onIndex=${onIndex} />`}
+    ${network && html`<${Mistakes} key=${networkKey} network=${network} name=${networkName} examples=${examples} classNames=${classNames} index=${index} onIndex=${onIndex} />`}
   </section>`;
 }
 

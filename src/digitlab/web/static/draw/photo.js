@@ -59,7 +59,10 @@ export function usePhoto(key, onImage) {
   useEffect(() => {
     const paste = (/** @type {ClipboardEvent} */ event) => reader.current(pictureIn(event.clipboardData));
     addEventListener("paste", paste);
-    return () => removeEventListener("paste", paste);
+    return () => {
+      removeEventListener("paste", paste);
+      latest.current++; // nobody waits for the answer any more
+    };
   }, []);
   const drop = (/** @type {DragEvent} */ event) => {
     event.preventDefault();

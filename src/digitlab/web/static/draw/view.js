@@ -26,6 +26,7 @@ import { Seen } from "./steps.js";
  * @typedef {import("./drawing.js").Drawing} Drawing
  * @typedef {import("../lib/network.js").Network} Network
  * @typedef {ReadonlyArray<ReadonlySet<number>>} Cut
+ * @typedef {{data: string, index: number}} Place  a test image of a data set
  */
 
 const said = texts.draw;
@@ -33,7 +34,7 @@ const DIGITS = Array.from("0123456789");
 /** Milliseconds without a move until the answer is told to screen readers. */
 const PAUSE = 800;
 /** What was drawn stays while other views are open. */
-const kept = { drawing: /** @type {Drawing} */ (BLANK), index: /** @type {number | null} */ (null) };
+const kept = { drawing: /** @type {Drawing} */ (BLANK), place: /** @type {Place | null} */ (null) };
 
 /** @param {{route: import("../lib/route.js").Route}} props */
 export default function Draw({ route }) {
@@ -48,7 +49,7 @@ export default function Draw({ route }) {
     return fresh;
   });
   const [drawing, setDrawing] = useState(kept.drawing);
-  const [index, setIndex] = useState(kept.index);
+  const [place, setPlace] = useState(kept.place);
   const [digit, setDigit] = useState(/** @type {number | null} */ (null));
   const [pen, setPen] = useState(PEN.usual);
   const [damage, setDamage] = useState(WHOLE);
@@ -60,7 +61,10 @@ export default function Draw({ route }) {
   const go = (/** @type {Record<string, unknown>} */ part) => navigate("/draw", { ...params, ...part }, { replace: true });
   const choose = (/** @type {string[]} */ next) => go({ key: next.join(",") || "none" });
   useEffect(() => void get("datasets").then(setDatasets, () => {}), []);
-  const name = networks.find(({ network }) => network)?.network?.spec.data.name ?? "mnist";
+  // Test images are those of the networks' data set: none are shown before it is known.
+  const spec = networks.find(({ network }) => network)?.network?.spec ?? runs.find(({ key }) => keys.includes(key))?.spec;
+  const name = spec?.data.name ?? (keys.length > 0 ? "" : "mnist");
+  const index = place !== null && place.data === name ? place.index : null;
   const dataset = datasets.find((each) => each.name === name);
   /** @param {Network | null | undefined} network  of any data set; its classes by number where that is not known */
   const namesOf = (network) => {
@@ -71,18 +75,19 @@ export default function Draw({ route }) {
   const classNames = dataset?.class_names ?? DIGITS;
   const { examples, says } = useExamples(dataset, wanted);
 
-  const hold = (/** @type {Drawing} */ next, /** @type {number | null} */ place) => {
-    Object.assign(kept, { drawing: next, index: place });
+  const hold = (/** @type {Drawing} */ next, /** @type {number | null} */ at) => {
+    const there = at === null ? null : { data: name, index: at };
+    Object.assign(kept, { drawing: next, place: there });
     setDrawing(next);
-    setIndex(place);
-    if (place === null ? params.image !== undefined : params.image !== String(place)) go({ image: place });
+    setPlace(there);
+    if (at === null ? params.image !== undefined : params.image !== String(at)) go({ image: at });
   };
-  const change = (/** @type {Drawing} */ next, /** @type {number | null} */ place = null) => {
+  const change = (/** @type {Drawing} */ next, /** @type {number | null} */ at = null) => {
     paint(ink, next, "#fff");
-    hold(next, place);
+    hold(next, at);
   };
   const photo = usePhoto(keys[Math.max(keys.indexOf(inside), 0)] ?? null, (image) => change({ base: image, strokes: [] }));
-  const toImage = (/** @type {number} */ place) => examples && change({ base: imageAt(examples, place), strokes: [] }, place);
+  const toImage = (/** @type {number} */ wish) => examples && change({ base: imageAt(examples, wish), strokes: [] }, wish);
   // What is asked for before the images are here is done when they are.
   const due = useRef(/** @type {{by: number, digit: number | null} | null} */ (null));
   const toNext = (/** @type {number} */ by, /** @type {number | null} */ wish) => {
@@ -162,7 +167,7 @@ export default function Draw({ route }) {
           <p class="note keys" id="pad-keys">${said.pad.keys}</p>
         </section>
         <div class="tests" onFocusCapture=${() => setWanted(true)} onPointerEnter=${() => setWanted(true)}>
-          ${useMemo(() => html`<${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]} networkName=${whole[at]?.name ?? ""}
+          ${useMemo(() => html`<${TestImages} examples=${examples} says=${says} index=${index} digit=${digit} classNames=${classNames} network=${whole[at]?.spec.data.name === name ? whole[at] : null} networkKey=${keys[at] ?? ""} networkName=${whole[at]?.name ?? ""}
             onIndex=${toImage} onNext=${(/** @type {number} */ by) => toNext(by, digit)} onDigit=${setDigit} />`, [examples, says, index, digit, classNames, whole[at], params])}
         </div>
       </div>

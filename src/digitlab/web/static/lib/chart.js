@@ -18,6 +18,9 @@ const READOUT_ROWS = 8;
 /** Colour and dash of the nth line: no two of 64 have both in common. @param {number} n */
 export const look = (n) => ({ colour: (n % 8) + 1, dash: DASHES[Math.floor(n / 8) % 8] });
 
+/** What a logarithmic scale can show: a loss may come out as exactly zero. @param {Series} line @returns {Series} */
+const positive = (line) => ({ ...line, points: line.points.filter(([, y]) => y > 0) });
+
 /** @param {Series} line */
 const nameOf = (line) => line.name ?? line.label;
 
@@ -26,10 +29,11 @@ const nameOf = (line) => line.name ?? line.label;
  *   title: string, series: Series[], xName: string, log?: boolean, format: (value: number) => string,
  *   formatX?: (value: number) => string, formatTick?: (value: number) => string,
  *   range?: [number | null, number | null], xMax?: number, height?: number, aside?: any, mark?: number | null,
- *   labelWidth?: number, onDraw?: (points: [number, number][], ended: boolean) => void }} props
+ *   labelWidth?: number, onDraw?: (points: [number, number][], ended: boolean) => void }} given
  * mark: a value shown at the right edge; onDraw: what a pointer draws on the chart, in its units
  */
-export function LineChart(props) {
+export function LineChart(given) {
+  const props = given.log ? { ...given, series: given.series.map(positive) } : given;
   const { title, series, xName, format, formatX = String, height = 300 } = props;
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const drawn = useRef(/** @type {[number, number][] | null} */ (null));

@@ -11,10 +11,23 @@ export function Command({ text, label }) {
 export function Copy({ text, label, children }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
+    if (!(await written(text))) return;
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };
   const said = copied ? texts.shell.copied : (children ?? texts.shell.copy);
   return html`<button class="button quiet" onClick=${copy} aria-label=${label ? `${texts.shell.copy}: ${label}` : null}>${said}</button>`;
+}
+
+/** Puts a text on the clipboard; over plain HTTP from another machine browsers offer the old way only. @param {string} text */
+async function written(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+  const field = Object.assign(document.createElement("textarea"), { value: text });
+  const before = /** @type {HTMLElement | null} */ (document.activeElement);
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  before?.focus();
+  return done;
 }

@@ -1,5 +1,6 @@
 // The first layer's weights as images on a canvas, in diverging colours around zero.
 import { html, useLayoutEffect, useRef } from "./html.js";
+import { readTensors } from "./safetensors.js";
 import { token, useTheme } from "./theme.js";
 
 const SIDE = 28;
@@ -7,23 +8,18 @@ const SIDE = 28;
 const HALF = 127;
 
 /**
- * @typedef {{rows: number, columns: number, values: Float32Array}} Matrix weights of a layer, [unit, pixel]
+ * @typedef {{rows: number, columns: number, values: import("./safetensors.js").Numbers}} Matrix weights of a layer, [unit, pixel]
  */
 
 /**
  * The first layer in a safetensors file.
  * @param {ArrayBuffer} file
- * @returns {Matrix | null}
+ * @returns {Matrix | null} null: it takes no images of 28 by 28
  */
 export function firstLayer(file) {
-  const size = Number(new DataView(file).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(file, 8, size)));
-  const names = Object.keys(header).filter((name) => header[name].shape?.length === 2 && header[name].shape[1] === SIDE * SIDE);
-  if (names.length === 0) return null;
-  const { dtype, shape, data_offsets: [from, to] } = header[names.sort()[0]];
-  const raw = file.slice(8 + size + from, 8 + size + to);
-  const values = dtype === "F64" ? Float32Array.from(new Float64Array(raw)) : new Float32Array(raw);
-  return { rows: shape[0], columns: shape[1], values };
+  const weight = readTensors(file).tensors.get("0.weight");
+  if (weight?.shape[1] !== SIDE * SIDE) return null;
+  return { rows: weight.shape[0], columns: weight.shape[1], values: weight.values };
 }
 
 /** The weights' largest size, without the few that would leave the rest pale. @param {Matrix} matrix @param {number} shown */

@@ -116,7 +116,7 @@ function CellRuns({ cell, close }) {
   const name = said.cell(Object.entries(cell.labels), cell.rate);
   return html`<section class="card cell-runs" aria-label=${said.runsOf(name)}>
     <div class="row between"><h2>${name}</h2><button class="icon" onClick=${close} aria-label=${said.close}>✕</button></div>
-    <p>${said.mean(percent(cell.validation_accuracy), loss(cell.validation_loss), cell.runs.length, cell.seeds)}</p>
+    <p>${said.mean(percent(cell.validation_accuracy), loss(cell.validation_loss), cell.outcomes.completed ?? 0, cell.seeds)}</p>
     ${cell.runs.length === 0
       ? html`<p class="note">${said.noRuns}</p>`
       : html`<div class="scroll" tabindex="0" role="group" aria-label=${said.runsOf(name)}><table class="table">

@@ -1,6 +1,6 @@
 // The set-up's controls: sliders over usual values that take any other by typing, and the options behind "more".
 import { count, rate, readRate } from "../lib/format.js";
-import { html, useState } from "../lib/html.js";
+import { html } from "../lib/html.js";
 import { texts } from "../texts/en.js";
 import { GRIDS, MORE, NEEDS, written } from "./setup.js";
 import { Typed } from "./typed.js";
@@ -26,11 +26,11 @@ export function Slider({ name, label, value, grid, onChange, invalid, say = coun
 }
 
 /**
- * @param {{setup: import("./setup.js").Setup, onChange: (change: Partial<import("./setup.js").Setup>) => void, field: string | null, available: number}} props
- * field: the option that the server refused
+ * @param {{setup: import("./setup.js").Setup, onChange: (change: Partial<import("./setup.js").Setup>) => void, field: string | null, available: number,
+ *   linked: boolean, onLink: (linked: boolean) => void}} props
+ * field: the option that the server refused; linked: learning rate / batch size stays as it is
  */
-export function Controls({ setup, onChange, field, available }) {
-  const [linked, setLinked] = useState(false);
+export function Controls({ setup, onChange, field, available, linked, onLink }) {
   const setRate = (/** @type {number} */ learning_rate) => {
     const batch_size = Math.max(1, Math.round((setup.batch_size * learning_rate) / setup.learning_rate));
     onChange(linked ? { learning_rate, batch_size } : { learning_rate });
@@ -43,7 +43,7 @@ export function Controls({ setup, onChange, field, available }) {
   const whole = (/** @type {string} */ text) => Math.round(Number(text));
   return html`<${Slider} name="learning_rate" label=${said.options.learning_rate} value=${setup.learning_rate} grid=${GRIDS.learning_rate} onChange=${setRate} invalid=${field === "learning_rate"} say=${rate} read=${readRate} />
     <${Slider} name="batch_size" label=${said.options.batch_size} value=${setup.batch_size} grid=${GRIDS.batch_size} onChange=${setBatch} invalid=${field === "batch_size"} read=${whole} />
-    <label class="check small"><input type="checkbox" checked=${linked} onChange=${(/** @type {any} */ event) => setLinked(event.target.checked)} />${said.linked}</label>
+    <label class="check small"><input type="checkbox" checked=${linked} onChange=${(/** @type {any} */ event) => onLink(event.target.checked)} />${said.linked}</label>
     <${Slider} name="train_size" label=${said.options.train_size} value=${setup.train_size ?? available} grid=${images} invalid=${field === "train_size"} read=${whole}
       onChange=${(/** @type {number} */ size) => onChange({ train_size: size === available ? null : size })} />
     <${Slider} name="epochs" label=${said.options.epochs} value=${setup.epochs} grid=${GRIDS.epochs} hint=${setup.more.steps && said.insteadOf(count(Number(setup.more.steps)))}

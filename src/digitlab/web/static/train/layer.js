@@ -8,6 +8,8 @@ import { texts } from "../texts/en.js";
 
 const said = texts.train.layer;
 const MOST = 100;
+/** Runs whose weights the page keeps: those that were looked at last. */
+const KEPT = 12;
 /** @type {Map<string, {matrix: any, step: number | null, version: number}>} the latest of each run */
 const seen = new Map();
 
@@ -17,27 +19,31 @@ export function FirstLayer({ run, name, classNames }) {
   const [says, setSays] = useState(/** @type {string | null} */ (null));
   const [across, setAcross] = useState(20);
   const busy = useRef(false);
+  const failed = useRef(""); // it is not asked for again and again
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const live = isLive(run);
 
   useEffect(() => (live ? watch([run.key]) : undefined), [run.key, live]);
+  const version = run.status === "done" ? Infinity : run.weights;
   const load = async () => {
     if (busy.current) return;
     busy.current = true;
-    const version = run.status === "done" ? Infinity : run.weights;
     try {
       const { bytes: file, headers } = await bytes(`runs/${run.key}/weights`, { layers: 1 }, (state) => setSays(state.says));
       const step = headers.get("X-Step");
+      seen.delete(run.key);
       seen.set(run.key, { matrix: firstLayer(file), step: step ? Number(step) : null, version });
+      for (const old of [...seen.keys()].slice(0, -KEPT)) seen.delete(old);
       setSays(null);
     } catch (error) {
+      failed.current = `${run.key} ${version}`;
       setSays(/** @type {Error} */ (error).message);
     }
     busy.current = false;
     setCount((n) => n + 1);
   };
   const known = seen.get(run.key);
-  const wanted = run.weights > 0 && (known?.version ?? 0) < (run.status === "done" ? Infinity : run.weights);
+  const wanted = run.weights > 0 && (known?.version ?? 0) < version && failed.current !== `${run.key} ${version}`;
   useEffect(() => {
     setSays(null);
   }, [run.key]);
@@ -83,7 +89,7 @@ function Figures({ matrix, shown, labels }) {
   </details>`;
 }
 
-/** @param {{columns: number, values: Float32Array}} matrix @param {number} unit */
+/** @param {import("../lib/weights.js").Matrix} matrix @param {number} unit */
 function figures({ columns, values }, unit) {
   const own = values.subarray(unit * columns, (unit + 1) * columns);
   let [high, low, squares] = [0, 0, 0];

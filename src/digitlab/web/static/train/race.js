@@ -1,6 +1,7 @@
 // A race: one setting's values side by side, the ridge of the best and the broken ones marked.
-import { percent } from "../lib/format.js";
-import { html } from "../lib/html.js";
+import { get } from "../lib/api.js";
+import { isNumber, percent } from "../lib/format.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { isLive } from "../lib/live.js";
 import { ticks } from "../lib/plot.js";
 import { texts } from "../texts/en.js";
@@ -27,7 +28,6 @@ export function axisOf(runs) {
 /** @param {LiveRun} run @param {Axis | "seed"} axis */
 export function valueOf(run, axis) {
   const hidden = run.network.split("-").slice(1, -1).map(Number);
-  if (axis === "train_size") return Number(setting(run, axis) ?? Infinity);
   return axis === "depth" ? hidden.length : axis === "width" ? (hidden[0] ?? 0) : Number(setting(run, axis));
 }
 
@@ -41,13 +41,8 @@ export const winner = (runs) => runs.filter((run) => !isBroken(run) && run.accur
 export function ending(runs, axis) {
   const done = runs.filter((run) => run.status === "done");
   const best = winner(done);
-  if (!best) return said.allBroken;
+  if (!best) return runs.some(isBroken) ? said.allBroken : said.stopped;
   const say = (/** @type {LiveRun} */ run) => sayValue(axis, valueOf(run, axis));
-  const accuracies = done.map((run) => Number(run.accuracy));
-  if (axis === "seed") {
-    const mean = accuracies.reduce((sum, value) => sum + value, 0) / done.length;
-    return said.seeds(done.length, percent(mean, 1), percent(Math.min(...accuracies), 1), percent(Math.max(...accuracies), 1));
-  }
   const near = done.filter((run) => run !== best && Number(best.accuracy) - Number(run.accuracy) < SEED_SPREAD);
   const broken = runs.filter(isBroken);
   return [
@@ -55,6 +50,23 @@ export function ending(runs, axis) {
     near.length > 0 ? said.within(near.map(say)) : said.clear,
     broken.length > 0 ? said.broke(broken.map(say)) : "",
   ].filter(Boolean).join(" ");
+}
+
+/** What the seeds of one network say together, once all have ended: the server computes it. @param {LiveRun[]} runs @param {boolean} wanted */
+function useSeeds(runs, wanted) {
+  const [words, setWords] = useState("");
+  const race = wanted ? runs[0].race : null;
+  useEffect(() => {
+    let current = true;
+    setWords("");
+    if (!race) return;
+    get(`live/races/${race}/seeds`).then(
+      ({ count, mean, low, high }) => current && setWords(isNumber(low) ? said.seeds(count, percent(mean, 1), percent(low, 1), percent(high, 1)) : said.seedsBroke),
+      (error) => current && setWords(error.message),
+    );
+    return () => void (current = false);
+  }, [race]);
+  return words;
 }
 
 /** @param {{runs: LiveRun[], looks: Map<string, {colour: number}>, onSelect: (run: LiveRun) => void, children?: any}} props */
@@ -70,6 +82,7 @@ export function RaceProfile({ runs, looks, onSelect, children }) {
   const every = Math.ceil(sorted.length / (narrow.matches ? 8 : 16));
   const line = sorted.map((run, i) => (run.accuracy === null || isBroken(run) ? "" : `${x(i)},${y(run.accuracy)}`)).filter(Boolean).join(" ");
   const over = runs.every((run) => !isLive(run));
+  const seeds = useSeeds(runs, over && axis === "seed");
   return html`<section class="card race" aria-labelledby="race-title">
     <h2 id="race-title">${said.title(said.axes[axis], runs.length)}</h2>
     <svg viewBox="0 0 ${width} ${height}" role="img" aria-label=${said.picture(said.axes[axis])}>
@@ -89,7 +102,7 @@ export function RaceProfile({ runs, looks, onSelect, children }) {
       })}
       <text x=${(width + left) / 2} y=${height - 6} text-anchor="middle">${said.axes[axis]}</text>
     </svg>
-    <p class=${over ? "tip" : "note"} role="status">${over ? ending(runs, axis) : said.going}</p>
+    <p class=${over ? "tip" : "note"} role="status">${!over ? said.going : axis === "seed" ? seeds : ending(runs, axis)}</p>
     ${children}
   </section>`;
 }

@@ -78,6 +78,7 @@ export const presetParams = (preset, params) => ({
   race: preset.race?.axis === "learning_rate" ? null : preset.race?.axis,
   values: preset.race?.values?.join(),
   predict: params.predict,
+  linked: params.linked,
   x: params.x,
 });
 
@@ -114,9 +115,6 @@ export function parameterCount(hidden) {
   return sizes.slice(1).reduce((sum, size, i) => sum + size * (sizes[i] + 1), 0);
 }
 
-/** @param {number[]} hidden */
-export const networkName = (hidden) => [784, ...hidden, 10].join("-");
-
 /** The values of a race: from what hardly learns to what breaks. @param {Axis} axis @param {number} n 4, 8, 16 or 32 */
 export function raceValues(axis, n) {
   const doubles = (/** @type {number} */ from, /** @type {number} */ to) => Array.from({ length: n }, (_, i) => 2 ** (from + ((to - from) * i) / (n - 1)));
@@ -135,12 +133,10 @@ export function withValue(setup, axis, value) {
 }
 
 /** What a run was set to. @param {import("../lib/live.js").LiveRun} run @param {string} name */
-export function setting(run, name) {
-  if (name === "network") return run.network;
-  const given = run.options[name];
-  if (given !== undefined) return given;
-  const rates = /** @type {Record<string, number>} */ ({ adam: 0.001, adamw: 0.001 });
-  return /** @type {any} */ ({ hidden: [], learning_rate: rates[run.options.optimiser] ?? 0.01, batch_size: 100, seed: 0, epochs: 15 })[name] ?? null;
+export function setting({ network, spec }, name) {
+  const { optimiser, schedule, budget, data } = spec;
+  const all = { ...spec, ...budget, ...optimiser, network, optimiser: optimiser.kind, schedule: schedule.kind, data: data.name };
+  return all[name] ?? null;
 }
 
 const NAMED = ["network", "learning_rate", "batch_size", "train_size", "optimiser", "schedule", "scaling", "initialisation", "data", "epochs", "momentum", "weight_decay", "seed"];

@@ -73,7 +73,7 @@ export default function Train({ route, about }) {
 
   /** @param {Record<string, unknown>} next @param {boolean} [step] whether Back undoes it */
   const go = (next, step = false) => navigate("/train", next, { replace: !step });
-  const kept = () => ({ preset: params.preset, race: params.race, values: params.values, predict: params.predict, x: params.x });
+  const kept = () => ({ preset: params.preset, race: params.race, values: params.values, predict: params.predict, linked: params.linked, x: params.x });
   const change = (/** @type {Partial<import("./setup.js").Setup>} */ part) => {
     moved.current = true;
     setRefused(null);
@@ -82,6 +82,7 @@ export default function Train({ route, about }) {
   const setParam = (/** @type {string} */ name, /** @type {string | null} */ value) => go({ ...params, [name]: value });
 
   const send = async (/** @type {Record<string, any>[]} */ options, /** @type {Guess | null} */ marked) => {
+    moved.current = false;
     setSending(true);
     setRefused(null);
     try {
@@ -150,7 +151,8 @@ export default function Train({ route, about }) {
   const panel = useMemo(
     () => html`<section class="card setup" aria-label=${said.setup}>
       <${NetworkChain} hidden=${setup.hidden} onChange=${(/** @type {number[]} */ hidden) => change({ hidden })} invalid=${refused?.field === "hidden"} />
-      <${Controls} setup=${setup} onChange=${change} field=${refused?.field ?? null} available=${images - Number(setup.more.validation_size ?? setups.VALIDATION_SIZE)} />
+      <${Controls} setup=${setup} onChange=${change} field=${refused?.field ?? null} available=${images - Number(setup.more.validation_size ?? setups.VALIDATION_SIZE)}
+        linked=${params.linked === "1"} onLink=${(/** @type {boolean} */ linked) => setParam("linked", linked ? "1" : null)} />
       <${More} setup=${setup} options=${facts.options} onChange=${change} field=${refused?.field ?? null} names=${facts.datasets.filter((one) => one.is_here).map((one) => one.name)} />
       <label class="check"><input type="checkbox" checked=${predicting} onChange=${() => setParam("predict", predicting ? null : "1")} />${said.guess.title}</label>
       ${predicting && html`<${GuessField} guess=${guess} onChange=${setGuess} race=${race} />`}
@@ -278,9 +280,10 @@ function pointsOf(run, column, scale) {
   const points = /** @type {[number, number][]} */ (
     run.points.filter((point, i) => isNumber(point[column]) && (i % every === 0 || i === run.points.length - 1)).map((point) => [point[0] * scale, point[column]])
   );
-  const now = column === 1 ? run.training_loss : run.accuracy;
+  // Without a validation split the accuracy between points is of a batch of training images.
+  const now = column === 1 ? run.training_loss : run.spec.validation_size > 0 ? run.accuracy : null;
   if (run.status === "training" && isNumber(now) && run.step * scale > (points.at(-1)?.[0] ?? 0)) points.push([run.step * scale, now]);
-  return column === 1 ? points.filter(([, y]) => y > 0) : points;
+  return points;
 }
 
 /** Says aloud when training begins and ends, and nothing between. @param {{runs: LiveRun[], names: Map<string, string>}} props */

@@ -184,7 +184,7 @@ def test_only_a_browser_with_a_window_is_opened(tmp_path: Path) -> None:
         file = tmp_path / name
         file.write_text("#!/bin/sh\n")
         file.chmod(file.stat().st_mode | stat.S_IXUSR)
-    script = "from digitlab.cli.commands.report import _browser; b = _browser(); print(b.name if b else None)"
+    script = "from digitlab.cli.browser import browser_with_window; b = browser_with_window(); print(b.name if b else None)"
 
     def chosen(**environment: str) -> str:
         inherited = {

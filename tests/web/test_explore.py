@@ -57,7 +57,12 @@ class Desktop:
 
 def small_runs() -> list[RunResult]:
     """Two networks that differ in their seeds."""
-    specs = [lab.make_spec({"hidden": [20], "learning_rate": 0.2, **SMALL}, seed=seed) for seed in (0, 1)]
+    specs = [
+        lab.make_spec(
+            hidden=(20,), learning_rate=0.2, seed=seed, train_size=2_000, validation_size=500, epochs=2
+        )
+        for seed in (0, 1)
+    ]
     return [lab.run(spec)[0] for spec in specs]
 
 

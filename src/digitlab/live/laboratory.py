@@ -14,7 +14,7 @@ from digitlab import lab
 from digitlab.data import registry
 from digitlab.engine.device import usable_cores
 from digitlab.engine.progress import Progress, Snapshot
-from digitlab.errors import DigitlabError, StoreError, WeightsError
+from digitlab.errors import DigitlabError, StoreError
 from digitlab.execution.events import Cancelled, Event, Failed, Finished, Started
 from digitlab.execution.pool import Pool
 from digitlab.execution.training import Training
@@ -80,7 +80,9 @@ class Laboratory:
         self._snapshots: dict[str, Snapshot] = {}
         self._observed: dict[Hashable, frozenset[str]] = {}
         self._listeners: list[Callable[[], None]] = []
-        self._networks = NetworksAgain(self._folder, self._workers_kept, self.limits.networks)
+        self._networks = NetworksAgain(
+            self._folder, self._workers_kept, self.limits.networks, self.limits.seconds_again
+        )
         self._jobs = Jobs(self.limits.jobs, self.announce)
 
     # --- what is seen ---
@@ -205,8 +207,7 @@ class Laboratory:
     def weights(self, key: str) -> Weights | Preparing:
         """The network of a run that is shown, or of one of the store, as far as it is known now.
 
-        Raises UnknownRunError when there is no such run; WeightsError when it would train too long, and as
-        `NetworksAgain`; BusyError.
+        Raises UnknownRunError when there is no such run; WeightsError and BusyError as `NetworksAgain`.
         """
         with self._lock:
             run, snapshot = self._runs.get(key), self._snapshots.get(key)
@@ -230,13 +231,7 @@ class Laboratory:
             raise UnknownRunError(
                 f"{key[:12]}: there is no such run; see the list of runs for those there are"
             )
-        if result.provenance.seconds > self.limits.seconds_again:
-            problem = (
-                f"no weights are kept, and its training took {result.provenance.seconds:,.0f} s, too long"
-            )
-            raise WeightsError(f"{key[:12]}: {problem} for the page; train it by its command, with --save")
-        found = self._networks.find(result.spec)
-        return replace(found, step=result.metrics.steps) if isinstance(found, Weights) else found
+        return self._networks.find(result)
 
     # --- studies ---
 

@@ -21,6 +21,7 @@ from digitlab.execution.pool import Pool
 from digitlab.live.limits import BusyError
 from digitlab.models import trained
 from digitlab.models.trained import TrainedNetwork, saved_in
+from digitlab.result import RunResult
 from digitlab.spec import RunSpec, Scaling
 
 _MOST_KEPT = 200
@@ -53,21 +54,22 @@ class NetworksAgain:
     folder: into which the workers write
     pool:   gives the workers
     most:   how many train at once
+    seconds: that a run may have taken: such a training cannot be stopped
     """
 
-    def __init__(self, folder: Path, pool: Callable[[], Pool], most: int) -> None:
-        self._folder, self._pool, self._most = folder, pool, most
+    def __init__(self, folder: Path, pool: Callable[[], Pool], most: int, seconds: float) -> None:
+        self._folder, self._pool, self._most, self._seconds = folder, pool, most, seconds
         self._shares: dict[str, float] = {}
         self._problems: dict[str, str] = {}
         self._kept: OrderedDict[str, None] = OrderedDict()
         self._changed = threading.Lock()
 
-    def find(self, spec: RunSpec) -> Weights | Preparing:
+    def find(self, known: RunResult) -> Weights | Preparing:
         """The network of a run, from here or kept by a command; else it is being trained when this returns.
 
-        Raises WeightsError when that failed; BusyError when too many train already.
+        Raises WeightsError when that failed, or would take too long; BusyError when too many train already.
         """
-        key = spec.key
+        spec, key = known.spec, known.key
         with self._changed:
             if key in self._shares:
                 return Preparing(self._shares[key], "training the run again, for no weights are kept")
@@ -80,7 +82,14 @@ class NetworksAgain:
             if network is not None:
                 if key in self._kept:
                     self._kept.move_to_end(key)
-                return Weights(spec.step_count, network)
+                return Weights(known.metrics.steps, network)
+            if known.provenance.seconds > self._seconds:
+                problem = (
+                    f"no weights are kept, and its training took {known.provenance.seconds:,.0f} s, too long"
+                )
+                raise WeightsError(
+                    f"{key[:12]}: {problem} for the page; train it by its command, with --save"
+                )
             if key not in self._shares:
                 if len(self._shares) >= self._most:
                     problem = (

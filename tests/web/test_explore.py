@@ -1,6 +1,5 @@
 """Runs, studies, comparisons and reports over HTTP: what is answered, against the store and the images themselves."""
 
-import asyncio
 import base64
 import json
 import math
@@ -25,6 +24,7 @@ from digitlab.studies.progress import StudyProgress
 from digitlab.web.app import create_app
 from digitlab.web.settings import Settings
 from tests.studies.test_progress import made_up
+from tests.web.loops import run
 
 TOKEN = "of-this-test"  # noqa: S105
 SMALL = {"train_size": 2_000, "validation_size": 500, "epochs": 2}
@@ -49,7 +49,7 @@ class Desktop:
             ) as client:
                 return await client.request(method, f"/api/{path}", **more)
 
-        return asyncio.run(ask())
+        return run(ask())
 
     def get(self, path: str, **params: Any) -> httpx.Response:
         return self.ask("GET", path, params=params)

@@ -1,8 +1,7 @@
 """What waits for one page, however slow it is."""
 
-import asyncio
-
 from digitlab.web.sockets import _Reader
+from tests.web.loops import run
 
 
 def test_a_page_that_falls_behind_gets_the_state_and_all_news() -> None:
@@ -19,4 +18,4 @@ def test_a_page_that_falls_behind_gets_the_state_and_all_news() -> None:
         taken.append(reader.take(lambda: "state"))
         return taken
 
-    assert asyncio.run(found()) == [["state"], ["2", "depth", "writers"], ["state", "depth"], []]
+    assert run(found()) == [["state"], ["2", "depth", "writers"], ["state", "depth"], []]

@@ -146,6 +146,7 @@ def test_the_network_is_built_by_keyboard_and_the_url_holds_it(page: Page, conte
 
 
 def test_a_layer_is_widened_by_dragging(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
     grip = page.get_by_role("slider", name="Units of hidden layer 1")
     box = grip.bounding_box()
     assert box
@@ -180,6 +181,7 @@ def test_what_was_predicted_is_held_against_what_came(page: Page, server: Server
 
 def test_a_curve_is_predicted_by_drawing_it(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/train?{SHORT}&predict=1")
+    page.wait_for_load_state("networkidle")  # the presets push what is below them down when they come
     box = page.get_by_role("application", name=re.compile("^Validation accuracy")).bounding_box()
     assert box
     page.mouse.move(box["x"] + 80, box["y"] + 250)

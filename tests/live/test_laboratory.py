@@ -119,9 +119,14 @@ def test_what_took_long_is_not_trained_again(laboratory: Laboratory, store: Stor
 
 
 def test_a_network_that_a_command_has_kept_is_not_trained_again(
-    laboratory: Laboratory, store: Store, mnist: Dataset
+    laboratory: Laboratory,
+    store: Store,
+    mnist: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec = small(11)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    spec = small(12)
     ((result, network),) = train_cohort([spec], mnist)
     store.add([result])
     keep_network(KeptNetwork(network))

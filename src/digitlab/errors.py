@@ -72,6 +72,11 @@ class _Short(reprlib.Repr):
 _SHORT = _Short()
 
 
+def cause_of(error: Exception) -> str:
+    """What went wrong, in words, where any exception may have ended some work: ours speak for themselves."""
+    return str(error) if isinstance(error, DigitlabError) else f"{type(error).__name__}: {error}"
+
+
 def with_extra(name: str) -> str:
     """How to get the libraries of an extra, for errors that say which is missing."""
     return f"in digitlab's folder: pip install '.[{name}]'"

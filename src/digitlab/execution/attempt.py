@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from digitlab.errors import DigitlabError
+from digitlab.errors import cause_of
 from digitlab.models.trained import TrainedNetwork, save_all
 from digitlab.result import RunResult
 
@@ -19,7 +19,5 @@ def attempted(train: Callable[[], Trained], save: str | Path | None) -> tuple[li
         trained = train()
         save_all(trained, save)
         return [result for result, _ in trained], ""
-    except DigitlabError as error:
-        return [], str(error)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is this cohort's failure and is told
-        return [], f"{type(error).__name__}: {error}"
+        return [], cause_of(error)

@@ -1,7 +1,5 @@
 """Why a run ended as it did: one plain sentence with a remedy, where there is something to say."""
 
-import math
-
 import numpy as np
 from jaxtyping import UInt8
 
@@ -14,11 +12,6 @@ _SMALLER = 4
 _LARGE_MOMENTUM = 0.9
 _HARDLY_LEARNED = 1.5
 """Times chance: an accuracy below that is next to nothing."""
-
-
-def is_finite(loss: float) -> bool:
-    """Whether a training loss is a number: if not, the run has diverged."""
-    return math.isfinite(loss)
 
 
 def diverged(spec: RunSpec, step: int) -> str:

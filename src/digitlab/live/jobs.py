@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from digitlab.errors import DigitlabError
+from digitlab.errors import cause_of
 from digitlab.live.limits import BusyError
 
 JobStatus = Literal["waiting", "running", "done", "failed", "stopped"]
@@ -104,10 +104,8 @@ class Jobs:
             says = None
             try:
                 work(stop)
-            except DigitlabError as error:
-                says = str(error)
             except Exception as error:  # noqa: BLE001  # it is this job's failure, and is told; the next go on
-                says = f"{type(error).__name__}: {error}"
+                says = cause_of(error)
             status: JobStatus = "stopped" if stop.is_set() else "done" if says is None else "failed"
             with self._changed:
                 del self._work[name]

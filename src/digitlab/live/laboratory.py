@@ -1,5 +1,6 @@
 """The laboratory behind a page: runs are submitted, watched, stopped, from any thread; results are kept."""
 
+import math
 import secrets
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from digitlab import lab
 from digitlab.data import registry
 from digitlab.engine.device import usable_cores
 from digitlab.engine.progress import Progress, Snapshot
-from digitlab.errors import DigitlabError, StoreError
+from digitlab.errors import DigitlabError, StoreError, cause_of
 from digitlab.execution.events import Cancelled, Event, Failed, Finished, Started
 from digitlab.execution.pool import Pool
 from digitlab.execution.training import Training
@@ -345,10 +346,8 @@ class Laboratory:
                 self._observe()
                 for events in training.batches():
                     self._see(events)
-        except DigitlabError as error:
-            self._fail(keys, str(error))
         except Exception as error:  # noqa: BLE001  # it is these runs' failure, and is told
-            self._fail(keys, f"{type(error).__name__}: {error}")
+            self._fail(keys, cause_of(error))
         with self._lock:
             left = [key for key in keys if key in self._trainings]
         if left:
@@ -383,7 +382,7 @@ class Laboratory:
         run = self._runs[event.key]
         speed = self._speeds.setdefault(event.key, Speed(time.monotonic()))
         points = run.points + event.points
-        if not explanation.is_finite(event.training_loss):
+        if not math.isfinite(event.training_loss):
             step = event.points[-1].step if event.points else event.step
             says = explanation.diverged(run.spec, step)
             self._change(

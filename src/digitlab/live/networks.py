@@ -15,7 +15,7 @@ from digitlab import lab, networks
 from digitlab.data import registry
 from digitlab.data.arrays import InputScale, input_scale
 from digitlab.engine.progress import Progress, Snapshot
-from digitlab.errors import DigitlabError, WeightsError
+from digitlab.errors import WeightsError, cause_of
 from digitlab.execution.events import Failed
 from digitlab.execution.pool import Pool
 from digitlab.live.limits import BusyError
@@ -110,10 +110,8 @@ class NetworksAgain:
                         self._shares[key] = event.step / event.step_count
                     elif isinstance(event, Failed):
                         problem = event.failure.cause
-        except DigitlabError as error:
-            problem = str(error)
         except Exception as error:  # noqa: BLE001  # it is told to who asks next
-            problem = f"{type(error).__name__}: {error}"
+            problem = cause_of(error)
         with self._changed:
             del self._shares[key]
             if problem is not None:

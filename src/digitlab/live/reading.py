@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 
-from digitlab.errors import DigitlabError, RunError
+from digitlab.errors import RunError, cause_of
 from digitlab.live.laboratory import Laboratory
 from digitlab.live.networks import Preparing
 from digitlab.prediction.default_model import default_model
@@ -66,10 +66,8 @@ class Readers:
         model, problem = None, None
         try:
             model = default_model(self._on_work, lambda _: None)
-        except DigitlabError as error:
-            problem = str(error)
         except Exception as error:  # noqa: BLE001  # it is told to who asks next
-            problem = f"{type(error).__name__}: {error}"
+            problem = cause_of(error)
         with self._changed:
             self._default, self._problem, self._share = model, problem, None
 

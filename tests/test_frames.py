@@ -64,5 +64,7 @@ def test_without_pandas_the_remedy_is_told(
     results: list[dl.RunResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(DigitlabError, match=r"frame: pandas is missing; pip install 'digitlab\[pandas\]'"):
+    with pytest.raises(
+        DigitlabError, match=r"frame: pandas is missing; in digitlab's folder: pip install '\.\[pandas\]'"
+    ):
         dl.frame(results)

@@ -145,7 +145,8 @@ def test_a_missing_library_is_told_with_its_extra(
             patched.delitem(sys.modules, "digitlab.exports.onnx")
             patched.delitem(sys.modules, "digitlab.exports.agreement")
             with pytest.raises(
-                WeightsError, match=rf"^onnx: {library} is missing; pip install 'digitlab\[onnx\]'$"
+                WeightsError,
+                match=rf"^onnx: {library} is missing; in digitlab's folder: pip install '\.\[onnx\]'$",
             ):
                 export(network(mnist), Targets(onnx=tmp_path / "n.onnx"))
     assert list(tmp_path.iterdir()) == []

@@ -64,6 +64,7 @@ def test_the_events_of_several_runs_are_drawn_below_each_other(cell: Cell) -> No
 def test_without_a_notebook_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython.display", None)
     with pytest.raises(
-        DigitlabError, match="LiveCurve: IPython is missing, so this is no notebook; pip install"
+        DigitlabError,
+        match=r"so this is no notebook; leave on_progress out, or, in digitlab's folder: pip install '\.\[notebook\]'",
     ):
         dl.LiveCurve()

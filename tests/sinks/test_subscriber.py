@@ -254,6 +254,7 @@ def test_faults_of_what_a_user_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("digitlab.sinks.opening.find_spec", lambda _: None)
     for name in ("tensorboard", "mlflow"):
         with pytest.raises(
-            RunError, match=rf"^log {name}: the library is missing; pip install 'digitlab\[{name}\]'$"
+            RunError,
+            match=rf"^log {name}: the library is missing; in digitlab's folder: pip install '\.\[{name}\]'$",
         ):
             sink_of(name)

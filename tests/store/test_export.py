@@ -46,5 +46,5 @@ def test_a_table_goes_into_parquet(tmp_path: Path, numbered: Numbered) -> None:
 
 def test_parquet_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(StoreError, match=r"pip install 'digitlab\[parquet\]'"):
+    with pytest.raises(StoreError, match=r"in digitlab's folder: pip install '\.\[parquet\]'"):
         export.parquet_writer()

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Carried:
     """
 
     entry: DatasetEntry
-    arrays: object
+    arrays: Any
 
 
 def arrays_of(dataset: Dataset) -> dict[FileRole, np.ndarray]:

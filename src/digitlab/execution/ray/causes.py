@@ -28,8 +28,8 @@ def cause(error: BaseException, host: str) -> Cause:
     said = str(error)
     if isinstance(error, exceptions.OutOfMemoryError) or "low on memory" in said:
         return Cause(
-            f"its node {host} ran out of memory and its worker was ended; take smaller layers or batches, or fewer "
-            "workers",
+            f"its node {host} ran out of memory, and its worker was ended; use smaller layers or batches, or "
+            "fewer workers",
             True,
         )
     if isinstance(error, exceptions.RayTaskError) and isinstance(error.cause, DigitlabError):

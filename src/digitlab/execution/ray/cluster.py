@@ -1,4 +1,4 @@
-"""A Ray cluster as digitlab sees it: nodes that were looked at, their workers, and data sets that lie there."""
+"""A Ray cluster as digitlab sees it: nodes that were looked at, their workers, data sets that lie there."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -81,7 +81,8 @@ class Rate:
 class Cluster:
     """A connection that is kept over any number of trainings, one after the other.
 
-    on:      `ray` starts a cluster on this machine, `auto` joins the one that runs here, ray://HOST:PORT another
+    on:      `ray` starts a cluster on this machine, `auto` joins the one that runs here, ray://HOST:PORT
+             another
     workers: how many cohorts may train at once, at most
     gpu:     train on GPUs where nodes have them
     Raises SpecError, and RunError when there is no cluster, or no node that can train.
@@ -102,10 +103,7 @@ class Cluster:
         self._stack.enter_context(connected(on, workers))
         try:
             self.look()
-            if not self.nodes:
-                raise RunError(
-                    "no node of the Ray cluster can train: " + "; ".join(self.notes or ["there is none"])
-                )
+            self._check_nodes()
         except BaseException:
             self.close()
             raise
@@ -126,8 +124,8 @@ class Cluster:
         """See which nodes there are, and prepare new ones. Raises RunError when the cluster is gone."""
         with self._looking:
             try:
-                alive = {found["NodeID"]: found for found in ray.nodes() if found["Alive"]}
-            except Exception as error:
+                alive = {found["NodeID"]: found for found in cast("Any", ray).nodes() if found["Alive"]}
+            except Exception as error:  # noqa: BLE001  # whatever it is, there is no cluster any more
                 self.nodes = {}
                 raise RunError(
                     f"the Ray cluster cannot be reached: {cause(error, 'the head node').text}"
@@ -151,7 +149,7 @@ class Cluster:
         task = ray.remote(remote.facts).options(
             num_cpus=0, num_gpus=int(wants_gpu), max_retries=0, scheduling_strategy=_there(id_)
         )
-        return task.remote(gpu=wants_gpu)
+        return cast("Any", task).remote(gpu=wants_gpu)
 
     def _take_in(self, id_: str, name: str, resources: dict[str, float], answer: Any) -> None:
         try:
@@ -196,16 +194,20 @@ class Cluster:
             if digest not in self._carried:
                 try:
                     self._carried[digest] = Carried(dataset.entry, ray.put(arrays_of(dataset)))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001
                     told = cause(error, "the cluster").text
                     raise RunError(
                         f"{dataset.entry.name} cannot be put into Ray's object store: {told}"
                     ) from None
         with self._looking:
             self._verify_missing()
-        if not self.nodes:
-            raise RunError("no node of the Ray cluster can train: " + "; ".join(self.notes))
+        self._check_nodes()
         return dict(self._carried)
+
+    def _check_nodes(self) -> None:
+        if not self.nodes:
+            told = "; ".join(self.notes or ["it has none with a processor"])
+            raise RunError(f"no node of the Ray cluster can train: {told}")
 
     def _verify_missing(self) -> None:
         """Nodes verify what they have not verified yet; one that cannot is left out."""
@@ -248,7 +250,7 @@ class Cluster:
 
     def _start(self, node: Node) -> Slot:
         on_gpu = node.facts.gpu_bytes is not None
-        actor = (
+        actor: Any = (
             ray.remote(remote.Trainer)
             .options(
                 num_cpus=0 if on_gpu else 1,

@@ -1,8 +1,8 @@
 """Starting a Ray cluster on this machine, or joining one that is there.
 
-Whoever may talk to a Ray cluster may run any program on all its machines. So Ray's authentication by token is on
-wherever the user's environment says nothing else: a cluster of our own gets a new token, which only its processes
-know; of one that is joined, the user must have the token.
+Whoever may talk to a Ray cluster may run any program on all its machines. So Ray's authentication by token
+is on wherever the user's environment says nothing else: a cluster of our own gets a new token, which only its
+processes know; of one that is joined, the user must have the token.
 """
 
 import logging
@@ -16,8 +16,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any, cast
 
 import ray
+from ray import _raylet
 from ray.exceptions import AuthenticationError
 
 from digitlab.engine.device import usable_cores
@@ -72,7 +74,7 @@ def _start(folder: Path, processors: int) -> None:
             logging_level=logging.ERROR,
             _temp_dir=str(folder),
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # Ray raises what it likes
         raise RunError(f"Ray cannot start on this machine: {_short(error)}; leave out --on") from None
 
 
@@ -81,10 +83,10 @@ def _join(on: str) -> None:
         ray.init(address=on, log_to_driver=False, logging_level=logging.ERROR)
     except AuthenticationError:
         raise RunError(
-            f"the Ray cluster {on} asks for a token; copy its file ~/.ray/auth_token from the head node to this "
-            "machine, or set RAY_AUTH_TOKEN"
+            f"the Ray cluster {on} asks for a token; copy its file ~/.ray/auth_token from the head node to "
+            "this machine, or set RAY_AUTH_TOKEN"
         ) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # Ray raises what it likes
         if "token" in str(error).lower():
             raise RunError(
                 f"the Ray cluster {on} asks for another token, or for one where there is none; copy the file "
@@ -130,10 +132,9 @@ def _settings(*, own: bool) -> Iterator[None]:
 
 def _refresh() -> None:
     """Let Ray read its settings again: it keeps those that it found when it was loaded."""
-    from ray._raylet import AuthenticationTokenLoader, Config
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    raylet = cast("Any", _raylet)  # whose stubs leave this out
+    raylet.Config.initialize("")
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

@@ -27,6 +27,9 @@ from digitlab.spec import NUMERICS_VERSION, Precision, RunSpec
 from digitlab.version import __version__
 
 
+_PRECISIONS: Sequence[Precision] = ("float32",)
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a node is, as it says itself.
@@ -54,7 +57,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def facts(precisions: Collection[Precision] = ("float32",), *, gpu: bool = False) -> Facts:
+def facts(precisions: Sequence[Precision] = _PRECISIONS, gpu: bool = False) -> Facts:
     """Look at this machine; kernels that its workers will need are built now, once.
 
     gpu: also look for a GPU

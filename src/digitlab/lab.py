@@ -222,7 +222,8 @@ def joined(on: str, *, workers: int | None = None, device: str = "cpu") -> "Clus
 
         with joined("ray") as cluster, start(specs, on=cluster) as training: ...
 
-    on:      `ray` starts one on this machine, `auto` joins the one that runs here, ray://HOST:PORT joins another
+    on:      `ray` starts one on this machine, `auto` joins the one that runs here, ray://HOST:PORT joins
+             another
     workers: how many cohorts may train at once, at most; by default one a processor
     device:  `cuda`: nodes that have GPUs train on them, the others on their processors
     Raises SpecError, and RunError when there is no cluster, or no node that can train.

@@ -26,7 +26,6 @@ from digitlab.result import RunResult
 from digitlab.spec import NUMERICS_VERSION, Precision, RunSpec
 from digitlab.version import __version__
 
-
 _PRECISIONS: Sequence[Precision] = ("float32",)
 
 

@@ -106,7 +106,6 @@ def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Machines, mnist: 
                 if victim is not None and sum(isinstance(event, Progress) for event in events) > 5:
                     machines.kill(victim)
                     victim = None
-        assert any("was lost" in note for note in cluster.notes)
     assert finished(events) == alone(specs, mnist)
     assert len([event for event in events if isinstance(event, Started)]) > len(specs)
 

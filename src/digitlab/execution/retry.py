@@ -42,7 +42,7 @@ class Retry:
         return [runs] if self._alone[keys[0]] < _ATTEMPTS else []
 
     def _after_loss(self, runs: Runs) -> list[Runs]:
-        self._losses.update(runs)
+        self._losses.update(runs.keys())
         again = {key: spec for key, spec in runs.items() if self._losses[key] < _LOSSES}
         if all(self._losses[key] == 1 for key in again):
             return [again] if again else []

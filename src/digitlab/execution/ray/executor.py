@@ -95,15 +95,27 @@ class OnRay:
 
     def _serve(self) -> None:
         while (happened := self._inbox.get()) is not None:
-            happened()
-            if not self._is_closed.is_set():
+            if self._is_closed.is_set():
+                continue
+            try:
+                happened()
                 self._hand_out()
+            except Exception as error:  # noqa: BLE001  # else everyone would wait for ever
+                self._give_up(cause(error, "the cluster").text)
 
     def _look(self) -> None:
         while not self._is_closed.wait(_SECONDS_BETWEEN_LOOKS):
             with suppress(DigitlabError):  # then there are no nodes, which the other thread sees
                 self._cluster.look()
             self._inbox.put(self._nothing)
+
+    def _give_up(self, why: str) -> None:
+        """End what trains and what waits: the cluster cannot be used."""
+        for slot in [slot for slot in self._cluster.slots if slot.runs]:
+            self._cluster.drop(slot)
+            self._end(slot, cause=why, is_lost=True)
+        while (left := self._orders.take_now()) is not None:
+            self._tell(self._orders.ended(left, cause=why, began=False))
 
     def _nothing(self) -> None:
         """Something may be handed out."""
@@ -128,13 +140,8 @@ class OnRay:
             if slot.is_ready and not slot.runs and (runs := self._taken(slot.node)):
                 self._order(slot, runs)
         if not self._cluster.slots:
-            while (left := self._orders.take_now()) is not None:
-                notes = "; ".join(self._cluster.notes[-3:]) or "it cannot be reached"
-                self._tell(
-                    self._orders.ended(
-                        left, cause=f"no node of the Ray cluster can train: {notes}", began=False
-                    )
-                )
+            notes = "; ".join(self._cluster.notes[-3:]) or "it cannot be reached"
+            self._give_up(f"no node of the Ray cluster can train: {notes}")
 
     def _taken(self, node: Node) -> Runs | None:
         """A cohort for a node; for a GPU several in one, as many as its memory holds."""

@@ -85,7 +85,8 @@ def main() -> None:
         f"{arguments.study}, {arguments.scale}, from an empty store; {usable_cores()} processors, "
         f"{processor_name(Device('cpu'))}, {platform.system()}; load before: {load_before:.1f} "
         f"(other programs computed at the same time where it is above 0.5). Ray and its "
-        f"workers took {started:.0f} s to start, which is not counted. The results of each pair were equal to the bit. Made by `benchmarks/cluster.py`.",
+        f"workers took {started:.0f} s to start, which is not counted. The "
+        "results of each pair were equal to the bit. Made by `benchmarks/cluster.py`.",
         "",
         "| pair | worker processes, s | Ray, s | ratio |",
         "| --- | --- | --- | --- |",

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-import ray
 from ray import exceptions
 
 from digitlab import lab
@@ -112,7 +111,7 @@ def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Machines, mnist: 
 
 def test_a_run_whose_workers_are_lost_three_times_has_failed(machines: Machines, mnist: Dataset) -> None:
     """Its worker is killed each time, as the system does for want of memory; others go on."""
-    endless, other = lab.make_spec(hidden=(50,), epochs=1_000_000), small(2)
+    endless, other = lab.make_spec(hidden=(50,), epochs=1_000_000, evaluate_at=[1]), small(2)
     with (
         Cluster("auto") as cluster,
         training_of(OnRay(cluster, [mnist]), [[endless], [other]]) as training,
@@ -140,7 +139,9 @@ def test_nobody_joins_without_the_token(machines: Machines, monkeypatch: pytest.
 
 def test_closing_ends_remote_work_within_seconds(machines: Machines, mnist: Dataset) -> None:
     with Cluster("auto") as cluster:
-        with training_of(OnRay(cluster, [mnist]), [[lab.make_spec(epochs=1_000_000)]]) as training:
+        with training_of(
+            OnRay(cluster, [mnist]), [[lab.make_spec(epochs=1_000_000, evaluate_at=[1])]]
+        ) as training:
             next(event for event in training if isinstance(event, Progress))
             start = time.monotonic()
         seconds = time.monotonic() - start
@@ -218,12 +219,18 @@ def test_a_gpu_takes_several_cohorts_in_one(mnist: Dataset) -> None:
     assert len(executor._taken(few) or ()) == 2
 
 
-def test_the_environment_is_as_before() -> None:
-    assert not ray.is_initialized()
-    before = dict(os.environ)
-    with (
-        pytest.raises(RunError, match=r"no Ray cluster can be joined at ray://127\.0\.0\.1:1"),
-        connected("ray://127.0.0.1:1"),
-    ):
+def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen = dict(os.environ), {}
+
+    def join(on: str) -> None:
+        seen.update(os.environ)
+        raise RunError("no")
+
+    monkeypatch.setattr(connection, "_join", join)
+    with pytest.raises(RunError, match="no"), connected("ray://nowhere:1"):
         pass
     assert dict(os.environ) == before
+    assert {name: seen[name] for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")} == {
+        "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token"),
+        "RAY_USAGE_STATS_ENABLED": os.environ.get("RAY_USAGE_STATS_ENABLED", "0"),
+    }

@@ -92,9 +92,12 @@ def _join(on: str) -> None:
                 f"the Ray cluster {on} asks for another token, or for one where there is none; copy the file "
                 "~/.ray/auth_token from its head node to this machine, or set RAY_AUTH_TOKEN"
             ) from None
-        remedy = "see that the address is right and its port can be reached"
+        remedy = "see that its port can be reached, and that ~/.ray/auth_token is the cluster's token"
         if on == "auto":
-            remedy = "start one here with `ray start --head`, or use ray://HOST:10001 or --on ray"
+            remedy = (
+                "start one here with `ray start --head`, or use ray://HOST:10001 or --on ray; where there is "
+                "one, see that ~/.ray/auth_token is its token"
+            )
         raise RunError(f"no Ray cluster can be joined at {on}: {_short(error)}; {remedy}") from None
 
 

@@ -147,8 +147,9 @@ class OnRay:
         """A cohort for a node; for a GPU several in one, as many as its memory holds."""
 
         def fits(runs: Runs) -> bool:
-            """Elsewhere, when a worker of this node was lost with it, where there is another node."""
-            return len(self._cluster.nodes) == 1 or not any(node.id in self._lost_on[key] for key in runs)
+            """Not where a worker was lost with it, as long as there is a node where none was."""
+            lost_on = set().union(*(self._lost_on[key] for key in runs if key in self._lost_on))
+            return node.id not in lost_on or self._cluster.nodes.keys() <= lost_on
 
         runs = self._orders.take_now(fits)
         if runs is None or node.facts.gpu_bytes is None:

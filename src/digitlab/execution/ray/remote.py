@@ -152,8 +152,11 @@ class Trainer:
         self.observe(order.observed)
         watch = Watch(self._replies.put, self._stopped, order.seconds, self._observed)
         train = partial(self._trained, specs, order, watch)
+        if not order.with_weights:  # then a killed worker leaves no folder
+            self._replies.put(Done(*attempted(train, None), {}))
+            return
         with tempfile.TemporaryDirectory(prefix="digitlab-") as folder:
-            results, cause = attempted(train, folder if order.with_weights else None)
+            results, cause = attempted(train, folder)
             weights = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
         self._replies.put(Done(results, cause, weights))
 

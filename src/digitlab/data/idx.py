@@ -113,6 +113,11 @@ class IdxFile:
         """Length of a payload of so many items, its header included."""
         return _HEADER_BYTES[self.kind] + count * _ITEM_BYTES[self.kind]
 
+    def header(self, count: int) -> bytes:
+        """The header of a file of so many images or labels."""
+        sides = _IMAGE_SIDES if self.kind == "images" else ()
+        return b"".join(number.to_bytes(4, "big") for number in (_MAGIC[self.kind], count, *sides))
+
     def first(self, payload: bytes, count: int) -> bytes:
         """The payload of a file that holds the first so many of these items, header included."""
         header = payload[:4] + count.to_bytes(4, "big") + payload[8 : _HEADER_BYTES[self.kind]]

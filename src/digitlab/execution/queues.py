@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -58,6 +58,15 @@ class Orders:
             self._taken.update(runs)
             return runs
 
+    def take_now(self, fits: Callable[[Runs], bool] = lambda _: True) -> Runs | None:
+        """The first cohort that waits and fits, without waiting for one."""
+        with self._changed:
+            runs = None if self._is_closed else next(filter(fits, self._waiting), None)
+            if runs is not None:
+                self._waiting.remove(runs)
+                self._taken.update(runs)
+            return runs
+
     def cancel(self, keys: Collection[str]) -> Runs:
         """Cancel runs; those that were waiting are taken out and returned."""
         with self._changed:
@@ -68,11 +77,17 @@ class Orders:
             return gone
 
     def ended(
-        self, runs: Runs, results: Sequence[RunResult] = (), cause: str = "", *, began: bool = True
+        self,
+        runs: Runs,
+        results: Sequence[RunResult] = (),
+        cause: str = "",
+        *,
+        began: bool = True,
+        is_lost: bool = False,
     ) -> CohortEnded:
         """What to tell of runs that have ended: those without a result that are cancelled are said to be."""
         cancelled = (runs.keys() & self.cancelled) - {result.key for result in results}
-        return CohortEnded(runs, results, frozenset(cancelled), cause, began)
+        return CohortEnded(runs, results, frozenset(cancelled), cause, began, is_lost)
 
     def close(self) -> None:
         """Let nothing be taken any more, and cancel what was."""

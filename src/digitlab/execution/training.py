@@ -94,11 +94,11 @@ class Training:
         lost = {key: spec for key, spec in ended.runs.items() if key not in done}
         if lost:
             with self._changed:
-                retries = self._retry.after(lost, began=ended.began)
+                retries = self._retry.after(lost, began=ended.began, is_lost=ended.is_lost)
             for runs in retries:
                 self._executor.submit(runs)
-            if not retries:
-                events += [Failed(key, Failure(spec, ended.cause)) for key, spec in lost.items()]
+            failed = lost.keys() - {key for runs in retries for key in runs}
+            events += [Failed(key, Failure(spec, ended.cause)) for key, spec in lost.items() if key in failed]
         if events:
             self._mailbox.put(events)
         with self._changed:

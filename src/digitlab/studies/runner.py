@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from digitlab import lab
 from digitlab.analysis.registry import NOISE_SCALE
@@ -23,6 +24,9 @@ from digitlab.studies.definition import Study
 from digitlab.studies.progress import StudyProgress
 from digitlab.studies.stages import Stage
 
+if TYPE_CHECKING:
+    from digitlab.execution.ray.cluster import Cluster
+
 _NOISE_EXAMPLES = 10_000
 """The gradient noise scale is measured on so many of the images that a run trains on, at most."""
 
@@ -33,6 +37,7 @@ def run_study(
     *,
     device: str = "cpu",
     workers: int | None = None,
+    on: "Cluster | None" = None,
     seconds_limit: float = math.inf,
     is_stopped: Callable[[], bool] = lambda: False,
     on_stage: Callable[[Stage], None] = lambda _: None,
@@ -42,6 +47,7 @@ def run_study(
 ) -> Stage:
     """Train and measure what a study lacks, stage by stage; each cohort is kept as soon as it is done.
 
+    on:            a cluster whose machines train; see `lab.joined`
     seconds_limit: after so many seconds, end with the cohort that is done next; others under way are lost
     is_stopped:    asked often; once it says so, end at once: the cohorts under way are lost
     on_stage:      told each stage that has missing runs, before they are trained
@@ -56,9 +62,9 @@ def run_study(
     while stage.missing:
         on_stage(stage)
         if stage.measurement:
-            steps = _measured(stage, store, device, workers, is_stopped, on_advance)
+            steps = _measured(stage, store, device, workers, on, is_stopped, on_advance)
         else:
-            steps = _trained(stage, store, device, workers, is_stopped, on_results, on_events, on_advance)
+            steps = _trained(stage, store, device, workers, on, is_stopped, on_results, on_events, on_advance)
         kept: set[tuple[str, str]] = set()
         with closing(steps):
             for keys in steps:
@@ -85,6 +91,7 @@ def _trained(
     store: Store,
     device: str,
     workers: int | None,
+    on: "Cluster | None",
     is_stopped: Callable[[], bool],
     on_results: Callable[[Sequence[RunResult]], None],
     on_events: Callable[[Sequence[Event]], None],
@@ -96,7 +103,7 @@ def _trained(
         store.add(results)
         on_results(results)
 
-    with lab.start(stage.missing, device=device, workers=workers) as training:
+    with lab.start(stage.missing, device=device, workers=workers, on=on) as training:
         yield from _kept(stage, training, keep, is_stopped, on_events, on_advance)
 
 
@@ -105,6 +112,7 @@ def _measured(
     store: Store,
     device: str,
     workers: int | None,
+    on: "Cluster | None",
     is_stopped: Callable[[], bool],
     on_advance: OnAdvance,
 ) -> _Steps:
@@ -119,7 +127,7 @@ def _measured(
 
     with (
         TemporaryDirectory(prefix="digitlab-") as folder,
-        lab.start(stage.missing, device=device, workers=workers, save=folder) as training,
+        lab.start(stage.missing, device=device, workers=workers, on=on, save=folder) as training,
     ):
         yield from _kept(stage, training, keep, is_stopped, lambda _: None, on_advance)
 

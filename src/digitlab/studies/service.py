@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from digitlab import lab
 from digitlab.analysis.findings import StudyFindings
@@ -20,6 +21,9 @@ from digitlab.studies.findings import findings
 from digitlab.studies.progress import Status, status
 from digitlab.studies.runner import run_study
 from digitlab.studies.stages import Stage
+
+if TYPE_CHECKING:
+    from digitlab.execution.ray.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def run_to_findings(
     *,
     device: str = "cpu",
     workers: int | None = None,
+    on: "Cluster | None" = None,
     seconds_limit: float = math.inf,
     is_stopped: Callable[[], bool] = lambda: False,
     on_status: Callable[[Status], None] = lambda _: None,
@@ -85,6 +90,7 @@ def run_to_findings(
             store,
             device=device,
             workers=workers,
+            on=on,
             seconds_limit=end - time.monotonic(),
             is_stopped=is_stopped,
             on_stage=on_stage,

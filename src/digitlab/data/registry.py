@@ -94,12 +94,16 @@ def verify_payload(
     Raises DataError.
     """
     array = file.parse(payload)
-    digest = hashlib.sha256(payload).hexdigest()
-    if digest != known.payload_sha256[role]:
-        raise file.fault(f"a payload with SHA-256 {digest}", f"{known.payload_sha256[role]} for {known.name}")
+    check_digest(known, role, file, hashlib.sha256(payload).hexdigest())
     if file.kind == "labels":
         file.check_labels(array, len(known.class_names))
     return array
+
+
+def check_digest(known: DatasetEntry, role: FileRole, file: IdxFile, digest: str) -> None:
+    """Raise DataError when a payload has another SHA-256 than the entry says."""
+    if digest != known.payload_sha256[role]:
+        raise file.fault(f"a payload with SHA-256 {digest}", f"{known.payload_sha256[role]} for {known.name}")
 
 
 def _map_file(file: IdxFile) -> memoryview:

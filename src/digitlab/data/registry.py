@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -30,6 +31,9 @@ if sys.platform == "linux":
     # Python knows the name since 3.13 only; the number is the same on x86 and Arm.
     _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
     _COPY_ON_WRITE = {"flags": mmap.MAP_PRIVATE | _NO_RESERVE, "prot": mmap.PROT_READ | mmap.PROT_WRITE}
+
+_READ_AHEAD_BYTES = 1 << 28
+"""Larger files may not be in memory when they are asked for."""
 
 _BUNDLED = Path(__file__).parent / "bundled"
 IMPORTED_ENTRY = "dataset.json"
@@ -169,10 +173,15 @@ def load(name: str = "mnist") -> Dataset:
 
 
 def _load_cached(known: DatasetEntry) -> Dataset:
-    files = _cached_files(known)
-    return _dataset(
-        known, {role: verify_payload(known, role, file, _map_file(file)) for role, file in files.items()}
-    )
+    arrays = {}
+    for role, file in _cached_files(known).items():
+        mapped = _map_file(file)
+        arrays[role] = verify_payload(known, role, file, mapped)
+        if len(mapped) > _READ_AHEAD_BYTES and hasattr(mmap, "MADV_RANDOM"):
+            # Images are asked for in random order: where memory does not hold the file, to read ahead would
+            # fetch a hundred times what is wanted.
+            cast("mmap.mmap", mapped.obj).madvise(mmap.MADV_RANDOM)
+    return _dataset(known, arrays)
 
 
 def _load_bundled(known: DatasetEntry) -> Dataset:

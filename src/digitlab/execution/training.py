@@ -22,7 +22,6 @@ from digitlab.execution.interface import CohortEnded, CohortStarted, Executor, M
 from digitlab.execution.queues import Mailbox
 from digitlab.execution.retry import Retry
 
-
 _MOST_TOGETHER = 1_000
 
 

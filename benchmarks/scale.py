@@ -415,8 +415,8 @@ def report(found: dict[str, Any], machine: str) -> str:
     if database:
         lines += [
             "",
-            f"{database['version']}, fresh, as installed, on this machine (pgbench; rows of a run's document and "
-            "predictions, made by the server, no driver of ours):",
+            f"{database['version']}, fresh, as installed, on this machine (pgbench; rows of a run's "
+            "document and predictions, made by the server, no driver of ours):",
             "",
             "| | commits a second | runs a second |",
             "|---|--:|--:|",
@@ -439,14 +439,15 @@ def report(found: dict[str, Any], machine: str) -> str:
     lines += [
         "",
         f"Between driver and workers, of a cohort of {travels['runs_a_cohort']}: "
-        f"{travels['order_bytes_a_run']:,.0f} bytes a run as an order, {travels['result_bytes_a_run']:,.0f} as "
-        f"a result, {travels['progress_bytes']:,} as the progress of the cohort; {travels['data_bytes_a_node'] / 1e6:.0f} MB of data, once a node.",
+        f"{travels['order_bytes_a_run']:,.0f} bytes a run as an order, "
+        f"{travels['result_bytes_a_run']:,.0f} as a result, {travels['progress_bytes']:,} as the progress of the "
+        f"cohort; {travels['data_bytes_a_node'] / 1e6:.0f} MB of data, once a node.",
         "",
         "## Calculated",
         "",
-        f"From these figures, and {found['run_seconds']:.2f} s of one core for a run (784-100-10, 1,500 steps of "
-        f"100, 30 evaluations on 10,000 images; measured here), cohorts of {MOST_SECONDS:.0f} s. Drivers: how "
-        "many of them, each as fast as the one above, all these results keep busy.",
+        f"From these figures, and {found['run_seconds']:.2f} s of one core for a run (784-100-10, 1,500 steps "
+        f"of 100, 30 evaluations on 10,000 images; measured here), cohorts of {MOST_SECONDS:.0f} s. Drivers: "
+        "how many of them, each as fast as the one above, all these results keep busy.",
         "",
     ]
     names = list(found["calculated"][0])

@@ -33,6 +33,7 @@ from digitlab.data.catalog import FILE_NAMES
 from digitlab.data.importing import import_directory
 from digitlab.engine.device import find_device
 from digitlab.engine.lockstep import train_cohort
+from digitlab.engine.progress import watched_by
 from digitlab.engine.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results"
@@ -102,7 +103,7 @@ def training(steps: str) -> dict[str, Any]:
     spec = lab.make_spec(data=NAME, hidden=(100,), steps=int(steps), evaluate_at=[int(steps)])
     times: list[float] = []
     ((result, _),) = train_cohort(
-        [spec], dataset, watch=lab.watched_by(lambda _: times.append(time.perf_counter()))
+        [spec], dataset, watch=watched_by(lambda _: times.append(time.perf_counter()))
     )
     return {
         "load_seconds": loaded - start,

@@ -440,13 +440,14 @@ def report(found: dict[str, Any], machine: str) -> str:
         "",
         f"Between driver and workers, of a cohort of {travels['runs_a_cohort']}: "
         f"{travels['order_bytes_a_run']:,.0f} bytes a run as an order, "
-        f"{travels['result_bytes_a_run']:,.0f} as a result, {travels['progress_bytes']:,} as the progress of the "
-        f"cohort; {travels['data_bytes_a_node'] / 1e6:.0f} MB of data, once a node.",
+        f"{travels['result_bytes_a_run']:,.0f} as a result, {travels['progress_bytes']:,} as "
+        f"the progress of the cohort; {travels['data_bytes_a_node'] / 1e6:.0f} MB of data, once a node.",
         "",
         "## Calculated",
         "",
-        f"From these figures, and {found['run_seconds']:.2f} s of one core for a run (784-100-10, 1,500 steps "
-        f"of 100, 30 evaluations on 10,000 images; measured here), cohorts of {MOST_SECONDS:.0f} s. Drivers: "
+        f"From these figures, and {found['run_seconds']:.2f} s of one core for a run (784-100-10, "
+        f"1,500 steps of 100, 30 evaluations on 10,000 images; measured here), cohorts of "
+        f"{MOST_SECONDS:.0f} s. Drivers: "
         "how many of them, each as fast as the one above, all these results keep busy.",
         "",
     ]

@@ -140,12 +140,20 @@ class Mailbox(Generic[T]):
                 if self._is_closed:
                     return None
                 self._changed.wait(_SECONDS_TO_NOTICE)
-            message = self._messages.popleft()
-            if not isinstance(message, _Latest):
-                return message
-            if self._latest.get(message.progress.cohort) is message:
-                del self._latest[message.progress.cohort]
-            return message.progress
+            return self._first()
+
+    def waiting(self) -> T | CohortProgress | None:
+        """The next message, if there is one already."""
+        with self._changed:
+            return self._first() if self._messages else None
+
+    def _first(self) -> T | CohortProgress:
+        message = self._messages.popleft()
+        if not isinstance(message, _Latest):
+            return message
+        if self._latest.get(message.progress.cohort) is message:
+            del self._latest[message.progress.cohort]
+        return message.progress
 
     def close(self) -> None:
         """Nothing more is put; what waits can still be read."""

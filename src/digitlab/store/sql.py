@@ -35,15 +35,16 @@ class SqlStore:
     def add(self, results: Sequence[RunResult]) -> int:
         """Keep results; how many of them were new."""
         first = {result.key: result for result in reversed(results)}
-        given = {key: (rows.run_row(run), rows.packed_predictions(run)) for key, run in first.items()}
+        packed = {key: rows.packed_predictions(run) for key, run in first.items()}
+        given = {key: (rows.run_row(run, packed[key]), packed[key]) for key, run in first.items()}
 
         def work(connection: Connection) -> int:
             _set_aside(connection, given, unreadable_too=True)
             known_keys = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
             new = [key for key in given if key not in known_keys]
-            packed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
+            guessed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
             self._insert(connection, runs, [given[key][0] for key in new])
-            self._insert(connection, predictions, packed)
+            self._insert(connection, predictions, guessed)
             return len(new)
 
         return self._database.write(work) if given else 0

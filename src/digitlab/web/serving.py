@@ -83,7 +83,7 @@ def _config(laboratory: Laboratory, settings: Settings) -> uvicorn.Config:
     limits = settings.limits
     return uvicorn.Config(
         create_app(laboratory, settings),
-        http=http_patient_for(limits.head_seconds, limits.send_seconds),
+        http=http_patient_for(limits.head_seconds, limits.send_seconds, limits.connections),
         ws=socket_patient_for(limits.send_seconds),
         loop="asyncio",
         lifespan="on",
@@ -91,7 +91,6 @@ def _config(laboratory: Laboratory, settings: Settings) -> uvicorn.Config:
         access_log=False,  # it would hold the token
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=limits.connections,
         h11_max_incomplete_event_size=limits.head_bytes,
         ws_max_size=limits.message_bytes,
         ws_max_queue=8,

@@ -1,12 +1,11 @@
 """A connection says soon what it wants, and takes what it is sent, or is closed; one too many is told so."""
 
 import asyncio
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-from digitlab.web.security import Refusal, refusing
 
 
 class _Impatient(asyncio.Protocol):
@@ -48,12 +47,13 @@ class _Impatient(asyncio.Protocol):
             self.transport.abort()
 
 
-def http_patient_for(head_seconds: float, seconds: float, most: int) -> type[H11Protocol]:
+def http_patient_for(head_seconds: float, seconds: float, most: int, refusing: Any) -> type[H11Protocol]:
     """The protocol of connections.
 
     head_seconds: in which each says what it wants
     seconds:      in which it takes something of its answer
-    most:         connections at once; one that comes past them is refused, as the API refuses
+    most:         connections at once
+    refusing:     the application that answers one that comes past them
     """
 
     class ImpatientHttp(_Impatient, H11Protocol):
@@ -62,10 +62,7 @@ def http_patient_for(head_seconds: float, seconds: float, most: int) -> type[H11
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             if len(self.connections) >= most:
-                says = (
-                    f"{most} connections are open already, the most there may be; close a page and try again"
-                )
-                self.app = refusing(Refusal(503, says))
+                self.app = refusing
             super().connection_made(transport)
             self._wait()
 

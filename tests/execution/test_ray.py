@@ -96,14 +96,16 @@ def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(
 
 def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Machines, mnist: Dataset) -> None:
     victim = machines.add()
-    specs = [small(seed, epochs=60) for seed in range(9)]
+    lost = victim.node_id
+    specs = [small(seed, epochs=120) for seed in range(9)]
     with Cluster("auto") as cluster:
         assert cluster.slot_count == 3
         with training_of(OnRay(cluster, [mnist]), [[spec] for spec in specs]) as training:
             events: list[Event] = []
             for event in training:
                 events.append(event)
-                if victim is not None and sum(isinstance(event, Progress) for event in events) > 5:
+                there = {key for slot in cluster.slots if slot.node.id == lost for key in slot.runs}
+                if victim is not None and isinstance(event, Progress) and event.key in there:
                     machines.kill(victim)
                     victim = None
     assert finished(events) == alone(specs, mnist)

@@ -13,7 +13,19 @@ import uuid
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, Interval, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Interval,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from digitlab.store.database import Database
 from digitlab.store.schema import claims, heartbeats
@@ -49,12 +61,13 @@ class SqlClaims:
 
     def claim(self, keys: Collection[str]) -> frozenset[str]:
         """Those of the keys that are this driver's now, and are not done yet."""
+        if not keys:
+            return frozenset()
         token = str(uuid.uuid4())
         granted = self._database.write(lambda connection: self._claimed(connection, keys, token))
         with self._lock:
-            for held in self._tokens.values():
-                held -= granted
-            self._tokens[token] = set(granted)
+            older = {held: keys - granted for held, keys in self._tokens.items()}
+            self._tokens = {held: keys for held, keys in {**older, token: set(granted)}.items() if keys}
         # Asked afterwards: who held a claim and has released it had added the result before.
         if done := granted & frozenset(self._done(granted)):
             self.release(done)
@@ -65,7 +78,7 @@ class SqlClaims:
         with self._lock:
             rows = [{"token": token} for token, keys in self._tokens.items() if keys]
         if rows:
-            until = _now() + self._lease_later()
+            until = _now() + self._a_lease()
             statement = self._database.insert(heartbeats).values(until=until)
             again = statement.on_conflict_do_update(index_elements=["token"], set_={"until": until})
             self._database.write(lambda connection: connection.execute(again, rows))
@@ -77,7 +90,7 @@ class SqlClaims:
         wanted = self._among(keys) & claims.c.token.not_in(ours) & ~_has_ended()
         query = select(claims.c.key, claims.c.driver).where(wanted)
         return self._database.read(
-            lambda connection: {key: driver for key, driver in connection.execute(query)}
+            lambda connection: {row.key: row.driver for row in connection.execute(query)}
         )
 
     def release(self, keys: Collection[str]) -> None:
@@ -107,19 +120,35 @@ class SqlClaims:
         """Claim what is free, or this driver's already, in one statement."""
         with self._lock:
             ours = list(self._tokens)
-        # A row that another driver is just claiming is not waited for: it is taken.
-        taken = self._database.insert(claims)
-        rows = [{"key": key, "name": self._name, "token": token, "driver": self._driver} for key in sorted(keys)]
-        statement = taken.values(until=_now() + self._lease_later())
-        claim = statement.on_conflict_do_update(
-            index_elements=["key", "name"],
-            set_={name: taken.excluded[name] for name in ("token", "driver", "until")},
-            where=or_(claims.c.token.in_(ours), _has_ended()),
-        ).returning(claims.c.key)
-        return frozenset(connection.scalars(claim, rows))
+        new = {"name": self._name, "token": token, "driver": self._driver, "until": _now() + self._a_lease()}
+        # What another driver is just taking is not waited for. What it took is in the row itself, so that
+        # nobody takes it again who has not seen its heartbeat yet.
+        may_take = or_(claims.c.token.in_(ours), _has_ended())
+        free = select(claims.c.key).where(self._among(keys), may_take).with_for_update(skip_locked=True)
+        is_free = (claims.c.name == self._name) & claims.c.key.in_(select(free.cte("free").c.key))
+        again = update(claims).where(is_free).values(new).returning(claims.c.key).cte("again")
+        first = (
+            self._database.insert(claims)
+            .values([{"key": key, **new} for key in sorted(keys)])
+            .on_conflict_do_nothing()
+            .returning(claims.c.key)
+            .cte("first")
+        )
+        return frozenset(connection.scalars(union_all(select(again.c.key), select(first.c.key))))
 
     def _among(self, keys: Collection[str]) -> ColumnElement[bool]:
         return (claims.c.name == self._name) & claims.c.key.in_(list(keys))
 
-    def _lease_later(self) -> ColumnElement[timedelta]:
+    def _a_lease(self) -> ColumnElement[timedelta]:
         return literal(self._lease, Interval)
+
+
+def _has_ended() -> ColumnElement[bool]:
+    """Whether a claim's own time is over and its token was not heard of either."""
+    is_alive = exists().where(heartbeats.c.token == claims.c.token, heartbeats.c.until > _now())
+    return (claims.c.until <= _now()) & ~is_alive
+
+
+def _forget_old(connection: Connection) -> None:
+    connection.execute(delete(claims).where(claims.c.until < _now() - literal(_KEPT, Interval), _has_ended()))
+    connection.execute(delete(heartbeats).where(heartbeats.c.until < _now() - literal(_KEPT, Interval)))

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, s
 
 from digitlab.result import RunResult
 from digitlab.store import rows
-from digitlab.store.database import Database
 from digitlab.store.claims import SqlClaims
+from digitlab.store.database import Database
 from digitlab.store.interface import NEWEST_FIRST, Claims, Filter, Order, RunRow, Store, Verification
 from digitlab.store.schema import measurements, predictions, runs, set_aside
 
@@ -36,14 +36,15 @@ class SqlStore:
     def add(self, results: Sequence[RunResult]) -> int:
         """Keep results; how many of them were new."""
         first = {result.key: result for result in reversed(results)}
-        given = {key: (rows.run_row(run), rows.packed_predictions(run)) for key, run in first.items()}
+        packed = {key: rows.packed_predictions(run) for key, run in first.items()}
+        given = {key: (rows.run_row(run, packed[key]), packed[key]) for key, run in first.items()}
 
         def work(connection: Connection) -> int:
             _set_aside(connection, given, unreadable_too=True)
             # In one order, whoever adds: two that meet wait for each other, and never both.
             new = self._inserted(connection, runs, [given[key][0] for key in sorted(given)])
-            packed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
-            self._insert(connection, predictions, packed)
+            guessed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
+            self._insert(connection, predictions, guessed)
             return len(new)
 
         return self._database.write(work) if given else 0

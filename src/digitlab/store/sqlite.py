@@ -101,10 +101,7 @@ def _is_busy(error: Exception) -> bool:
 def _explain(path: Path, timeout_seconds: float, error: Exception) -> StoreError:
     cause = getattr(error, "orig", None) or error
     if _is_busy(error):
-        return StoreError(
-            f"{path}: {_HELD}, for more than {timeout_seconds:g} s; try again when "
-            "it is done"
-        )
+        return StoreError(f"{path}: {_HELD}, for more than {timeout_seconds:g} s; try again when it is done")
     for name, meaning in _MEANINGS.items():
         if _cause(error).startswith(name):
             return StoreError(f"{path}: {meaning.format(cause=cause)}")

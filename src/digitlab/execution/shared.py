@@ -1,7 +1,7 @@
 """Trains by another executor what no other driver trains: several drivers work at one list of runs.
 
 A cohort is claimed just before the other executor gets it, which always has one more than it trains.
-What another driver holds is told as cancelled; whoever wants it looks for its results where that driver keeps them.
+What another driver holds is told as cancelled: its results are to be looked for where that driver keeps them.
 """
 
 import itertools

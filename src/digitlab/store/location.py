@@ -83,8 +83,12 @@ def open_store(
     else:
         from digitlab.store.postgresql import postgresql_database  # whose library is an extra
 
-        database = postgresql_database(found, timeout_seconds, on_wait)
-    _see_to_tables(database)
+        database = postgresql_database(found, _without_password(found), timeout_seconds, on_wait)
+    try:
+        _see_to_tables(database)
+    except BaseException:
+        database.close()
+        raise
     return SqlStore(database)
 
 
@@ -125,7 +129,9 @@ def _url(named: str) -> URL:
 
 
 def _without_password(url: URL) -> str:
-    return url.set(query={}, password=None).render_as_string()
+    # Without options too, for they may hold one.
+    shown = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
+    return shown.render_as_string()
 
 
 def _see_to_file(path: Path, must_exist: bool) -> None:

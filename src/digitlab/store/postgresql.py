@@ -57,18 +57,19 @@ _MEANINGS = {
     "postgresql://USER:PASSWORD@HOST/DATABASE, in PGPASSWORD or in ~/.pgpass",
     "3D": "there is no such database ({cause}); make it with `createdb`, or name another by --store",
 }
-_REFUSALS = {"password": "28", "authentication": "28", "pg_hba.conf": "28", "role": "28", "database": "3D"}
+_REFUSALS = {"password": "28", "authentication": "28", "pg_hba": "28", 'role "': "28", 'database "': "3D"}
 """Words of a refusal that comes before a server tells states."""
 _PASSING = (
     *("refused", "No such file", "closed the connection", "timeout", "timed out", "reset by peer"),
-    *("unreachable", "starting up", "shutting down", "terminating"),
+    *("unreachable", "starting up", "shutting down", "not yet accepting", "terminating"),
 )
 """What the client library says, always in English, when a server is away for a while."""
 
 
-def postgresql_database(url: URL, timeout_seconds: float, on_wait: OnWait) -> Database:
+def postgresql_database(url: URL, location: str, timeout_seconds: float, on_wait: OnWait) -> Database:
     """The database behind a URL; connections to it are kept, a thread takes one for each transaction.
 
+    location: the URL for messages
     Raises StoreError when the library is missing.
     """
     try:
@@ -84,10 +85,9 @@ def postgresql_database(url: URL, timeout_seconds: float, on_wait: OnWait) -> Da
         raise StoreError(missing) from None
     event.listen(engine, "connect", partial(_set_up, timeout_seconds))
     _let_go_in_children(engine)
-    location = url.set(query={}, password=None).render_as_string()  # for messages: without a password
     return Database(
         location=location,
-        readers=engine.execution_options(postgresql_readonly=True),
+        readers=engine,
         writers=engine,
         timeout_seconds=timeout_seconds,
         on_wait=on_wait,

@@ -1,6 +1,6 @@
 """Trainings of chosen cohorts by a chosen executor."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from digitlab import lab
 from digitlab.execution.events import Failed, Failure, Finished

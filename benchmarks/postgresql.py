@@ -101,7 +101,7 @@ def load(url: str, count: int) -> float:
             some = [next(made) for _ in range(min(chunk, count - start))]
             names = list(some[0][0])
             with connection.cursor() as cursor:
-                with cursor.copy(f"COPY runs ({', '.join(names)}) FROM STDIN") as copy:  # type: ignore[arg-type]
+                with cursor.copy(f"COPY runs ({', '.join(names)}) FROM STDIN") as copy:
                     for row, _ in some:
                         copy.write_row([row[name] for name in names])
                 with cursor.copy("COPY predictions (key, predictions) FROM STDIN") as copy:

@@ -18,9 +18,9 @@ from digitlab.execution.events import Cancelled, Event, Failed, Finished, Planne
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
 from digitlab.execution.pool import Pool
-from digitlab.execution.shared import Shared
 from digitlab.execution.ray.cluster import Cluster
 from digitlab.execution.ray.executor import OnRay
+from digitlab.execution.shared import Shared
 from digitlab.execution.training import Training
 from digitlab.execution.workers import Workers
 from digitlab.models.trained import TrainedNetwork

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -39,14 +40,14 @@ class Machines:
         self.pretender = self.add(num_gpus=1)
         self.address = self._nodes.address
 
-    def add(self, **resources: int) -> object:
-        return self._nodes.add_node(num_cpus=1, **resources)
+    def add(self, **resources: int) -> Any:
+        return self._nodes.add_node(num_cpus=1, **cast("dict[str, Any]", resources))
 
-    def kill(self, node: object) -> None:
+    def kill(self, node: Any) -> None:
         self._nodes.remove_node(node, allow_graceful=False)
 
     def close(self) -> None:
-        self._nodes.shutdown()
+        self._nodes.shutdown()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +180,11 @@ def test_data_that_has_changed_on_its_way_is_refused(mnist: Dataset) -> None:
 
 
 def test_what_ray_raises_is_said_in_words() -> None:
-    memory = cause(exceptions.OutOfMemoryError("Task was killed due to the node running low on memory."), "a")
+    raised: Any = exceptions  # whose classes have no types
+    memory = cause(raised.OutOfMemoryError("Task was killed due to the node running low on memory."), "a")
     assert memory.text.startswith("its node a ran out of memory, and its worker was ended")
     assert memory.is_lost
-    assert cause(exceptions.NodeDiedError("x"), "a").text == "its node a was lost"
+    assert cause(raised.NodeDiedError("x"), "a").text == "its node a was lost"
     crashed = cause(exceptions.WorkerCrashedError(), "a")
     assert crashed.text.startswith("its worker on a was lost (")
     assert not cause(ValueError("no"), "a").is_lost
@@ -220,7 +222,7 @@ def test_a_gpu_takes_several_cohorts_in_one(mnist: Dataset) -> None:
 
 
 def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, seen = dict(os.environ), {}
+    before, seen = dict(os.environ), dict[str, str]()
 
     def join(on: str) -> None:
         seen.update(os.environ)

@@ -48,9 +48,7 @@ class Sharing:
         return replace(self._stage, missing=missing)
 
     def _left(self, others: Collection[str], done: Collection[str]) -> tuple[RunSpec, ...]:
-        return tuple(
-            spec for spec in self._stage.missing if spec.key not in others and spec.key not in done
-        )
+        return tuple(spec for spec in self._stage.missing if spec.key not in others and spec.key not in done)
 
     def keep(self, results: Sequence[RunResult]) -> None:
         """Put results into the store; of those that were there already say whether they came out the same.

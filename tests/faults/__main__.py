@@ -17,8 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
-from digitlab.engine.device import usable_cores
-from digitlab.engine.provenance import processor_name
+from digitlab.engine.device import find_device, processor_name, usable_cores
 from tests.faults.kinds import FAULTS
 from tests.faults.rounds import Round, one_round, uninterrupted
 
@@ -104,7 +103,7 @@ Seed {seed}, {len(rounds)} rounds, {sum(bool(each.faults) for each in rounds)} b
 
 {"Broken:" + chr(10) + chr(10).join(wrong) if wrong else "Nothing was broken."}
 
-{datetime.now(UTC):%Y-%m-%d}, {processor_name()}, {usable_cores()} cores, load {load:.1f} at the start;
+{datetime.now(UTC):%Y-%m-%d}, {processor_name(find_device("cpu", "float32"))}, {usable_cores()} cores, load {load:.1f} at the start;
 {seconds / 60:.0f} minutes. Python {platform.python_version()}, digitlab {version("digitlab")}.
 """
     (RESULTS / "faults.md").write_text(text)

@@ -21,11 +21,11 @@ class Known:
     """What a store holds.
 
     bits:     key -> all that two computations of its run have in common, predictions included
-    finished: key -> when it ended, which tells two computations of it apart
+    finished: key -> when it ended and how long it took, which tells two computations of it apart
     """
 
     bits: dict[str, tuple[str, bytes | None]]
-    finished: dict[str, str]
+    finished: dict[str, tuple[str, float]]
 
 
 def known_in(place: Path) -> Known:
@@ -42,7 +42,7 @@ def known_in(place: Path) -> Known:
             key: (result.model_dump_json(exclude=_MAY_DIFFER), result.predictions)  # type: ignore[arg-type]
             for key, result in found.items()
         },
-        {key: result.provenance.finished for key, result in found.items()},
+        {key: (run.provenance.finished, run.provenance.seconds) for key, run in found.items()},
     )
 
 

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import TextIO
 
 import psutil
 
@@ -143,7 +144,7 @@ class System:
         self.drivers.append(process)
         return process
 
-    def _output(self, number: int, name: str):  # type: ignore[no-untyped-def]
+    def _output(self, number: int, name: str) -> TextIO:
         return (self.folder / f"{name}-{number}").open("w")
 
     def ended(self, process: "subprocess.Popen[str]") -> Ended:
@@ -180,7 +181,7 @@ class System:
         while not is_so():
             if not self.is_running or time.monotonic() > end:
                 return False
-            time.sleep(0.01)
+            time.sleep(0.03)
         return True
 
     def wait_for_a_moment(self, rng: Random, first: int = 0) -> None:

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: exercise study test fuzz faults lint lint-page generate sanitize bench evidence clean
+.PHONY: exercise study test test-long fuzz faults lint lint-page generate sanitize bench evidence clean
 
 exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
@@ -18,6 +18,11 @@ study: $(VENV)/.run
 TEST_PROCESSES ?= 2
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+
+# The slow tests at their whole length: more kills, more runs, more inputs.
+test-long: $(VENV)/.dev
+	DIGITLAB_TEST_LONG=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	  tests/cli/test_study.py tests/test_lab.py tests/fuzz tests/studies/strategies
 
 # FUZZ_INPUTS=1000 for a short run.
 fuzz: $(VENV)/.dev

@@ -65,7 +65,7 @@ INSIDE = {
         ["definition"],
         ["expansion", "files", "stages"],
         ["strategies"],
-        ["progress", "findings", "cells"],
+        ["progress", "findings", "cells", "sharing"],
         ["runner"],
         ["service"],
     ],
@@ -129,6 +129,7 @@ ARRAYS = {
 HOMES = {
     "IPython": {"report"},
     "PIL": {"vision"},
+    "alembic": {"store"},
     "altair": {"report"},
     "fastapi": {"web"},
     "h11": {"web"},
@@ -136,13 +137,14 @@ HOMES = {
     "jinja2": {"report"},
     "markupsafe": {"report", "web"},
     "mlflow": {"sinks"},
-    "numpy": {*ARRAYS, "live", "rng", "web"},
+    "numpy": {*ARRAYS, "execution", "live", "rng", "web"},
     "onnx": {"exports"},
     "onnxruntime": {"exports"},
     "pandas": {"frames"},
     "platformdirs": {"places"},
     "psutil": {"engine", "planning"},
     "pyarrow": {"store"},
+    "ray": {"execution"},
     "pydantic": {"data", "result", "spec", "studies", "validation", "web"},
     "pydantic_core": {"validation"},
     "requests": {"data"},
@@ -167,7 +169,13 @@ LOADED_WHEN_CHOSEN = {
     "engine.lockstep.backends": {"digitlab.engine.lockstep.torch_backend"},
     "exports.service": {"digitlab.exports.onnx"},
     "frames": {"pandas"},
-    "lab": {"digitlab.engine.reference", "digitlab.store.keeping", "digitlab.store.open_store"},
+    "lab": {
+        "digitlab.engine.reference",
+        "digitlab.execution.ray.cluster.Cluster",
+        "digitlab.execution.ray.executor.OnRay",
+        "digitlab.store.keeping",
+        "digitlab.store.open_store",
+    },
     "prediction.calibration": {"scipy.optimize"},
     "networks": {
         "digitlab.recomputation.trained_again",
@@ -178,11 +186,13 @@ LOADED_WHEN_CHOSEN = {
     "result": {"digitlab.report.plot"},
     "sinks.opening": {"digitlab.sinks.mlflow", "digitlab.sinks.tensorboard"},
     "store.export": {"pyarrow"},
+    "store.location": {"digitlab.store.postgresql.postgresql_database"},
+    "store.schema": {"digitlab.store.migrations.UPGRADES"},
 }
 
 # Libraries that take long to load, by who must not wait for them: nothing that it imports leads there.
 NOT_AWAITED = {
-    "lab": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
+    "lab": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests", "ray"},
     "exercise": {"torch", "scipy", "sqlalchemy", "altair", "jinja2", "vl_convert", "requests"},
     "exports.service": {
         "torch",

@@ -29,6 +29,7 @@ from digitlab.result import RunResult
 from digitlab.spec import SGD, RunSpec
 from digitlab.store import open_store
 from tests.execution.trainings import bits, training_of
+from tests.lengths import length
 
 
 def test_training_saves_what_load_reads(tmp_path: Path) -> None:
@@ -137,13 +138,13 @@ def mixed(count: int) -> list[RunSpec]:
 
 
 @pytest.mark.slow
-def test_300_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab, "_SECONDS_TO_START_WORKERS", 0)
-    specs = mixed(300)
+    specs = mixed(length(100, 300))
     found = results_of(specs, workers=2)
     outcomes = [result.outcome for result in found.values()]
     assert {outcomes.count(outcome) > 10 for outcome in ("completed", "diverged")} == {True}
-    for ours in random.Random(1).sample(list(found.values()), 20):
+    for ours in random.Random(1).sample(list(found.values()), length(10, 40)):
         ((alone, _),) = train_cohort([ours.spec], mnist)
         assert without_provenance(ours) == without_provenance(alone)
         assert_the_reference_engine_agrees(ours, mnist)

@@ -13,10 +13,12 @@ from digitlab.engine.inputs import run_split
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.lockstep.c.build import kernel
 from digitlab.engine.progress import CancelledRunError, OnProgress, Watch, watched_by
+from digitlab.errors import Fault, RunError, SpecError, with_extra
 from digitlab.execution.events import Cancelled, Event, Failed, Failure, Finished, Planned, Progress, Started
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
 from digitlab.execution.pool import Pool
+from digitlab.execution.shared import Claims, Shared
 from digitlab.execution.training import Advance, AdvanceMeter, Training
 from digitlab.execution.workers import Workers
 from digitlab.models import parents
@@ -31,6 +33,7 @@ from digitlab.sinks.opening import See, logged
 from digitlab.spec import DataSpec, RunSpec
 
 if TYPE_CHECKING:
+    from digitlab.execution.ray.cluster import Cluster
     from digitlab.store import Store
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "Engine",
     "Failure",
     "Training",
+    "joined",
     "make_spec",
     "read_document",
     "run",
@@ -124,6 +128,8 @@ def start(
     workers: int | None = None,
     save: str | os.PathLike[str] | None = None,
     pool: Pool | None = None,
+    on: "Cluster | None" = None,
+    claims: Claims | None = None,
 ) -> Training:
     """Start to train many networks; what happens to them comes as a stream of events.
 
@@ -140,6 +146,9 @@ def start(
              the first 12 digits of its run's key; `load` reads it back
     pool:    workers that are there already, which train side by side, in lockstep, all that can; nothing else
              that is said of workers, device or folder counts
+    on:      a cluster whose machines train, see `joined`; what is said of workers and device counts there
+    claims:  where other drivers train some of these runs too: they, and runs that are done meanwhile, end as
+             Cancelled here. Of the store in which all look for results, see `Store.claims`
     Raises SpecError, DataError, DeviceError and WeightsError before the first run begins.
     """
     folder = writable_folder(save) if save is not None else None
@@ -148,7 +157,10 @@ def start(
     if pool is not None:
         cohorts = side_by_side(distinct, pool.slots)
         return Training(pool.executor(), cohorts, dict.fromkeys(_keys(cohorts), 1 / max(len(distinct), 1)))
-    chosen, by_workers = _planned(distinct, datasets, device, engine, workers)
+    if on is not None:
+        chosen, by_workers = _planned_on(on, distinct, datasets, engine), False
+    else:
+        chosen, by_workers = _planned(distinct, datasets, device, engine, workers)
     whole = math.fsum(cohort.seconds for cohort in chosen.cohorts)
     cohorts = [{spec.key: spec for spec in cohort.specs} for cohort in chosen.cohorts]
     shares = {
@@ -157,7 +169,11 @@ def start(
         for key in members
     }
     executor: Executor
-    if by_workers:
+    if on is not None:
+        from digitlab.execution.ray.executor import OnRay
+
+        executor = OnRay(on, datasets.values(), save=folder)
+    elif by_workers:
         executor = Workers(chosen.workers, {spec.precision for spec in distinct}, save=folder)
     else:
 
@@ -165,7 +181,7 @@ def start(
             return _train(specs, datasets[specs[0].data], device, engine, watch)
 
         executor = InProcess(train_here, folder)
-    return Training(executor, cohorts, shares)
+    return Training(executor if claims is None else Shared(executor, claims), cohorts, shares)
 
 
 def _keys(cohorts: Sequence[Mapping[str, RunSpec]]) -> list[str]:
@@ -203,6 +219,41 @@ def _planned(
         costs = calibrate(next(iter(datasets.values())))
         shared = plan(specs, images, costs, workers=count, worker_bytes=taken)
     return shared, True
+
+
+def joined(on: str, *, workers: int | None = None, device: str = "cpu") -> "Cluster":
+    """A Ray cluster, for `start`; to be closed, as by `with`.
+
+        with joined("ray") as cluster, start(specs, on=cluster) as training: ...
+
+    on:      `ray` starts one on this machine, `auto` joins the one that runs here, ray://HOST:PORT joins
+             another
+    workers: how many cohorts may train at once, at most; by default one a processor
+    device:  `cuda`: nodes that have GPUs train on them, the others on their processors
+    Raises SpecError, and RunError when there is no cluster, or no node that can train.
+    """
+    if device not in {"cpu", "cuda"}:
+        problem = "is no device of a cluster's nodes; use cpu, or cuda for the GPUs of those that have some"
+        raise SpecError([Fault("device", device, problem)])
+    try:
+        from digitlab.execution.ray.cluster import Cluster
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise RunError(f"--on {on} needs Ray, which is not installed; {with_extra('ray')}") from None
+    return Cluster(on, workers, gpu=device == "cuda")
+
+
+def _planned_on(
+    cluster: "Cluster", specs: Sequence[RunSpec], datasets: Mapping[DataSpec, Dataset], engine: Engine
+) -> Plan:
+    if engine == "reference":
+        raise RunError("the reference engine trains on this machine alone; leave out --on")
+    if any(spec.parent is not None for spec in specs):
+        raise RunError("runs that go on from a parent train where its weights are; leave out --on")
+    images = {data: Images.of(dataset) for data, dataset in datasets.items()}
+    slots, limit = cluster.slot_count, cluster.memory_bytes or None
+    return plan(specs, images, known(), workers=slots, memory_limit=limit, worker_bytes=_worker_bytes(specs))
 
 
 def run_many(

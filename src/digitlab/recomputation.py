@@ -57,7 +57,7 @@ def recomputed(store: Store, count: int) -> Iterator[Recomputed]:
 def compared(known: RunResult, again: RunResult) -> Recomputed:
     """How a run came out when it was trained again. Both with their predictions."""
     elsewhere = known.provenance.fingerprint.differences(again.provenance.fingerprint)
-    return Recomputed(known.key, _bits(known) == _bits(again), tuple(elsewhere))
+    return Recomputed(known.key, known.bits == again.bits, tuple(elsewhere))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +85,3 @@ def trained_again(known: RunResult, on_progress: OnProgress | None = None) -> Ne
     return NetworkAgain(
         network, f"{known.key[:12]}: trained again, it differs from the run in the store{why}"
     )
-
-
-def _bits(result: RunResult) -> tuple[str, bytes | None]:
-    """All of a result that two computations of it have in common."""
-    return result.model_dump_json(exclude={"provenance"}), result.predictions

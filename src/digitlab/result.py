@@ -220,6 +220,11 @@ class RunResult(Document):
         return self.model_dump_json()
 
     @property
+    def bits(self) -> tuple[str, bytes | None]:
+        """All of a result that two computations of its run have in common, when both are exact."""
+        return self.model_dump_json(exclude={"provenance"}), self.predictions
+
+    @property
     def stopped_early(self) -> bool:
         """Whether the run's patience ended it before its budget was spent."""
         return self.outcome != "diverged" and self.metrics.steps < self.spec.step_count

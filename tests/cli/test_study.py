@@ -20,8 +20,9 @@ from digitlab.studies import built_in_names, built_in_text, read_study
 from digitlab.studies.expansion import run_count
 from tests.execution.test_workers import assert_gone, worker_processes
 from tests.execution.trainings import bits
+from tests.lengths import length
 
-KILLS = 30
+KILLS = length(8, 30)
 KILLS_WITH_WORKERS = 3
 SECONDS = 120
 """Longer than anything here takes, on a busy machine too."""

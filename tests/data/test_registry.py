@@ -63,7 +63,7 @@ def test_the_second_load_is_a_memory_map_of_the_same(empty_data_directory: Path)
         assert not after.images.flags.writeable
     folder = empty_data_directory / "datasets" / "mnist"
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILE_NAMES.values())
-    assert "memmap" in repr(type(_base(second.train.images)))
+    assert "mmap" in repr(type(_base(second.train.images)))
 
 
 def _base(array: np.ndarray) -> object:
@@ -71,7 +71,7 @@ def _base(array: np.ndarray) -> object:
     base: object = array
     while getattr(base, "base", None) is not None or isinstance(base, memoryview):
         base = base.obj if isinstance(base, memoryview) else base.base  # type: ignore[attr-defined]
-        if type(base).__name__ == "memmap":
+        if type(base).__name__ == "mmap":
             break
     return base
 

@@ -672,6 +672,26 @@ def test_lists_of_images_fill_room_after_room(mnist: Dataset, monkeypatch: pytes
         np.testing.assert_array_equal(np.array(made), lit << 8 | image[lit])
 
 
+def test_lists_of_images_take_bounded_memory_and_change_no_bit(
+    mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forgotten again and again, even in the midst of a block, lists are what they were."""
+    specs = [
+        lab.make_spec(train_size=2_000, steps=60, evaluate_at=[20, 60], seed=seed, hidden=(8,))
+        for seed in (1, 2)
+    ]
+    expected = [result.model_dump(exclude={"provenance"}) for result, _ in train_cohort(specs, mnist)]
+    monkeypatch.setattr("digitlab.engine.lockstep.c.backend._ROOM", 20_000)
+    monkeypatch.setattr("digitlab.engine.lockstep.c.backend.MOST_LIST_BYTES", 800_000)
+    images = _Images(compiled(specs[0], mnist)._kernel, mnist.train)
+    for first in range(0, 20_000, 500):
+        images.make(np.arange(first, first + 500))
+        assert len(images._rooms) <= 10
+        assert images._list[first : first + 500].all()
+    found = [result.model_dump(exclude={"provenance"}) for result, _ in train_cohort(specs, mnist)]
+    assert found == expected
+
+
 @pytest.mark.skipif("libasan" not in os.environ.get("LD_PRELOAD", ""), reason="for `make sanitize`")
 def test_the_sanitizer_sees_a_scratch_that_is_too_small() -> None:
     code = """if True:

@@ -18,6 +18,8 @@ from digitlab.execution.events import Cancelled, Event, Failed, Finished, Planne
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
 from digitlab.execution.pool import Pool
+from digitlab.execution.ray.cluster import Cluster
+from digitlab.execution.ray.executor import OnRay
 from digitlab.execution.training import Training
 from digitlab.execution.workers import Workers
 from digitlab.models.trained import TrainedNetwork
@@ -53,10 +55,18 @@ def pool() -> Iterator[Pool]:
     found.close()
 
 
-@pytest.fixture(params=[here, workers, None], ids=["in process", "workers", "pool"])
-def trained(request: pytest.FixtureRequest, pool: Pool) -> Callable[[Cohorts], Training]:
+@pytest.fixture(scope="module")
+def on_ray(mnist: Dataset) -> Iterator[Callable[[], Executor]]:
+    with Cluster("ray", 2) as cluster:
+        yield lambda: OnRay(cluster, [mnist])
+
+
+@pytest.fixture(params=[here, workers, "pool", "on_ray"], ids=["in process", "workers", "pool", "ray"])
+def trained(request: pytest.FixtureRequest) -> Callable[[Cohorts], Training]:
     """Trains cohorts by one of the executors."""
-    return lambda cohorts: training_of((request.param or pool.executor)(), cohorts)
+    make = request.getfixturevalue(request.param) if isinstance(request.param, str) else request.param
+    make = make.executor if isinstance(make, Pool) else make
+    return lambda cohorts: training_of(make(), cohorts)
 
 
 def until(events: Iterable[Event], kind: type, key: str | None = None) -> Event:

@@ -1,11 +1,12 @@
-"""Nothing but DigitlabError: some thousand seeded inputs for each parser; `make fuzz` tries many more."""
+"""Nothing but DigitlabError: some hundred seeded inputs for each parser; `make fuzz` tries many more."""
 
 import pytest
 
 from tests.fuzz.harness import Parser, Tally, fuzz
 from tests.fuzz.parsers import parsers
+from tests.lengths import length
 
-INPUTS = 2_000
+INPUTS = length(600, 2_000)
 NAMES = (
     "RunSpec, TOML", "RunSpec, JSON", "RunResult, JSON", "study, TOML", "study, values", "dataset.json", "IDX", "IDX, gzip",
     "weights", "store", "options", "option texts", "picture",

@@ -1,6 +1,7 @@
-"""Dataset: the images and labels of one data set in memory, as bytes, and how pixels become inputs."""
+"""Dataset: the images and labels of a data set as bytes, often mapped files, and how pixels become inputs."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -28,6 +29,15 @@ class Dataset:
     train: LabelledImages
     test: LabelledImages
 
+    def scale(self, scaling: Scaling) -> "InputScale":
+        """The map from pixels to inputs that a RunSpec's `scaling` names for this data set."""
+        return self._standard_scale if scaling == "standard" else input_scale(scaling, self.train.images)
+
+    @cached_property
+    def _standard_scale(self) -> "InputScale":
+        # Every training image is read for it, which takes long where they are millions.
+        return input_scale("standard", self.train.images)
+
 
 @dataclass(frozen=True)
 class InputScale:
@@ -49,6 +59,8 @@ class InputScale:
 
 
 _FIXED_SCALES = {"unit": InputScale(0.0, 255.0), "symmetric": InputScale(127.5, 127.5)}
+_PIECE = 1_000
+"""Images whose pixels are counted at once."""
 _LEAST_DEVIATION = 1e-6
 """Below that of a single grey pixel among all of a large data set: less would be no deviation of bytes."""
 
@@ -69,8 +81,9 @@ def input_scale(scaling: Scaling, train_images: UInt8[np.ndarray, "n 28 28"]) ->
     if scaling in _FIXED_SCALES:
         return _FIXED_SCALES[scaling]
     values = np.arange(256, dtype=np.float64)
-    # In pieces, for bincount makes 8-byte integers of what it counts.
-    counts = sum(np.bincount(piece.ravel(), minlength=256) for piece in np.array_split(train_images, 64))
+    # In pieces, for bincount makes 8-byte integers of what it counts: 6 MB of them.
+    pieces = (train_images[first : first + _PIECE] for first in range(0, len(train_images), _PIECE))
+    counts = sum(np.bincount(piece.ravel(), minlength=256) for piece in pieces)
     mean = float(np.average(values, weights=counts))
     deviation = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
     return InputScale(mean, deviation or 1.0)

@@ -8,6 +8,7 @@ are bytes, and 0x00000c02 for QMNIST's extended labels [n, columns], big-endian 
 import gzip
 import stat
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -19,7 +20,7 @@ from digitlab.errors import DataError
 
 Kind = Literal["images", "labels", "extended labels"]
 
-ITEM_LIMIT = 1_000_000
+ITEM_LIMIT = 100_000_000
 """The most images a file may claim to hold: beyond it a header is taken to be damaged or hostile."""
 
 _MAGIC: dict[Kind, int] = {"images": 0x803, "labels": 0x801, "extended labels": 0xC02}
@@ -52,9 +53,14 @@ class IdxFile:
         return DataError(self.path, found, expected, self.remedy)
 
     def read(self) -> bytes:
-        """The file's whole payload (uncompressed), its header and length verified.
+        """The file's whole payload (uncompressed), its header and length verified. Raises DataError."""
+        return b"".join(self.pieces())
 
-        Reads and unpacks no more than the header promises and one byte, so that a bomb stops there.
+    def pieces(self) -> Iterator[bytes]:
+        """The file's payload (uncompressed), its header first, in pieces of at most a megabyte.
+
+        Reads and unpacks no more than the header promises and one byte, so that a bomb stops there. Header
+        and length are verified on the way: what is yielded is whole only when the iteration ends.
         Raises DataError.
         """
         try:
@@ -64,9 +70,10 @@ class IdxFile:
                 packed = raw.read(2) == _GZIP_MAGIC
                 raw.seek(0)
                 if not packed:
-                    return self._read_stream(raw)
+                    yield from self._pieces_of(raw)
+                    return
                 with gzip.GzipFile(fileobj=raw) as unpacked:
-                    return self._read_stream(unpacked)
+                    yield from self._pieces_of(unpacked)
         except FileNotFoundError:
             raise self.fault("no such file", f"an IDX file of {self.kind}") from None
         except EOFError:
@@ -78,18 +85,19 @@ class IdxFile:
         except OSError as error:
             raise self.fault(f"a file that cannot be read ({error.strerror})", "a readable one") from None
 
-    def _read_stream(self, stream: BinaryIO | gzip.GzipFile) -> bytes:
-        payload = bytearray(stream.read(_HEADER_BYTES[self.kind]))
-        expected_bytes = self._promised_bytes(payload)
-        while len(payload) <= expected_bytes:
-            chunk = stream.read(min(_CHUNK_BYTES, expected_bytes + 1 - len(payload)))
-            if not chunk:
+    def _pieces_of(self, stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+        header = stream.read(_HEADER_BYTES[self.kind])
+        expected_bytes, found_bytes = self._promised_bytes(header), len(header)
+        yield header
+        while found_bytes <= expected_bytes:
+            piece = stream.read(min(_CHUNK_BYTES, expected_bytes + 1 - found_bytes))
+            if not piece:
                 break
-            payload += chunk
-        self._check_length(payload, expected_bytes)
-        return bytes(payload)
+            found_bytes += len(piece)
+            yield piece
+        self._check_length(found_bytes, expected_bytes)
 
-    def _promised_bytes(self, payload: bytes | bytearray | memoryview) -> int:
+    def _promised_bytes(self, payload: bytes | memoryview) -> int:
         """How long the payload must be by its own header, which is verified on the way."""
         header = bytes(payload[: _HEADER_BYTES[self.kind]])
         if header[:1] == b"<":
@@ -113,23 +121,32 @@ class IdxFile:
         """Length of a payload of so many items, its header included."""
         return _HEADER_BYTES[self.kind] + count * _ITEM_BYTES[self.kind]
 
+    def header(self, count: int) -> bytes:
+        """The header of a file of so many images or labels."""
+        sides = _IMAGE_SIDES if self.kind == "images" else ()
+        return b"".join(number.to_bytes(4, "big") for number in (_MAGIC[self.kind], count, *sides))
+
+    def item_count(self, payload_bytes: int) -> int:
+        """How many items a payload of so many bytes, its header included, holds."""
+        return (payload_bytes - _HEADER_BYTES[self.kind]) // _ITEM_BYTES[self.kind]
+
     def first(self, payload: bytes, count: int) -> bytes:
         """The payload of a file that holds the first so many of these items, header included."""
         header = payload[:4] + count.to_bytes(4, "big") + payload[8 : _HEADER_BYTES[self.kind]]
         return header + payload[len(header) : self.payload_bytes(count)]
 
-    def _check_length(self, payload: bytes | bytearray | memoryview, expected_bytes: int) -> None:
-        if len(payload) > expected_bytes:
+    def _check_length(self, found_bytes: int, expected_bytes: int) -> None:
+        if found_bytes > expected_bytes:
             raise self.fault("more bytes than its header promises", f"{expected_bytes:,}")
-        if len(payload) < expected_bytes:
-            raise self.fault(f"{len(payload):,} bytes", f"{expected_bytes:,} as its header promises")
+        if found_bytes < expected_bytes:
+            raise self.fault(f"{found_bytes:,} bytes", f"{expected_bytes:,} as its header promises")
 
     def parse(self, payload: bytes | memoryview) -> UInt8[np.ndarray, "n ..."]:
         """The payload as a read-only array that shares its memory: images [n, 28, 28] or labels [n].
 
         Raises DataError when header or length are wrong.
         """
-        self._check_length(payload, self._promised_bytes(payload))
+        self._check_length(len(payload), self._promised_bytes(payload))
         items = np.frombuffer(payload, np.uint8, offset=_HEADER_BYTES[self.kind])  # [n * 784] or [n]
         items.flags.writeable = False
         return items.reshape(-1, *_IMAGE_SIDES) if self.kind == "images" else items
@@ -139,7 +156,7 @@ class IdxFile:
 
         Raises DataError when header or length are wrong.
         """
-        self._check_length(payload, self._promised_bytes(payload))
+        self._check_length(len(payload), self._promised_bytes(payload))
         return (
             np.frombuffer(payload, ">i4", offset=_HEADER_BYTES[self.kind])
             .reshape(-1, _COLUMNS)

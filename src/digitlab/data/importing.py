@@ -1,16 +1,24 @@
-"""Importing: the four IDX files of a data set from a directory, gzip or raw, into the cache."""
+"""Importing: the four IDX files of a data set from a directory, gzip or raw, into the cache.
+
+Images may be more than memory holds: they go by in pieces, once to be verified and once to be copied.
+"""
 
 import hashlib
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
 
 from digitlab.data import cache
 from digitlab.data.catalog import CATALOG, FILE_NAMES, DatasetEntry, FileRole, file_kind
 from digitlab.data.idx import IdxFile, Kind
-from digitlab.data.registry import IMPORTED_ENTRY, verify_payload
+from digitlab.data.registry import IMPORTED_ENTRY, check_digest
 from digitlab.errors import DataError, Fault, SpecError
-from digitlab.files import write_whole
+from digitlab.files import write_whole, written_whole
 from digitlab.spec import NAME_IN_WORDS, NAME_PATTERN
 
 _BESIDE: tuple[tuple[FileRole, FileRole], ...] = (
@@ -33,6 +41,21 @@ _OTHER_FORMATS = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A file that is what it should be.
+
+    sha256: of its payload
+    count:  its items
+    labels: of a file of labels; none of images, which are not held
+    """
+
+    file: IdxFile
+    sha256: str
+    count: int
+    labels: UInt8[np.ndarray, "n"]
+
+
 def import_directory(name: str, directory: Path) -> DatasetEntry:
     """Copy a data set into the cache, verified: returns its entry.
 
@@ -47,22 +70,28 @@ def import_directory(name: str, directory: Path) -> DatasetEntry:
         raise SpecError([Fault("name", name, f"is not a name for a data set; use {NAME_IN_WORDS}")])
     known = CATALOG.get(name)
     folder = _files_folder(directory, name)
-    read = {role: _read(_candidates(folder, role, known), role, known) for role in FILE_NAMES}
-    files = {role: file for role, (file, _) in read.items()}
-    payloads = {role: payload for role, (_, payload) in read.items()}
-    if known is None:
-        known = _describe(name, files, payloads)
-        for role, payload in payloads.items():
-            verify_payload(known, role, files[role], payload)
+    found = {role: _find(_candidates(folder, role, known), role, known) for role in FILE_NAMES}
+    entry = known or _describe(name, found)
     try:
         with cache.publish(name) as stage:
-            for role, payload in payloads.items():
-                write_whole(stage / FILE_NAMES[role], payload)
+            for role, file in found.items():
+                _copy(file, stage / FILE_NAMES[role])
             if name not in CATALOG:
-                write_whole(stage / IMPORTED_ENTRY, known.model_dump_json(indent=2))
+                write_whole(stage / IMPORTED_ENTRY, entry.model_dump_json(indent=2))
     except OSError as error:
         raise cache.unwritable(name, error) from None
-    return known
+    return entry
+
+
+def _copy(found: _Found, target: Path) -> None:
+    """Write the payload of a file that was verified. Raises OSError; DataError when it is another by now."""
+    digest = hashlib.sha256()
+    with written_whole(target) as copy:
+        for piece in found.file.pieces():
+            digest.update(piece)
+            copy.write(piece)
+    if digest.hexdigest() != found.sha256:
+        raise found.file.fault("another content than a moment ago", "a file that nobody changes meanwhile")
 
 
 def _paths(folder: Path, role: FileRole) -> list[Path]:
@@ -122,30 +151,44 @@ def _remedy_of_none(folder: Path) -> str:
     return "name the folder that holds them"
 
 
-def _read(candidates: list[IdxFile], role: FileRole, known: DatasetEntry | None) -> tuple[IdxFile, bytes]:
-    """The first of these files that is what it should be, and its payload: a broken one hides no intact one.
+def _find(candidates: list[IdxFile], role: FileRole, known: DatasetEntry | None) -> _Found:
+    """The first of these files that is what it should be: a broken one hides no intact one.
 
     Raises the first one's DataError when none is.
     """
     faults: list[DataError] = []
     for file in candidates:
         try:
-            payload = file.read()
+            found = _read(file)
             if known:
-                verify_payload(known, role, file, payload)
+                check_digest(known, role, file, found.sha256)
+                if file.kind == "labels":
+                    file.check_labels(found.labels, len(known.class_names))
         except DataError as fault:
             remedy = _remedy(file, known)
             faults.append(DataError(fault.source, fault.found, fault.expected, remedy))
         else:
-            return file, payload
+            return found
     raise faults[0]
+
+
+def _read(file: IdxFile) -> _Found:
+    """What is to be known of a file. Raises DataError when it is damaged."""
+    if file.kind == "labels":
+        payload = file.read()
+        labels = file.parse(payload)
+        return _Found(file, hashlib.sha256(payload).hexdigest(), len(labels), labels)
+    digest, length = hashlib.sha256(), 0
+    for piece in file.pieces():
+        digest.update(piece)
+        length += len(piece)
+    return _Found(file, digest.hexdigest(), file.item_count(length), np.empty(0, np.uint8))
 
 
 def _remedy(file: IdxFile, known: DatasetEntry | None) -> str:
     """What to do about a file that was refused: an intact one of another kind need not be got again."""
     other: Kind = "labels" if file.kind == "images" else "images"
-    if (payload := _intact(file.path, file.kind)) is not None and known:
-        digest = hashlib.sha256(payload).hexdigest()
+    if (digest := _intact(file.path, file.kind)) is not None and known:
         its = [entry.name for entry in CATALOG.values() if digest in entry.payload_sha256.values()]
         if its == [known.name]:
             return f"it is another file of {known.name}: give each file the name of what it holds"
@@ -158,37 +201,35 @@ def _remedy(file: IdxFile, known: DatasetEntry | None) -> str:
     if _intact(file.path, other) is not None:
         return f"it holds {other}: give each file the name of what it holds"
     try:
-        file.read()
+        _read(file)
     except DataError as fault:
         if "pixels" in fault.found:
             return "digitlab takes images of 28 x 28 pixels alone; scale them to that before you import them"
     return _AGAIN
 
 
-def _intact(path: Path, kind: Kind) -> bytes | None:
-    """The payload of an intact IDX file of any data set; None when it is none."""
+def _intact(path: Path, kind: Kind) -> str | None:
+    """The digest of an intact IDX file of any data set; None when it is none."""
     try:
-        return IdxFile(path, kind, _AGAIN).read()
+        return _read(IdxFile(path, kind, _AGAIN)).sha256
     except DataError:
         return None
 
 
-def _describe(name: str, files: dict[FileRole, IdxFile], payloads: dict[FileRole, bytes]) -> DatasetEntry:
+def _describe(name: str, found: Mapping[FileRole, _Found]) -> DatasetEntry:
     """The entry of a data set that nobody has described, from its files."""
-    arrays = {role: files[role].parse(payload) for role, payload in payloads.items()}
     for images, labels in _BESIDE:
-        if len(arrays[images]) != len(arrays[labels]):
-            found, expected = (
-                f"{len(arrays[labels]):,} labels",
-                f"{len(arrays[images]):,}, one for each image",
-            )
+        if found[images].count != found[labels].count:
             raise DataError(
-                files[labels].path, found, expected, "take the images and their labels from one data set"
+                found[labels].file.path,
+                f"{found[labels].count:,} labels",
+                f"{found[images].count:,}, one for each image",
+                "take the images and their labels from one data set",
             )
-    class_count = int(max(arrays["train_labels"].max(), arrays["test_labels"].max())) + 1
+    class_count = int(max(found["train_labels"].labels.max(), found["test_labels"].labels.max())) + 1
     if class_count < 2:
         raise DataError(
-            files["train_labels"].path,
+            found["train_labels"].file.path,
             "the label 0 alone",
             "at least two classes",
             "give the labels of a classification",
@@ -197,9 +238,9 @@ def _describe(name: str, files: dict[FileRole, IdxFile], payloads: dict[FileRole
         name=name,
         title=f"{name} (imported)",
         class_names=tuple(map(str, range(class_count))),
-        train_images=len(arrays["train_labels"]),
-        test_images=len(arrays["test_labels"]),
-        payload_sha256={role: hashlib.sha256(payload).hexdigest() for role, payload in payloads.items()},
+        train_images=found["train_labels"].count,
+        test_images=found["test_labels"].count,
+        payload_sha256={role: file.sha256 for role, file in found.items()},
         licence="not recorded",
         citation="not recorded",
     )

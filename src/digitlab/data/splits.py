@@ -100,6 +100,8 @@ def nested_subset(
         raise SpecError(
             [Fault("train_size", size, f"is not between 1 and the {len(labels):,} examples there are")]
         )
+    if size == len(labels):
+        return np.arange(size)  # all of them: nothing to draw, which for millions takes seconds and memory
     shuffled = random.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]  # class by class, random within
     counts = np.bincount(labels)

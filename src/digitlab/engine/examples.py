@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from digitlab.data.arrays import Dataset, InputScale, input_scale
+from digitlab.data.arrays import Dataset, InputScale
 from digitlab.engine.inputs import run_split
 from digitlab.spec import RunSpec
 
@@ -35,7 +35,7 @@ class RunInputs:
 
 def run_inputs(spec: RunSpec, dataset: Dataset, device: torch.device) -> RunInputs:
     """The examples of one run, [n, 784] each."""
-    scale = input_scale(spec.scaling, dataset.train.images)
+    scale = dataset.scale(spec.scaling)
     parts = run_split(spec, dataset)
 
     def examples(images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, "n"]) -> Examples:

@@ -30,6 +30,7 @@ class CohortEnded:
     cancelled: keys of the runs that have no result because they were cancelled
     cause:     why there are no results; empty where there are, or where all runs were cancelled
     began:     whether there was a process that could train it
+    is_lost:   whether the machine or process that trained it was lost, which need not be the cohort's fault
     """
 
     runs: Runs
@@ -37,6 +38,7 @@ class CohortEnded:
     cancelled: frozenset[str] = frozenset()
     cause: str = ""
     began: bool = True
+    is_lost: bool = False
 
 
 Message = CohortStarted | CohortProgress | CohortEnded

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -58,6 +58,15 @@ class Orders:
             self._taken.update(runs)
             return runs
 
+    def take_now(self, fits: Callable[[Runs], bool] = lambda _: True) -> Runs | None:
+        """The first cohort that waits and fits, without waiting for one."""
+        with self._changed:
+            runs = None if self._is_closed else next(filter(fits, self._waiting), None)
+            if runs is not None:
+                self._waiting.remove(runs)
+                self._taken.update(runs)
+            return runs
+
     def cancel(self, keys: Collection[str]) -> Runs:
         """Cancel runs; those that were waiting are taken out and returned."""
         with self._changed:
@@ -68,11 +77,17 @@ class Orders:
             return gone
 
     def ended(
-        self, runs: Runs, results: Sequence[RunResult] = (), cause: str = "", *, began: bool = True
+        self,
+        runs: Runs,
+        results: Sequence[RunResult] = (),
+        cause: str = "",
+        *,
+        began: bool = True,
+        is_lost: bool = False,
     ) -> CohortEnded:
         """What to tell of runs that have ended: those without a result that are cancelled are said to be."""
         cancelled = (runs.keys() & self.cancelled) - {result.key for result in results}
-        return CohortEnded(runs, results, frozenset(cancelled), cause, began)
+        return CohortEnded(runs, results, frozenset(cancelled), cause, began, is_lost)
 
     def close(self) -> None:
         """Let nothing be taken any more, and cancel what was."""
@@ -125,12 +140,20 @@ class Mailbox(Generic[T]):
                 if self._is_closed:
                     return None
                 self._changed.wait(_SECONDS_TO_NOTICE)
-            message = self._messages.popleft()
-            if not isinstance(message, _Latest):
-                return message
-            if self._latest.get(message.progress.cohort) is message:
-                del self._latest[message.progress.cohort]
-            return message.progress
+            return self._first()
+
+    def waiting(self) -> T | CohortProgress | None:
+        """The next message, if there is one already."""
+        with self._changed:
+            return self._first() if self._messages else None
+
+    def _first(self) -> T | CohortProgress:
+        message = self._messages.popleft()
+        if not isinstance(message, _Latest):
+            return message
+        if self._latest.get(message.progress.cohort) is message:
+            del self._latest[message.progress.cohort]
+        return message.progress
 
     def close(self) -> None:
         """Nothing more is put; what waits can still be read."""

@@ -22,6 +22,8 @@ from digitlab.execution.interface import CohortEnded, CohortStarted, Executor, M
 from digitlab.execution.queues import Mailbox
 from digitlab.execution.retry import Retry
 
+_MOST_TOGETHER = 1_000
+
 
 class Training:
     """Runs that are being trained: iterate over it for their events, until all have ended.
@@ -47,9 +49,16 @@ class Training:
             yield from together
 
     def batches(self) -> Iterator[Sequence[Event]]:
-        """The events, those together that come together, such as the ends of a cohort's runs."""
+        """The events, those together that come together, such as the ends of a cohort's runs.
+
+        A reader that is slower than what happens gets all that waits for it at once, some thousand events at
+        most: what each reading costs it, such as a commit, it then has once for many cohorts.
+        """
         while (message := self._mailbox.get()) is not None:
-            yield message.runs() if isinstance(message, CohortProgress) else message
+            together = list(_events(message))
+            while len(together) < _MOST_TOGETHER and (message := self._mailbox.waiting()) is not None:
+                together += _events(message)
+            yield together
 
     def cancel(self, keys: Collection[str] | None = None) -> None:
         """Stop runs within a second, whatever they are doing, or all; a run that has ended stays as it is.
@@ -94,17 +103,21 @@ class Training:
         lost = {key: spec for key, spec in ended.runs.items() if key not in done}
         if lost:
             with self._changed:
-                retries = self._retry.after(lost, began=ended.began)
+                retries = self._retry.after(lost, began=ended.began, is_lost=ended.is_lost)
             for runs in retries:
                 self._executor.submit(runs)
-            if not retries:
-                events += [Failed(key, Failure(spec, ended.cause)) for key, spec in lost.items()]
+            failed = lost.keys() - {key for runs in retries for key in runs}
+            events += [Failed(key, Failure(spec, ended.cause)) for key, spec in lost.items() if key in failed]
         if events:
             self._mailbox.put(events)
         with self._changed:
             self._left -= {event.key for event in events}
             if not self._left:
                 self._mailbox.close()
+
+
+def _events(message: Sequence[Event] | CohortProgress) -> Sequence[Event]:
+    return message.runs() if isinstance(message, CohortProgress) else message
 
 
 @dataclass(frozen=True)

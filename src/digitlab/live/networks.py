@@ -140,5 +140,5 @@ def network_at(spec: RunSpec, snapshot: Snapshot) -> TrainedNetwork:
 def _scale(name: str, scaling: Scaling) -> InputScale:
     """How pixels become inputs. Only what looks at the pixels reads them."""
     if scaling == "standard":
-        return input_scale(scaling, registry.load(name).train.images)
+        return registry.load(name).scale(scaling)
     return input_scale(scaling, np.zeros((1, 28, 28), np.uint8))

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from digitlab.data.arrays import Dataset
-from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, block_steps
+from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, MOST_LIST_BYTES, block_steps
 from digitlab.spec import INPUT_SIZE, SGD, RunSpec
 
 _PADDING = 16
@@ -129,7 +129,8 @@ def memory_bytes(specs: Sequence[RunSpec], images: Images, *, stacked: bool = Fa
         )
     examples = max(min(block_steps(spec), spec.step_count) * spec.batch_size, EVALUATION_CHUNK)
     lists = (
-        (_listed(spec, seeds) + images.test_size) * (images.lit_pixels * 4 + 12)
+        _lists_bytes(_listed(spec, seeds), images)
+        + _lists_bytes(images.test_size, images)
         + examples * images.lit_pixels * 2 * (4 + size)
         + min(block_steps(spec), spec.step_count) * 8 * INPUT_SIZE
     )
@@ -139,6 +140,11 @@ def memory_bytes(specs: Sequence[RunSpec], images: Images, *, stacked: bool = Fa
     gradient = max((inputs * width for inputs, _, _, width in later), default=0)
     scratch = (largest_batch * sum(widths[1:]) + deltas + transposed + gradient) * size
     return round(members * parameters * copies * size + scratch + lists + indices + predictions)
+
+
+def _lists_bytes(count: int, images: Images) -> float:
+    """What the lists of so many images take, and the table of where they are."""
+    return min(count * images.lit_pixels * 4, MOST_LIST_BYTES) + count * 12
 
 
 def _has_momentum(spec: RunSpec) -> bool:

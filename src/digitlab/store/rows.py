@@ -31,10 +31,12 @@ _HASHED = (
 )
 
 
-def run_row(result: RunResult) -> dict[str, Any]:
-    """The row of a result in the table of runs."""
+def run_row(result: RunResult, packed: bytes | None) -> dict[str, Any]:
+    """The row of a result in the table of runs.
+
+    packed: its predictions as they are kept
+    """
     spec, metrics, provenance = result.spec, result.metrics, result.provenance
-    packed = packed_predictions(result)
     row = {
         "key": result.key,
         "data": spec.data.name,

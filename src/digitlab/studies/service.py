@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from digitlab import lab
 from digitlab.analysis.findings import StudyFindings
@@ -19,7 +20,11 @@ from digitlab.studies.definition import Study
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import Status, status
 from digitlab.studies.runner import run_study
+from digitlab.studies.sharing import OnNote
 from digitlab.studies.stages import Stage
+
+if TYPE_CHECKING:
+    from digitlab.execution.ray.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ def run_to_findings(
     *,
     device: str = "cpu",
     workers: int | None = None,
+    on: "Cluster | None" = None,
     seconds_limit: float = math.inf,
     is_stopped: Callable[[], bool] = lambda: False,
     on_status: Callable[[Status], None] = lambda _: None,
@@ -68,6 +74,7 @@ def run_to_findings(
     on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
     on_events: Callable[[Sequence[Event]], None] = lambda _: None,
     on_advance: OnAdvance = lambda _: None,
+    on_note: OnNote = lambda _: None,
 ) -> StudyRun:
     """Run a study until it is done, the time is over or it is stopped, and say what it found.
 
@@ -85,12 +92,14 @@ def run_to_findings(
             store,
             device=device,
             workers=workers,
+            on=on,
             seconds_limit=end - time.monotonic(),
             is_stopped=is_stopped,
             on_stage=on_stage,
             on_results=on_results,
             on_events=on_events,
             on_advance=on_advance,
+            on_note=on_note,
         )
     return StudyRun(stage, findings(study, scale, stage, store) if stage.is_done else None)
 

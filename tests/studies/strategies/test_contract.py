@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.studies.stages import Stage
 from digitlab.studies.strategies import STRATEGIES, Strategy
+from tests.lengths import length
 from tests.studies.documents import SIZES
 from tests.studies.test_progress import bowl, made_up, small, tuned
 
@@ -71,6 +72,7 @@ def test_asking_again_changes_nothing(name: str) -> None:
     assert strategy.next(known) == done
 
 
+@settings(max_examples=length(30, 100))
 @given(data=st.data())
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_what_is_found_depends_on_the_results_alone(name: str, data: st.DataObject) -> None:

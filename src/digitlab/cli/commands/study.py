@@ -20,6 +20,7 @@ from digitlab.errors import Fault, SpecError
 
 if TYPE_CHECKING:
     from digitlab.analysis.findings import StudyFindings
+    from digitlab.execution.ray.cluster import Cluster
     from digitlab.sinks.opening import See
     from digitlab.store import Store
     from digitlab.studies import Study
@@ -60,6 +61,17 @@ SeedBaseOption = Annotated[
     ),
 ]
 
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ray|auto|ray://HOST:PORT",
+        help="Train on a Ray cluster: one started here, the one that runs here, or another.",
+        show_default="this machine's worker processes",
+        rich_help_panel="Run",
+    ),
+]
+
 
 @study_app.command()
 def run(
@@ -81,6 +93,7 @@ def run(
     device: Annotated[
         str, typer.Option(metavar="|".join(DEVICES), autocompletion=one_of(DEVICES), help="Where to compute.")
     ] = "cpu",
+    on: OnOption = None,
     time_limit: Annotated[
         float | None,
         typer.Option(metavar="MINUTES", min=0, help="Stop after this many minutes; the next run continues."),
@@ -122,7 +135,7 @@ def run(
                 if json:
                     tell(_document(study, scale_name, found))
         return
-    with opened(store_file) as store, logging_to(log) as see:
+    with opened(store_file) as store, logging_to(log) as see, _cluster(on, workers, device) as cluster:
         end = math.inf if time_limit is None else time.monotonic() + 60 * time_limit
         for study, scale_name in studies:
             if name == "all" and (missing := cannot_run(study)):
@@ -130,7 +143,14 @@ def run(
                 continue
             left = end - time.monotonic()
             findings = run_and_tell(
-                study, scale_name, store, workers=workers, device=device, seconds_limit=left, see=see
+                study,
+                scale_name,
+                store,
+                workers=workers,
+                device=device,
+                on=cluster,
+                seconds_limit=left,
+                see=see,
             )
             if findings is None:
                 return
@@ -138,6 +158,20 @@ def run(
                 tell(asdict(findings))
             else:
                 print_findings(findings)
+
+
+@contextmanager
+def _cluster(on: str | None, workers: int | None, device: str) -> Iterator["Cluster | None"]:
+    """The cluster that is to train, with a word of it; None where this machine is to."""
+    if on is None:
+        yield None
+        return
+    from digitlab import lab
+
+    with lab.joined(on, workers=workers, device=device) as cluster:
+        nodes = ", ".join(f"{node.name} ({node.slots})" for node in cluster.nodes.values())
+        stderr().print(f"Ray: {cluster.slot_count} workers on {nodes}", soft_wrap=True)
+        yield cluster
 
 
 def _document(study: "Study", scale: str, current: "Status") -> dict[str, object]:
@@ -167,11 +201,13 @@ def run_and_tell(
     *,
     workers: int | None,
     device: str,
+    on: "Cluster | None" = None,
     seconds_limit: float = math.inf,
     see: "See | None" = None,
 ) -> "StudyFindings | None":
     """Run one study and tell how it goes on; what was found, or None when the time was over before that.
 
+    on:  a cluster whose machines train
     see: takes what happens to its runs, to log it
     """
     from digitlab.studies.service import Tally, run_to_findings
@@ -187,8 +223,18 @@ def run_and_tell(
         if not stderr().is_terminal:  # no bar shows that it goes on
             stderr().print(f"{study.name}: {stage.title}, {len(stage.missing):,} runs")
 
+    def tell_notes(cluster: "Cluster") -> None:
+        for note in cluster.notes:
+            if note not in printed_notes:
+                printed_notes.add(note)
+                stderr().print(f"{study.name}: {note}", soft_wrap=True)
+
     def figures() -> list[str]:
-        return [f"best {tally.best:.4f}", f"diverged {tally.diverged}", f"collapsed {tally.collapsed}"]
+        found = [f"best {tally.best:.4f}", f"diverged {tally.diverged}", f"collapsed {tally.collapsed}"]
+        if on is not None:
+            tell_notes(on)
+            found += [f"{rate.node} {rate.runs_a_minute:.0f}/min" for rate in on.rates()]
+        return found
 
     with many_progress(study.name, figures) as on_advance:
         reached = run_to_findings(
@@ -197,13 +243,23 @@ def run_and_tell(
             store,
             device=device,
             workers=workers,
+            on=on,
             seconds_limit=seconds_limit,
             on_status=lambda current: _announce(study, current, workers),
             on_stage=on_stage,
             on_results=tally.see,
             on_events=see or (lambda _: None),
             on_advance=on_advance,
+            on_note=lambda note: stderr().print(f"{study.name}: {note}", soft_wrap=True),
         )
+    if on is not None:
+        tell_notes(on)
+        for rate in on.rates():
+            stderr().print(
+                f"{study.name}: {rate.node}: {rate.runs:,} runs by {rate.slots} workers, "
+                f"{rate.runs_a_minute:.0f} a minute",
+                soft_wrap=True,
+            )
     if reached.findings is None:
         stderr().print(
             f"{study.name}: the time is over; {len(reached.stage.missing):,} runs are left of this stage "
@@ -255,14 +311,14 @@ def list_(json: JsonOption = False, output: OutputOption = None, store_file: Sto
 
 
 @contextmanager
-def _looked_into(path: Path | None) -> Iterator["Store | None"]:
+def _looked_into(place: str | None) -> Iterator["Store | None"]:
     """The store, or None where there is none: who only looks makes none."""
     from digitlab.store import is_there
 
-    if not is_there(path):
+    if not is_there(place):
         yield None
         return
-    with opened(path, must_exist=True) as store:
+    with opened(place, must_exist=True) as store:
         yield store
 
 

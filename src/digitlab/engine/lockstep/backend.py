@@ -21,6 +21,10 @@ EVALUATION_CHUNK = 500
 
 _ADAM_CONSTANTS = ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
 
+MOST_LIST_BYTES = 1 << 28
+"""So much the kernel keeps of lists of pixels, where a block of steps needs no more: those of 400,000 images
+like MNIST's. A data set of 60,000 images never takes as much, even where no pixel is black."""
+
 MOST_THREADS = 256
 """That train one network together, as in kernel.c."""
 

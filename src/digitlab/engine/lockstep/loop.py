@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from digitlab.data.arrays import Dataset, input_scale
+from digitlab.data.arrays import Dataset
 from digitlab.engine.device import find_device, memory_errors_named
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.history import History, result_of
@@ -98,7 +98,7 @@ def train_cohort(
             compiler=backend.compiler,
             matmul_precision=backend.matmul_precision,
         )
-    scale = input_scale(specs[0].scaling, dataset.train.images)
+    scale = dataset.scale(specs[0].scaling)
     return [
         (
             result_of(run.spec, run.history, train=run.train, test=run.test, provenance=origin),

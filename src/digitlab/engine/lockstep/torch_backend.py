@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from digitlab.data.arrays import Dataset, input_scale
+from digitlab.data.arrays import Dataset, LabelledImages
 from digitlab.engine.device import Device
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.inputs import run_split
@@ -36,6 +36,9 @@ from digitlab.models.parents import first_layers
 from digitlab.result import Arithmetic
 from digitlab.spec import INPUT_SIZE, RunSpec
 
+_MOVED = 100_000
+"""Images that are brought to a GPU at once, 78 MB."""
+
 
 @dataclass(frozen=True)
 class _Wide:
@@ -47,6 +50,25 @@ class _Wide:
     members: slice
     seeds: slice
     sharing: int
+
+
+class _Pixels:
+    """The pixels of images: on a GPU all of them lie there, on the CPU they stay where they are."""
+
+    def __init__(self, images: LabelledImages, device: torch.device) -> None:
+        self._pixels = images.images.reshape(-1, INPUT_SIZE)
+        self._there: Tensor | None = None
+        if device.type != "cpu":
+            self._there = torch.empty(self._pixels.shape, dtype=torch.uint8, device=device)
+            for first in range(0, len(self._pixels), _MOVED):
+                piece = np.array(self._pixels[first : first + _MOVED])
+                self._there[first : first + _MOVED] = torch.from_numpy(piece)
+
+    def at(self, positions: Int64[Tensor, "seed batch"]) -> UInt8[Tensor, "seed batch 784"]:
+        """Those of the images at these positions."""
+        if self._there is None:
+            return torch.from_numpy(self._pixels[positions.numpy()])
+        return self._there[positions]
 
 
 class StackedMembers:
@@ -73,9 +95,9 @@ class StackedMembers:
         self._biases = [
             parameter([layer.bias[:, None] for layer in same]) for same in zip(*layers, strict=True)
         ]
-        self._scale = input_scale(specs[0].scaling, dataset.train.images)
+        self._scale = dataset.scale(specs[0].scaling)
         self._images = {
-            part: torch.from_numpy(np.array(images.images).reshape(-1, INPUT_SIZE)).to(device)
+            part: _Pixels(images, device)
             for part, images in (("train", dataset.train), ("test", dataset.test))
         }
         self._labels = {
@@ -131,7 +153,7 @@ class StackedMembers:
         return activations
 
     def _inputs(self, part: str, positions: Int64[Tensor, "seed batch"]) -> Float[Tensor, "seed 784 batch"]:
-        pixels: UInt8[Tensor, "seed batch 784"] = self._images[part][positions]
+        pixels: UInt8[Tensor, "seed batch 784"] = self._images[part].at(positions)
         inputs = pixels.to(self._dtype).sub_(self._scale.offset).div_(self._scale.divisor)
         return inputs.transpose(1, 2)
 

@@ -16,11 +16,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from digitlab.data.arrays import Dataset, LabelledImages, input_scale
+from digitlab.data.arrays import Dataset, LabelledImages
 from digitlab.engine.device import free_cores
 from digitlab.engine.evaluation import Evaluation
 from digitlab.engine.inputs import run_split
-from digitlab.engine.lockstep.backend import EVALUATION_CHUNK, MOST_THREADS, Losses, Part, block_steps
+from digitlab.engine.lockstep.backend import (
+    EVALUATION_CHUNK,
+    MOST_LIST_BYTES,
+    MOST_THREADS,
+    Losses,
+    Part,
+    block_steps,
+)
 from digitlab.engine.sampling import batches
 from digitlab.engine.schedules import learning_rate
 from digitlab.models.parameters import Layer
@@ -163,7 +170,9 @@ class _ArrayOf:
 class _Images:
     """Images as lists of what is not black, made of each image when it is first used.
 
-    To read an image of 784 bytes takes longer than many networks take to learn from it: it is done once.
+    To read an image of 784 bytes takes longer than many networks take to learn from it: it is done once,
+    while the lists take no more than MOST_LIST_BYTES. Then they are all forgotten, and made anew as they are
+    needed: of a data set of millions an epoch needs each but once anyway.
     """
 
     def __init__(self, kernel: _Kernel, images: LabelledImages) -> None:
@@ -180,13 +189,20 @@ class _Images:
     def make(self, positions: Int64[np.ndarray, "n"]) -> None:
         """Make the lists of the images at these positions, where they are not made yet.
 
+        Until the next call all of them are there.
         Raises ValueError when one is a position of no image.
         """
         if not 0 <= positions.min() <= positions.max() < len(self):
             raise ValueError(f"positions {positions.min()} to {positions.max()} of {len(self):,} images")
         list_images = partial(self._kernel.list_images, self.lists, self._images.images)
-        while (made := list_images(positions, len(positions))) < len(positions):
-            positions = positions[made:]
+        left, has_forgotten = positions, False
+        while (made := list_images(left, len(left))) < len(left):
+            left = left[made:]
+            is_full = (len(self._rooms) + 1) * 4 * _ROOM > MOST_LIST_BYTES
+            if is_full and not has_forgotten:
+                self._list[:] = 0
+                self._rooms.clear()
+                left, has_forgotten = positions, True  # what these positions need may take more
             room = np.empty(_ROOM, np.uint32)  # touched only as far as it is used
             self._rooms.append(room)
             self.lists.free, self.lists.end = room.ctypes.data, room.ctypes.data + room.nbytes
@@ -345,7 +361,7 @@ class CompiledMembers:
         self._dataset, self._team, self._cancelled = dataset, team, cancelled
         self._images = _Images(self._kernel, dataset.train)
         spec = specs[0]  # what follows is the same for all
-        table = input_scale(spec.scaling, dataset.train.images).table(spec.precision)
+        table = dataset.scale(spec.scaling).table(spec.precision)
         given = [None] * len(specs) if layers is None else layers
         lanes = self._kernel.lanes()
         self._members = [_Member(spec, lanes, own) for spec, own in zip(specs, given, strict=True)]

@@ -1,0 +1,171 @@
+"""Several drivers at one study, as real processes on a real PostgreSQL, with short leases."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from digitlab.store import Filter, open_store
+from tests.postgresql import Server
+
+SECONDS = 120
+LEASE = 4.0
+
+# Every result that comes is written down, also where the store knew it already.
+DRIVER = """
+import sys, time
+from digitlab.store import claims
+claims.LEASE_SECONDS = {lease}
+from digitlab.store import open_store
+from digitlab.studies import read_study_at
+from digitlab.studies.runner import run_study
+from digitlab.execution.events import Started, Finished
+
+def on_events(events):
+    for event in events:
+        if isinstance(event, (Started, Finished)):
+            print(type(event).__name__, event.key, flush=True)
+
+study, _ = read_study_at(sys.argv[1], None)
+store = open_store(sys.argv[2])
+print("open", flush=True)
+stage = run_study(study, store, workers=1, on_events=on_events, on_note=lambda note: print("note", note, flush=True))
+print("done", len(stage.missing), flush=True)
+"""
+
+STUDY = """\
+name = "shared"
+title = "A study for two"
+question = "Who trains what?"
+
+[fixed]
+steps = {steps}
+train_size = {train_size}
+validation_size = 100
+
+[[axes]]
+name = "hidden"
+values = [{widths}]
+
+[[axes]]
+name = "learning_rate"
+values = [0.1, 0.2]
+
+[seeds]
+report = {seeds}
+"""
+
+
+def study_of(folder: Path, *, widths: range, seeds: int, steps: int, train_size: int = 200) -> Path:
+    """A study of 2 · widths · seeds runs, a cohort each width at least."""
+    layers = ", ".join(f"[{width}]" for width in widths)
+    path = folder / "shared.toml"
+    path.write_text(STUDY.format(widths=layers, seeds=seeds, steps=steps, train_size=train_size))
+    return path
+
+
+@pytest.fixture
+def drivers() -> Iterator[list["subprocess.Popen[str]"]]:
+    """Those that were started; they are gone at the end."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+        process.communicate()
+
+
+def drive(started: list["subprocess.Popen[str]"], study: Path, url: str) -> "subprocess.Popen[str]":
+    started.append(
+        subprocess.Popen(
+            [sys.executable, "-c", DRIVER.format(lease=LEASE), str(study), url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
+    return started[-1]
+
+
+def end(process: "subprocess.Popen[str]") -> list[str]:
+    out, error = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, error
+    return out.splitlines()
+
+
+def finished(lines: list[str]) -> list[str]:
+    return [line.split()[1] for line in lines if line.startswith("Finished")]
+
+
+def wait_for(process: "subprocess.Popen[str]", word: str) -> list[str]:
+    """Read what a driver prints until a line begins with this word."""
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line.startswith(word):
+            return lines
+    raise AssertionError(lines)
+
+
+def keys_in(url: str) -> set[str]:
+    with closing(open_store(url)) as store:
+        assert store.verify().set_aside == ()
+        return set(store.keys(Filter()))
+
+
+def test_two_drivers_do_each_of_500_runs_once(
+    postgresql: Server, tmp_path: Path, drivers: list["subprocess.Popen[str]"]
+) -> None:
+    url = postgresql.make_database("five-hundred")
+    study = study_of(tmp_path, widths=range(4, 29), seeds=10, steps=20)
+    for process in [drive(drivers, study, url) for _ in range(2)]:
+        assert process.poll() is None
+    told = [end(process) for process in drivers]
+    done = [finished(lines) for lines in told]
+    assert len(done[0]) + len(done[1]) == len({*done[0], *done[1]}) == 500
+    assert keys_in(url) == {*done[0], *done[1]}
+    assert [lines[-1] for lines in told] == ["done 0", "done 0"]
+    assert postgresql.execute("five-hundred", "SELECT count(*) FROM claims") == [(0,)]
+    assert all(done), "one driver did everything"
+
+
+def test_what_a_killed_driver_had_taken_is_trained_by_another(
+    postgresql: Server, tmp_path: Path, drivers: list["subprocess.Popen[str]"]
+) -> None:
+    url = postgresql.make_database("killed")
+    study = study_of(tmp_path, widths=range(4, 8), seeds=1, steps=3_000)
+    victim = drive(drivers, study, url)
+    wait_for(victim, "Started")
+    other = drive(drivers, study, url)
+    lines = wait_for(other, "note of 8 runs others train ")
+    assert f"process {victim.pid} on " in lines[-1]
+    victim.kill()
+    lines += end(other)
+    assert lines[-1] == "done 0"
+    assert len(keys_in(url)) == 8
+
+
+def test_a_driver_that_stood_still_past_its_lease_loses_nothing(
+    postgresql: Server, tmp_path: Path, drivers: list["subprocess.Popen[str]"]
+) -> None:
+    url = postgresql.make_database("stopped")
+    study = study_of(tmp_path, widths=range(4, 7), seeds=1, steps=1_500)
+    sleeper = drive(drivers, study, url)
+    lines = wait_for(sleeper, "Started")
+    sleeper.send_signal(signal.SIGSTOP)
+    others = end(drive(drivers, study, url))
+    assert others[-1] == "done 0"
+    assert len(keys_in(url)) == 6
+    sleeper.send_signal(signal.SIGCONT)
+    lines += end(sleeper)
+    assert lines[-1] == "done 0"
+    late = [line for line in lines if "had been trained elsewhere when their results came" in line]
+    assert late
+    assert all(line.endswith("all are the same to the last bit") for line in late)
+    assert len(keys_in(url)) == 6

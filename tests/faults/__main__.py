@@ -11,6 +11,7 @@ import platform
 import secrets
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 from digitlab.engine.device import find_device, processor_name, usable_cores
+from tests.faults.databases import end_server
 from tests.faults.kinds import FAULTS
 from tests.faults.rounds import Round, one_round, uninterrupted
 
@@ -30,17 +32,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--only", type=int, help="the number of one round")
+    parser.add_argument("--kind", default="", help="only kinds in whose name this is")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no round after so many")
     parser.add_argument("--write", action="store_true", help="write the table into benchmarks/results")
     wanted = parser.parse_args()
     print(f"seed {wanted.seed}", flush=True)
     left_out = {fault.name: why for fault in FAULTS if (why := fault.why_not())}
-    kinds = [fault for fault in FAULTS if fault.name not in left_out]
+    kinds = [fault for fault in FAULTS if fault.name not in left_out and wanted.kind in fault.name]
     for name, why in left_out.items():
         print(f"left out: {name} ({why})")
     rounds: list[Round] = []
     start, load = time.monotonic(), os.getloadavg()[0]
-    with uninterrupted() as whole:
+    with uninterrupted() as whole, ExitStack() as stack:
+        stack.callback(end_server)
         for number in range(wanted.rounds):
             # Every kind once before any comes again, each time in another order.
             turn, place = divmod(number, len(kinds))

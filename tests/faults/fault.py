@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 from tests.faults.system import System
 
@@ -25,7 +26,8 @@ class Fault:
     prepare: what has to be there before the study starts
     why_not: why it cannot be done on this machine; empty where it can
     codes:   with which the study may end; with 0 it ended as if nothing had been
-    damages: whether it changes rows, which then are set aside and computed again
+    remedy:  the command that is given before the study runs again, where that alone does not do
+    store:   in what kind of database the store lies
     """
 
     name: str
@@ -33,4 +35,5 @@ class Fault:
     codes: tuple[int, ...] = (0,)
     prepare: Do = _nothing
     why_not: Callable[[], str] = _everywhere
-    damages: bool = False
+    remedy: tuple[str, ...] = ()
+    store: Literal["sqlite", "postgresql"] = "sqlite"

@@ -28,11 +28,11 @@ class Known:
     finished: dict[str, tuple[str, float]]
 
 
-def known_in(place: Path) -> Known:
+def known_in(place: Path | str) -> Known:
     """All intact runs of a store; none where there is no store."""
-    if not place.exists() or place.stat().st_size == 0:
+    if isinstance(place, Path) and (not place.exists() or place.stat().st_size == 0):
         return Known({}, {})
-    with closing(open_store(place, must_exist=True)) as store:
+    with closing(open_store(place, must_exist=isinstance(place, Path))) as store:
         keys = store.keys(Filter())
         if len(keys) != len(set(keys)):
             raise StoreError(f"{place}: a run is there twice")
@@ -67,7 +67,7 @@ def grow_old(system: System) -> None:
 
 def broken(system: System, expected: Known, files: frozenset[str]) -> list[str]:
     """What of the invariant does not hold, in sentences; empty: it holds."""
-    found = known_in(system.store)
+    found = known_in(system.location)
     faults = []
     if missing := expected.bits.keys() - found.bits.keys():
         faults.append(f"{len(missing)} runs are missing")
@@ -75,7 +75,7 @@ def broken(system: System, expected: Known, files: frozenset[str]) -> list[str]:
         faults.append(f"{len(more)} runs are not of the study")
     if other := [key for key, bits in found.bits.items() if expected.bits.get(key, bits) != bits]:
         faults.append(f"{len(other)} runs have other bits")
-    with closing(open_store(system.store, must_exist=True)) as store:
+    with closing(open_store(system.location, must_exist=True)) as store:
         if wrong := store.verify().set_aside:
             faults.append(f"{len(wrong)} rows are damaged")
     faults += [f"a file is left: {name}" for name in sorted(files_in(system) - files)]

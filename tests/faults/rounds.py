@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from tests.faults.databases import new_database
 from tests.faults.disks import shim
 from tests.faults.fault import Fault
 from tests.faults.invariant import Known, broken, files_in, grow_old, known_in, wait_for_orphans
@@ -45,6 +46,11 @@ class Whole:
     files: frozenset[str]
     findings: str
 
+    def files_for(self, fault: Fault) -> frozenset[str]:
+        """What files there are to be: a store in a server is none."""
+        store = {str(self.system.store.relative_to(self.system.place))}
+        return self.files if fault.store == "sqlite" else (self.files - store) | {"store"}
+
 
 @contextmanager
 def uninterrupted() -> Iterator[Whole]:
@@ -52,7 +58,7 @@ def uninterrupted() -> Iterator[Whole]:
     system = System(Path(tempfile.mkdtemp(prefix="digitlab-faults-")))
     try:
         ended = system.ended(system.start(1))
-        known = known_in(system.store)
+        known = known_in(system.location)
         if ended.code != 0 or len(known.bits) != RUN_COUNT:
             raise RuntimeError(f"the study does not even end without a fault: {ended.error}")
         yield Whole(system, known, files_in(system), ended.out)
@@ -72,6 +78,8 @@ def one_round(fault: Fault, seed: str, whole: Whole, number: int = 0) -> Round:
         workers=rng.choice([1, 2, 2]) if "worker" not in fault.name else 2,
     )
     try:
+        if fault.store == "postgresql":
+            system.url = new_database(system.mark)
         return _judged(fault, system, rng, whole, number, start)
     finally:
         system.end()
@@ -98,9 +106,11 @@ def _judged(fault: Fault, system: System, rng: Random, whole: Whole, number: int
         return Round(fault.name, number, (), 0, time.monotonic() - start, ("it hangs",))
     faults += wait_for_orphans(system)
     system.heal()
-    before = known_in(system.store)
+    before = known_in(system.location)
     if any(codes) or before.bits.keys() != whole.known.bits.keys():
         grow_old(system)
+        if fault.remedy:
+            system.ended(system.command(*fault.remedy))
         system.arguments = ()
         ended = system.ended(system.start(1))
         if ended.code != 0:
@@ -108,8 +118,8 @@ def _judged(fault: Fault, system: System, rng: Random, whole: Whole, number: int
         elif ended.out != whole.findings:
             faults.append("it finds something else")
     faults += wait_for_orphans(system)
-    faults += broken(system, whole.known, whole.files)
-    after = known_in(system.store)
+    faults += broken(system, whole.known, whole.files_for(fault))
+    after = known_in(system.location)
     if again := [key for key, when in before.finished.items() if after.finished.get(key) != when]:
         faults.append(f"{len(again)} runs that were known were lost or done again")
     lost = len(whole.known.bits) - len(before.bits)

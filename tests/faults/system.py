@@ -74,6 +74,7 @@ class System:
     kernels: a folder of kernels that are built already, and `datasets` one of data sets; None: the study makes them
     shim:    the library that moves clocks and slows disks; None: there is no compiler
     workers: processes that train
+    url:     of the database that holds the store; None: it is a file
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class System:
     shim: Path | None = None
     workers: int = 2
     arguments: tuple[str, ...] = ()
+    url: str | None = None
     drivers: "list[subprocess.Popen[str]]" = field(default_factory=list)
     undo: list[Callable[[], None]] = field(default_factory=list)
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -106,6 +108,11 @@ class System:
         return self.place / "store" / "runs.db"
 
     @property
+    def location(self) -> Path | str:
+        """Where the store is, as `--store` takes it."""
+        return self.store if self.url is None else self.url
+
+    @property
     def driver(self) -> "subprocess.Popen[str]":
         return self.drivers[0]
 
@@ -113,26 +120,30 @@ class System:
     def is_running(self) -> bool:
         return self.driver.poll() is None
 
-    def start(self, workers: int | None = None, *arguments: str) -> "subprocess.Popen[str]":
+    def start(self, workers: int | None = None) -> "subprocess.Popen[str]":
         """Start `digitlab study run` in a session of its own."""
+        count = str(self.workers if workers is None else workers)
+        study = str(self.folder / "study.toml")
+        return self.command("study", "run", study, "--workers", count, *self.arguments)
+
+    def command(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start any command of digitlab in a session of its own."""
         place = self.place
         environment = os.environ | {
             "HOME": str(place / "home"),
             "XDG_CACHE_HOME": str(place / "cache"),
             "DIGITLAB_DATA": str(place / "data"),
-            "DIGITLAB_STORE": str(self.store),
+            "DIGITLAB_STORE": str(self.location),
             "TMPDIR": str(place / "tmp"),
             "OMP_WAIT_POLICY": "PASSIVE",
             _MARK: self.mark,
         }
         if self.shim is not None:
             environment |= {"LD_PRELOAD": str(self.shim), "FAULTS_CONTROL": str(self.control)}
-        count = str(self.workers if workers is None else workers)
-        command = ["study", "run", str(self.folder / "study.toml"), "--workers", count]
         # To files: a pipe that nobody reads would stop the study.
         with self._output(len(self.drivers), "out") as out, self._output(len(self.drivers), "error") as error:
             process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, *command, *self.arguments, *arguments],
+                [sys.executable, "-c", _PROGRAM, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=error,
@@ -169,9 +180,17 @@ class System:
 
     def row_count(self) -> int:
         """Runs in the store, without touching it; 0 while it cannot be read."""
+        query = "SELECT count(*) FROM runs"
+        if self.url is not None:
+            import psycopg
+
+            with suppress(psycopg.Error), psycopg.connect(self.url, connect_timeout=5) as connection:
+                row = connection.execute(query).fetchone()
+                return 0 if row is None else int(row[0])
+            return 0
         try:
             with closing(sqlite3.connect(f"{self.store.as_uri()}?mode=ro", uri=True)) as connection:
-                return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+                return int(connection.execute(query).fetchone()[0])
         except sqlite3.Error:
             return 0
 

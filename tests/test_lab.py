@@ -143,7 +143,7 @@ def test_mixed_runs_are_what_each_is_alone(mnist: Dataset, monkeypatch: pytest.M
     specs = mixed(length(100, 300))
     found = results_of(specs, workers=2)
     outcomes = [result.outcome for result in found.values()]
-    assert {outcomes.count(outcome) > 10 for outcome in ("completed", "diverged")} == {True}
+    assert {outcomes.count(outcome) > length(3, 10) for outcome in ("completed", "diverged")} == {True}
     for ours in random.Random(1).sample(list(found.values()), length(10, 40)):
         ((alone, _),) = train_cohort([ours.spec], mnist)
         assert without_provenance(ours) == without_provenance(alone)

@@ -21,6 +21,7 @@ from random import Random
 from digitlab.engine.device import find_device, processor_name, usable_cores
 from tests.faults.databases import end_server
 from tests.faults.kinds import FAULTS
+from tests.faults.nodes import end_nodes
 from tests.faults.rounds import Round, one_round, uninterrupted
 
 RESULTS = Path(__file__).parent.parent.parent / "benchmarks" / "results"
@@ -45,6 +46,7 @@ def main() -> int:
     start, load = time.monotonic(), os.getloadavg()[0]
     with uninterrupted() as whole, ExitStack() as stack:
         stack.callback(end_server)
+        stack.callback(end_nodes)
         for number in range(wanted.rounds):
             # Every kind once before any comes again, each time in another order.
             turn, place = divmod(number, len(kinds))
@@ -76,16 +78,17 @@ def _tell(rounds: list[Round], count: int, start: float) -> None:
 
 def _table(rounds: list[Round]) -> list[str]:
     lines = [
-        "| fault | rounds | it went on by itself | runs left for the recovery | seconds a round | broken |",
-        "|---|---|---|---|---|---|",
+        "| fault | rounds | while it ran | it went on by itself | runs left for the recovery | seconds a round | broken |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in (fault.name for fault in FAULTS):
         if these := [each for each in rounds if each.kind == name]:
             alone = sum(not any(each.codes) for each in these)
+            hit = sum(each.hit for each in these)
             lost = f"{min(each.lost for each in these)} to {max(each.lost for each in these)}"
             seconds = sum(each.seconds for each in these) / len(these)
             wrong = sum(bool(each.faults) for each in these)
-            lines.append(f"| {name} | {len(these)} | {alone} | {lost} | {seconds:.1f} | {wrong} |")
+            lines.append(f"| {name} | {len(these)} | {hit} | {alone} | {lost} | {seconds:.1f} | {wrong} |")
     return lines
 
 
@@ -114,7 +117,6 @@ Seed {seed}, {len(rounds)} rounds, {sum(bool(each.faults) for each in rounds)} b
     document = {"seed": seed, "load": load, "seconds": round(seconds), "rounds": []}
     for each in rounds:
         told = asdict(each)
-        del told["last_words"]
         document["rounds"].append(told | {"seconds": round(each.seconds, 1)})  # type: ignore[attr-defined]
     (RESULTS / "faults.json").write_text(json.dumps(document, indent=1) + "\n")
 

@@ -62,6 +62,7 @@ def _two(number: signal.Signals | None, *, is_continued: bool = False) -> Do:
     def inject(system: System, rng: Random) -> None:
         time.sleep(rng.uniform(0, 1))
         system.start(1)
+        system.was_hit = system.is_running
         if number is None:
             return
         system.wait_for_a_moment(rng, first=1)

@@ -123,7 +123,14 @@ def _emptied(*folders: str) -> Do:
 FULL = (0, 1)
 
 FAULTS = (
-    Fault("a disk of 8 to 300 kB", lambda *_: None, FULL, _on_small_disk, why_no_mount),
+    Fault(
+        "a disk of 8 to 300 kB",
+        lambda *_: None,
+        FULL,
+        _on_small_disk,
+        why_no_mount,
+        is_there_from_the_start=True,
+    ),
     Fault("the disk fills up", _fills_up, FULL, _on_disk, why_no_mount),
     Fault("files may not grow", _may_not_grow, FULL),
     Fault("a slow disk", _slow, why_not=why_no_shim),

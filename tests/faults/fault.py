@@ -27,6 +27,7 @@ class Fault:
     why_not: why it cannot be done on this machine; empty where it can
     codes:   with which the study may end; with 0 it ended as if nothing had been
     remedy:  the command that is given before the study runs again, where that alone does not do
+    is_there_from_the_start: whether it is `prepare` that does it
     store:   in what kind of database the store lies
     """
 
@@ -36,4 +37,5 @@ class Fault:
     prepare: Do = _nothing
     why_not: Callable[[], str] = _everywhere
     remedy: tuple[str, ...] = ()
+    is_there_from_the_start: bool = False
     store: Literal["sqlite", "postgresql"] = "sqlite"

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -25,6 +25,7 @@ class Round:
 
     codes:  with which the drivers ended, the first that was started first
     lost:   runs that had to be trained after it
+    hit:    whether the study still ran when the fault came
     faults: what of the invariant does not hold; empty: it holds
     """
 
@@ -34,7 +35,7 @@ class Round:
     lost: int
     seconds: float
     faults: tuple[str, ...] = ()
-    last_words: tuple[str, ...] = field(default=(), repr=False)
+    hit: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,11 @@ def _judged(fault: Fault, system: System, rng: Random, whole: Whole, number: int
     system.start()
     fault.inject(system, rng)
     codes: list[int] = []
-    words: list[str] = []
+    hit = system.was_hit or fault.is_there_from_the_start
     try:
         for driver in list(system.drivers):
             ended = system.ended(driver)
             codes.append(ended.code)
-            words.append(ended.error)
             allowed = {*fault.codes, 0}
             if ended.code not in allowed:
                 faults.append(f"it ended with {ended.code}: {ended.error[-300:]}")
@@ -123,6 +123,4 @@ def _judged(fault: Fault, system: System, rng: Random, whole: Whole, number: int
     if again := [key for key, when in before.finished.items() if after.finished.get(key) != when]:
         faults.append(f"{len(again)} runs that were known were lost or done again")
     lost = len(whole.known.bits) - len(before.bits)
-    return Round(
-        fault.name, number, tuple(codes), lost, time.monotonic() - start, tuple(faults), tuple(words)
-    )
+    return Round(fault.name, number, tuple(codes), lost, time.monotonic() - start, tuple(faults), hit)

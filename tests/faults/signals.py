@@ -78,6 +78,7 @@ def _again_and_again(system: System, rng: Random) -> None:
 def _two(system: System, rng: Random, *, one_is_killed: bool) -> None:
     time.sleep(rng.uniform(0, 1))
     other = system.start(1)
+    system.was_hit = system.is_running
     if one_is_killed:
         system.wait_for_a_moment(rng)
         other.kill()

@@ -75,6 +75,8 @@ class System:
     shim:    the library that moves clocks and slows disks; None: there is no compiler
     workers: processes that train
     url:     of the database that holds the store; None: it is a file
+    settings: more environment variables
+    was_hit: whether the study ran at the moment that was waited for
     """
 
     folder: Path
@@ -84,6 +86,8 @@ class System:
     workers: int = 2
     arguments: tuple[str, ...] = ()
     url: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    was_hit: bool = False
     drivers: "list[subprocess.Popen[str]]" = field(default_factory=list)
     undo: list[Callable[[], None]] = field(default_factory=list)
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -137,6 +141,7 @@ class System:
             "TMPDIR": str(place / "tmp"),
             "OMP_WAIT_POLICY": "PASSIVE",
             _MARK: self.mark,
+            **self.settings,
         }
         if self.shim is not None:
             environment |= {"LD_PRELOAD": str(self.shim), "FAULTS_CONTROL": str(self.control)}
@@ -205,9 +210,10 @@ class System:
 
     def wait_for_a_moment(self, rng: Random, first: int = 0) -> None:
         """Any moment of the study: a little after its nth run is in the store; n = 0: while it starts."""
-        count = rng.choice([first, rng.randrange(first, RUN_COUNT)])
+        count = first if rng.random() < 0.25 else rng.randrange(first, RUN_COUNT)
         self.wait_until(lambda: self.row_count() >= count)
         time.sleep(rng.uniform(0, 0.3 if count else 2.5))
+        self.was_hit = self.is_running
 
     def wait_for_crew(self) -> list[psutil.Process]:
         """Its workers, once there are as many as there shall be; fewer when it ends before."""

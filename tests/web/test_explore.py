@@ -150,7 +150,9 @@ def test_a_run_is_told_as_its_result_document(desktop: Desktop) -> None:
     assert broken["says"].startswith("the loss blew up at step ")
     unknown = desktop.get(f"runs/{'0' * 64}")
     assert unknown.status_code == 404
-    assert unknown.json()["says"].startswith("000000000000: there is no such run in this store")
+    assert unknown.json()["says"].endswith(
+        ": no run's key begins with that; `digitlab runs list` shows the runs that there are"
+    )
 
 
 def test_the_confusion_is_that_of_the_predictions(desktop: Desktop, mnist: Dataset) -> None:

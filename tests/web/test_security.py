@@ -403,7 +403,11 @@ def test_names_with_markup_and_escapes_are_told_harmlessly(live_server: Server) 
 def test_hundreds_of_connections_leave_room_for_the_next(tmp_path: Path) -> None:
     with server_with(tmp_path / "runs.db", head_seconds=30.0, connections=150) as server:
         idle = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(150)]
-        assert status(server.ask("GET", "/api/live", bearer(server))) == 503
+        refused = server.ask("GET", "/api/live", bearer(server))
+        assert status(refused) == 503
+        says = "150 connections are open already, the most there may be; close a page and try again"
+        assert document(refused) == {"says": says, "field": None}
+        assert b"content-security-policy" in refused.lower()
         for connection in idle:
             connection.close()
         end = time.monotonic() + 20

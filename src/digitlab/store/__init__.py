@@ -9,7 +9,7 @@ finds the key that somebody means; `export` writes runs into files.
 """
 
 from digitlab.store.interface import Claims, Filter, Order, RunRow, SortBy, Store, Verification
-from digitlab.store.keys import SHORT_KEY, full_key, known_run
+from digitlab.store.keys import SHORT_KEY, UnknownKeyError, full_key, known_run
 from digitlab.store.location import is_named, is_there, open_store, shown_place, store_place, usable_store
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "RunRow",
     "SortBy",
     "Store",
+    "UnknownKeyError",
     "Verification",
     "full_key",
     "is_named",

@@ -1,64 +1,70 @@
-"""A connection says soon what it wants, and takes what it is sent, or is closed."""
+"""A connection says soon what it wants, and takes what it is sent, or is closed; one too many is told so."""
 
 import asyncio
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 
-class _Cutter:
-    """Cuts a connection whose other end takes nothing of what waits for it for so long."""
+class _Impatient(asyncio.Protocol):
+    """What both protocols share: a connection is cut whose other end takes nothing of what waits for it.
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._timer: asyncio.TimerHandle | None = None
+    send_seconds: in which it takes something
+    """
 
-    def wait(self, transport: asyncio.Transport) -> None:
-        """Something waits."""
-        waiting = transport.get_write_buffer_size()
+    transport: asyncio.Transport
+    send_seconds: float
+    _cutting: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget()
+
+    def _watch(self) -> None:
+        waiting = self.transport.get_write_buffer_size()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._seconds, self._look_again, transport, waiting)
+        self._cutting = loop.call_later(self.send_seconds, self._look_again, waiting)
 
-    def forget(self) -> None:
-        """Nothing waits any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _forget(self) -> None:
+        if self._cutting is not None:
+            self._cutting.cancel()
+            self._cutting = None
 
-    def _look_again(self, transport: asyncio.Transport, before: int) -> None:
-        if transport.get_write_buffer_size() < before:
-            self.wait(transport)
+    def _look_again(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._watch()
         else:
-            transport.abort()
+            self.transport.abort()
 
 
-def http_patient_for(head_seconds: float, send_seconds: float) -> type[H11Protocol]:
+def http_patient_for(head_seconds: float, seconds: float, most: int, refusing: Any) -> type[H11Protocol]:
     """The protocol of connections.
 
     head_seconds: in which each says what it wants
-    send_seconds: in which it takes something of its answer
+    seconds:      in which it takes something of its answer
+    most:         connections at once
+    refusing:     the application that answers one that comes past them
     """
 
-    class ImpatientHttp(H11Protocol):
+    class ImpatientHttp(_Impatient, H11Protocol):
+        send_seconds = seconds
         _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            self._cutter = _Cutter(send_seconds)
+            if len(self.connections) >= most:
+                self.app = refusing
             super().connection_made(transport)
             self._wait()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._cutter.wait(self.transport)
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._cutter.forget()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._cutter.forget()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -87,21 +93,7 @@ def http_patient_for(head_seconds: float, send_seconds: float) -> type[H11Protoc
 def socket_patient_for(seconds: float) -> type[WebSocketsSansIOProtocol]:
     """The protocol of WebSockets; one that takes nothing of what waits for it for so long is cut."""
 
-    class ImpatientSocket(WebSocketsSansIOProtocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            self._cutter = _Cutter(seconds)
-            super().connection_made(transport)
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._cutter.wait(self.transport)
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._cutter.forget()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._cutter.forget()
+    class ImpatientSocket(_Impatient, WebSocketsSansIOProtocol):
+        send_seconds = seconds
 
     return ImpatientSocket

@@ -399,6 +399,15 @@ async def _refuse(answer: _Answer, refusal: Refusal, *, is_page: bool = False, c
         await answer.whole(refusal.status, "application/json", refusal_document(refusal), *more)
 
 
+def refusing(refusal: Refusal) -> App:
+    """An application that answers every request with a refusal, and closes its connection."""
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await _refuse(_Answer(send), refusal, is_page=_wants_page(scope), close=True)
+
+    return app
+
+
 async def refuse_socket(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
     """Answer a WebSocket's request with a refusal, before it is one."""
     if (await receive())["type"] != "websocket.connect":

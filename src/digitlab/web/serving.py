@@ -16,6 +16,7 @@ from digitlab.store import Store
 from digitlab.web.app import create_app
 from digitlab.web.connections import http_patient_for, socket_patient_for
 from digitlab.web.limits import Limits
+from digitlab.web.security import Refusal, refusing
 from digitlab.web.settings import Settings
 
 USUAL_PORT = 8420
@@ -81,9 +82,12 @@ class _Server(uvicorn.Server):
 
 def _config(laboratory: Laboratory, settings: Settings) -> uvicorn.Config:
     limits = settings.limits
+    most = limits.connections
+    says = f"{most} connections are open already, the most there may be; close a page and try again"
+    refused = refusing(Refusal(503, says))
     return uvicorn.Config(
         create_app(laboratory, settings),
-        http=http_patient_for(limits.head_seconds, limits.send_seconds),
+        http=http_patient_for(limits.head_seconds, limits.send_seconds, most, refused),
         ws=socket_patient_for(limits.send_seconds),
         loop="asyncio",
         lifespan="on",
@@ -91,7 +95,6 @@ def _config(laboratory: Laboratory, settings: Settings) -> uvicorn.Config:
         access_log=False,  # it would hold the token
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=limits.connections,
         h11_max_incomplete_event_size=limits.head_bytes,
         ws_max_size=limits.message_bytes,
         ws_max_queue=8,

@@ -10,7 +10,7 @@ from pydantic import Field
 from digitlab.analysis.findings import Estimate
 from digitlab.explore.chapter import WrittenTable
 from digitlab.result import RunResult
-from digitlab.store import Filter, Store
+from digitlab.store import Store, UnknownKeyError, known_run
 from digitlab.web.errors import NotHereError
 from digitlab.web.schema import Answer
 
@@ -52,16 +52,11 @@ class ImageAnswer(Answer):
 
 
 def found_run(store: Store, key: str, *, predictions: bool = False) -> RunResult:
-    """The run of a key, or of its first digits. Raises NotHereError when there is none, or several."""
-    keys = store.keys(Filter(key_prefix=key), limit=2)
-    if len(keys) > 1:
-        raise NotHereError(f"{key}: several runs' keys begin with that; give more digits")
-    run = store.get(keys, predictions=predictions).get(keys[0]) if keys else None
-    if run is None:
-        raise NotHereError(
-            f"{key[:12]}: there is no such run in this store, or it cannot be read; see the list of runs"
-        )
-    return run
+    """The run whose key begins with these digits; NotHereError where `known_run` raises UnknownKeyError."""
+    try:
+        return known_run(store, key, predictions=predictions)
+    except UnknownKeyError as error:
+        raise NotHereError(str(error)) from None
 
 
 def finite(value: float | None) -> float | None:

@@ -55,6 +55,11 @@ export function useNetworks(keys, runs) {
   const [says, setSays] = useState(/** @type {Record<string, string>} */ ({}));
   const busy = useRef(new Set());
   const failed = useRef(new Set());
+  const shown = useRef(/** @type {Set<string>} */ (new Set()));
+  useEffect(() => {
+    shown.current = new Set(keys);
+    return () => void (shown.current = new Set());
+  }, [keys.join()]);
   const live = keys.filter((key) => runs.some((run) => run.key === key && isLive(run)));
   useEffect(() => (live.length ? watch(live) : undefined), [live.join()]);
 
@@ -66,9 +71,9 @@ export function useNetworks(keys, runs) {
       if (version === 0 || busy.current.has(key) || failed.current.has(name)) continue;
       if ((known.get(key)?.version ?? 0) >= version) continue;
       busy.current.add(key);
-      void fetched(key, version, (text) => setSays((before) => ({ ...before, [key]: text }))).then((text) => {
+      void fetched(key, version, () => shown.current.has(key), (text) => setSays((before) => ({ ...before, [key]: text }))).then((text) => {
         busy.current.delete(key);
-        if (text) failed.current.add(name);
+        if (text && shown.current.has(key)) failed.current.add(name);
         setSays((before) => ({ ...before, [key]: text }));
       });
     }
@@ -80,14 +85,14 @@ export function useNetworks(keys, runs) {
 }
 
 /**
- * @param {string} key @param {number} version @param {(text: string) => void} tell
+ * @param {string} key @param {number} version @param {() => boolean} wanted @param {(text: string) => void} tell
  * @returns {Promise<string>} why there is none; "": there is
  */
-async function fetched(key, version, tell) {
+async function fetched(key, version, wanted, tell) {
   try {
     const waiting = (/** @type {{says: string, progress: number | null}} */ { says, progress }) =>
       tell(texts.draw.networks.making(says, progress));
-    const { bytes: file, headers } = await bytes(`runs/${key}/weights`, {}, waiting);
+    const { bytes: file, headers } = await bytes(`runs/${key}/weights`, {}, waiting, wanted);
     known.delete(key);
     known.set(key, { network: readNetwork(file), version, step: headers.has("X-Step") ? Number(headers.get("X-Step")) : null });
     for (const old of [...known.keys()].slice(0, -KEPT)) known.delete(old);

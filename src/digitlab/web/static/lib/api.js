@@ -56,13 +56,15 @@ export async function post(path, body = {}) {
  * @param {string} path
  * @param {Record<string, unknown>} [params]
  * @param {(state: {says: string, progress: number | null}) => void} [waiting]
+ * @param {() => boolean} [wanted] whether anybody still waits for it; if not, it is asked for no more
  * @returns {Promise<{bytes: ArrayBuffer, headers: Headers}>}
  */
-export async function bytes(path, params, waiting) {
+export async function bytes(path, params, waiting, wanted = () => true) {
   for (;;) {
     const response = await ask(link(path, params));
     if (response.status !== 202) return { bytes: await response.arrayBuffer(), headers: response.headers };
     waiting?.(await response.json());
     await new Promise((done) => setTimeout(done, 300));
+    if (!wanted()) throw new ApiError(0, "");
   }
 }

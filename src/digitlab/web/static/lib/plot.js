@@ -145,6 +145,7 @@ function ends(ctx, series, { box, x, y }, font, apart) {
   const edge = box.right;
   const isNear = (/** @type {{x: number}} */ label) => edge - label.x < 50;
   spread(labels.filter(isNear), apart, box.top, box.bottom);
+  for (const column of columns(labels.filter((label) => !isNear(label)))) spread(column, apart, box.top, box.bottom);
   ctx.textAlign = "left";
   for (const label of labels) {
     const { line, at } = label;
@@ -153,11 +154,24 @@ function ends(ctx, series, { box, x, y }, font, apart) {
     ctx.fillStyle = colour;
     end(ctx, label, Boolean(line.broken), colour);
     if (at === null) continue;
-    if (isNear(label) && Math.abs(at - label.y) > 3) path(ctx, [[label.x + 4, label.y], [edge + 9, at]], colour, 1);
+    const left = isNear(label) ? edge + 12 : label.x + 12;
+    if (Math.abs(at - label.y) > 3) path(ctx, [[label.x + 4, label.y], [left - 3, at]], colour, 1);
     ctx.font = font(Boolean(line.strong));
-    ctx.fillText(line.label, isNear(label) ? edge + 12 : label.x + 9, isNear(label) ? at : label.y);
+    ctx.fillText(line.label, left, at);
   }
   ctx.globalAlpha = 1;
+}
+
+/** Ends of lines in groups that stand at about the same place. @template {{x: number}} T @param {T[]} labels @returns {T[][]} */
+function columns(labels) {
+  /** @type {T[][]} */
+  const found = [];
+  for (const label of [...labels].sort((a, b) => a.x - b.x)) {
+    const last = found.at(-1);
+    if (last && label.x - last[0].x < 30) last.push(label);
+    else found.push([label]);
+  }
+  return found;
 }
 
 /** A disc, or a cross where a line is broken. @param {CanvasRenderingContext2D} ctx @param {{x: number, y: number}} at @param {boolean} broken @param {string} colour */

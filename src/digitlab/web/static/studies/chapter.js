@@ -3,6 +3,7 @@ import { get } from "../lib/api.js";
 import { Command } from "../lib/copy.js";
 import { count, loss, percent } from "../lib/format.js";
 import { html, useEffect, useState } from "../lib/html.js";
+import { useConnection } from "../lib/live.js";
 import { link, navigate } from "../lib/route.js";
 import { texts } from "../texts/en.js";
 import { Control, isUnderWay } from "./control.js";
@@ -18,9 +19,11 @@ export function Chapter({ name, params }) {
   const [study, setStudy] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState("");
   const scale = params.scale;
+  const lost = useConnection() === "lost"; // what was told meanwhile is not told again
 
   const load = () => get(`studies/${name}`, { scale }).then(setStudy, (error) => setProblem(error.says));
   useEffect(() => {
+    if (lost) return;
     let current = true;
     setProblem("");
     get(`studies/${name}`, { scale }).then(
@@ -49,7 +52,7 @@ export function Chapter({ name, params }) {
       current = false;
       end();
     };
-  }, [name, scale]);
+  }, [name, scale, lost]);
 
   if (problem) return html`<p class="says" role="alert">${problem} <a href="/studies">${said.back}</a></p>`;
   if (!study) return html`<p class="empty" role="status">${said.loading}</p>`;

@@ -21,7 +21,12 @@ export function FirstLayer({ run, name, classNames }) {
   const busy = useRef(false);
   const failed = useRef(""); // it is not asked for again and again
   const place = useRef(/** @type {HTMLElement | null} */ (null));
+  const shownKey = useRef(""); // of the run that is looked at; none once the view is closed
   const live = isLive(run);
+  useEffect(() => {
+    shownKey.current = run.key;
+    return () => void (shownKey.current = "");
+  }, [run.key]);
 
   useEffect(() => (live ? watch([run.key]) : undefined), [run.key, live]);
   const version = run.status === "done" ? Infinity : run.weights;
@@ -29,13 +34,14 @@ export function FirstLayer({ run, name, classNames }) {
     if (busy.current) return;
     busy.current = true;
     try {
-      const { bytes: file, headers } = await bytes(`runs/${run.key}/weights`, { layers: 1 }, (state) => setSays(state.says));
+      const { bytes: file, headers } = await bytes(`runs/${run.key}/weights`, { layers: 1 }, (state) => setSays(state.says), () => shownKey.current === run.key);
       const step = headers.get("X-Step");
       seen.delete(run.key);
       seen.set(run.key, { matrix: firstLayer(file), step: step ? Number(step) : null, version });
       for (const old of [...seen.keys()].slice(0, -KEPT)) seen.delete(old);
       setSays(null);
     } catch (error) {
+      if (shownKey.current !== run.key) return void (busy.current = false);
       failed.current = `${run.key} ${version}`;
       setSays(/** @type {Error} */ (error).message);
     }

@@ -181,7 +181,7 @@ export default function Train({ route, about }) {
 
   return html`<div class="train">
     <h1 class="only-read">${said.title}</h1>
-    <div class="try row" role="group" aria-label=${said.try} hidden=${facts.presets.length === 0}>
+    <div class="try row" role="group" aria-label=${said.try}>
       <span class="note" aria-hidden="true">${said.try}</span>
       ${facts.presets.map(
         (one) => html`<a class="chip" href=${link("/train", setups.presetParams(one, params))} aria-current=${one.name === params.preset ? "true" : null}>${one.title}</a>`,

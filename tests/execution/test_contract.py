@@ -18,6 +18,7 @@ from digitlab.execution.events import Cancelled, Event, Failed, Finished, Planne
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
 from digitlab.execution.pool import Pool
+from digitlab.execution.shared import Shared
 from digitlab.execution.ray.cluster import Cluster
 from digitlab.execution.ray.executor import OnRay
 from digitlab.execution.training import Training
@@ -25,7 +26,7 @@ from digitlab.execution.workers import Workers
 from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
-from tests.execution.trainings import Cohorts, bits, small, training_of
+from tests.execution.trainings import Cohorts, Taken, bits, small, training_of
 
 SECONDS_TO_STOP = 1.0
 """What `Training.cancel` promises. It is held twofold here, for other processes may want the cores too."""
@@ -61,7 +62,13 @@ def on_ray(mnist: Dataset) -> Iterator[Callable[[], Executor]]:
         yield lambda: OnRay(cluster, [mnist])
 
 
-@pytest.fixture(params=[here, workers, "pool", "on_ray"], ids=["in process", "workers", "pool", "ray"])
+def shared() -> Executor:
+    return Shared(Workers(2, ["float32"]), Taken(by_others=set()))
+
+
+@pytest.fixture(
+    params=[here, workers, shared, "pool", "on_ray"], ids=["in process", "workers", "shared", "pool", "ray"]
+)
 def trained(request: pytest.FixtureRequest) -> Callable[[Cohorts], Training]:
     """Trains cohorts by one of the executors."""
     make = request.getfixturevalue(request.param) if isinstance(request.param, str) else request.param

@@ -3,13 +3,20 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from digitlab.data import Dataset
+from digitlab.engine.lockstep import train_cohort
+from digitlab.errors import StoreError
+from digitlab.execution.events import Cancelled, Failed, Finished
+from digitlab.execution.in_process import InProcess
+from digitlab.execution.shared import Shared
 from digitlab.store import Filter, open_store
+from tests.execution.trainings import Taken, small, training_of
 from tests.postgresql import Server
 
 SECONDS = 120
@@ -117,6 +124,37 @@ def keys_in(url: str) -> set[str]:
     with closing(open_store(url)) as store:
         assert store.verify().set_aside == ()
         return set(store.keys(Filter()))
+
+
+def test_what_others_hold_ends_as_cancelled_and_the_rest_is_claimed_as_there_is_room(mnist: Dataset) -> None:
+    mixed, theirs = [small(0), small(1)], [small(2), small(3)]
+    more = [[small(seed, hidden=(5,))] for seed in range(4, 8)]
+    claims = Taken(by_others={mixed[1].key, *(spec.key for spec in theirs)})
+    executor = Shared(InProcess(lambda specs, watch: train_cohort(specs, mnist, watch=watch)), claims)
+    most = 0
+    ended: dict[str, type] = {}
+    with training_of(executor, [mixed, theirs, *more]) as training:
+        for event in training:
+            if isinstance(event, Finished | Failed | Cancelled):
+                ended[event.key] = type(event)
+                done = sum(kind is Finished for kind in ended.values())
+                most = max(most, len(claims.granted) - done)
+        assert not claims.is_closed
+    kinds = [[ended[spec.key] for spec in specs] for specs in (mixed, theirs, *more)]
+    assert kinds == [[Finished, Cancelled], [Cancelled, Cancelled], *[[Finished]] * 4]
+    assert most <= 3  # one that trains, one that waits, one that is just being claimed
+    assert claims.is_closed
+
+
+def test_a_store_that_cannot_be_asked_fails_the_runs_with_its_words(mnist: Dataset) -> None:
+    class Broken(Taken):
+        def claim(self, keys: Collection[str]) -> frozenset[str]:
+            raise StoreError("team: the server cannot be reached")
+
+    executor = Shared(InProcess(lambda specs, watch: train_cohort(specs, mnist, watch=watch)), Broken([]))
+    with training_of(executor, [[small(0)], [small(1)]]) as training:
+        failed = [event for event in training if isinstance(event, Failed)]
+    assert [event.failure.cause for event in failed] == ["team: the server cannot be reached"] * 2
 
 
 def test_two_drivers_do_each_of_500_runs_once(

@@ -257,7 +257,7 @@ def test_a_full_disk_keeps_what_it_has(postgresql: Server, small_disk: Path, num
         with closing(open_store(postgresql.url("overfull"))) as store:
             while not message:
                 try:
-                    added += store.add([numbered(added)])
+                    added += store.add([numbered(number) for number in range(added, added + 50)])
                 except StoreError as error:
                     message = str(error)
             assert re.search(

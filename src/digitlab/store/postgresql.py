@@ -18,7 +18,8 @@ _SECONDS_TO_STAND_STILL = 10
 _PAUSE_SECONDS = 0.1
 
 # A network that is gone is noticed within half a minute, also while an answer is awaited.
-_NOTICE_A_DEAD_NETWORK = {
+_SETTINGS = {
+    "application_name": "digitlab",
     "connect_timeout": _SECONDS_TO_CONNECT,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -75,7 +76,7 @@ def postgresql_database(url: URL, location: str, timeout_seconds: float, on_wait
     try:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
-            connect_args=_NOTICE_A_DEAD_NETWORK | {"application_name": "digitlab"} | dict(url.query),
+            connect_args={name: value for name, value in _SETTINGS.items() if name not in url.query},
             max_overflow=-1,
         )
     except ModuleNotFoundError as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from digitlab.result import RunResult
+from digitlab.spec import RunSpec
 from digitlab.store import SHORT_KEY, Store
 from digitlab.studies.stages import Stage
 
@@ -38,15 +39,18 @@ class Sharing:
             drivers = ", ".join(f"{driver} ({count:,})" for driver, count in Counter(others.values()).items())
             waits = "; waiting for them" if len(others) == len(keys) else ""
             self._on_note(f"of {len(keys):,} runs others train {len(others):,}: {drivers}{waits}")
-        was_shared = bool(others)
-        while len(others) == len(keys) and not is_over():
+        done: frozenset[str] = frozenset()
+        while not (missing := self._left(others, done)) and others and not is_over():
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-            others = self.claims.holders(keys)
-        done = self._done(keys) if was_shared else frozenset()
-        missing = tuple(
+            before, others = others, self.claims.holders(keys)
+            if others.keys() != before.keys():
+                done = self._done(keys)
+        return replace(self._stage, missing=missing)
+
+    def _left(self, others: Collection[str], done: Collection[str]) -> tuple[RunSpec, ...]:
+        return tuple(
             spec for spec in self._stage.missing if spec.key not in others and spec.key not in done
         )
-        return replace(self._stage, missing=missing)
 
     def keep(self, results: Sequence[RunResult]) -> None:
         """Put results into the store; of those that were there already say whether they came out the same.
@@ -82,7 +86,9 @@ class Sharing:
 
     def _tell_late(self, results: Sequence[RunResult], late: int) -> None:
         there = self._store.get([result.key for result in results], predictions=True)
-        differing = [result for result in results if there[result.key].bits != result.bits]
+        differing = [
+            result for result in results if result.key in there and there[result.key].bits != result.bits
+        ]
         begin = f"{late:,} of {len(results):,} runs had been trained elsewhere when their results came"
         if not differing:
             self._on_note(f"{begin}: all are the same to the last bit")

@@ -1,0 +1,124 @@
+"""Faults of a cluster: a Ray node, a worker of one, or the driver are gone in the midst of a study."""
+
+import os
+import signal
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from random import Random
+from typing import Any
+
+import psutil
+
+from tests.faults.fault import Do, Fault
+from tests.faults.system import System
+
+_TOKEN = "t" * 64
+
+
+class Nodes:
+    """Ray nodes on this machine: a head that trains nothing, and two of one processor each."""
+
+    def __init__(self) -> None:
+        os.environ |= {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": _TOKEN,
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        from ray.cluster_utils import Cluster
+
+        self._cluster: Any = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
+        self._training = [self._add(), self._add()]
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def kill_one(self) -> None:
+        """Kill a node with all that runs there."""
+        self._cluster.remove_node(self._training.pop(0), allow_graceful=False)
+
+    def make_whole(self) -> None:
+        """Start the nodes that are missing."""
+        while len(self._training) < 2:
+            self._training.append(self._add())
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes on the nodes that train, or could."""
+        found = []
+        for node in self._training:
+            (raylet,) = node.all_processes["raylet"]
+            for process in psutil.Process(raylet.process.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    if process.cmdline()[0].startswith("ray::") and "IDLE" not in process.cmdline()[0]:
+                        found.append(process)
+        return found
+
+    def end(self) -> None:
+        self._cluster.shutdown()
+
+    def _add(self) -> object:
+        return self._cluster.add_node(num_cpus=1)
+
+
+@cache
+def the_nodes() -> Nodes:
+    """One cluster for all rounds; `end_nodes` ends it."""
+    return Nodes()
+
+
+def end_nodes() -> None:
+    """End it, where it was started."""
+    if the_nodes.cache_info().currsize:
+        the_nodes().end()
+        the_nodes.cache_clear()
+
+
+def why_no_ray() -> str:
+    return "" if find_spec("ray") else "Ray is not installed"
+
+
+def _on_cluster(system: System, rng: Random) -> None:
+    the_nodes().make_whole()
+    system.shim = None  # it is for processes of this machine's own
+    system.arguments = ("--on", "auto")
+    system.settings |= {
+        "RAY_ADDRESS": the_nodes().address,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": _TOKEN,
+    }
+
+
+def _node_killed(system: System, rng: Random) -> None:
+    system.wait_for_a_moment(rng)
+    the_nodes().kill_one()
+
+
+def _worker_killed(system: System, rng: Random) -> None:
+    system.wait_for_a_moment(rng, first=1)
+    for worker in the_nodes().workers()[:1]:
+        with suppress(psutil.Error):
+            worker.kill()
+
+
+def _to_driver(number: signal.Signals) -> Do:
+    def inject(system: System, rng: Random) -> None:
+        system.wait_for_a_moment(rng)
+        with suppress(ProcessLookupError):
+            system.driver.send_signal(number)
+
+    return inject
+
+
+def _fault(name: str, inject: Do, *codes: int) -> Fault:
+    return Fault(f"Ray: {name}", inject, (0, *codes), _on_cluster, why_no_ray)
+
+
+FAULTS = (
+    _fault("a node killed", _node_killed),
+    _fault("a worker killed", _worker_killed),
+    _fault("SIGKILL of the driver", _to_driver(signal.SIGKILL), -signal.SIGKILL),
+    _fault("SIGINT of the driver", _to_driver(signal.SIGINT), 130, -signal.SIGINT),
+)

@@ -62,9 +62,11 @@ def _on_disk(system: System, rng: Random) -> None:
 def _mounted(system: System, size: str) -> None:
     folder = str(system.place / "store")
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    system.undo.append(
-        lambda: subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True) and None  # type: ignore[func-returns-value]
-    )
+
+    def heal() -> None:
+        subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+
+    system.undo.append(heal)
 
 
 def _fills_up(system: System, rng: Random) -> None:

@@ -39,7 +39,7 @@ def known_in(place: Path | str) -> Known:
         found = store.get(keys, predictions=True)
     return Known(
         {
-            key: (result.model_dump_json(exclude=_MAY_DIFFER), result.predictions)  # type: ignore[arg-type]
+            key: (result.model_dump_json(exclude=_MAY_DIFFER), result.predictions)
             for key, result in found.items()
         },
         {key: (run.provenance.finished, run.provenance.seconds) for key, run in found.items()},

@@ -59,7 +59,7 @@ class Nodes:
     def end(self) -> None:
         self._cluster.shutdown()
 
-    def _add(self) -> object:
+    def _add(self) -> Any:
         return self._cluster.add_node(num_cpus=1)
 
 

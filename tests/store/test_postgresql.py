@@ -66,6 +66,24 @@ def test_what_is_no_url_of_a_store_is_told(place: str, expected: str) -> None:
     assert refused(place).startswith(expected)
 
 
+def test_many_open_a_new_database_at_once(url: str) -> None:
+    start, faults = threading.Barrier(8), list[StoreError]()
+
+    def work() -> None:
+        start.wait()
+        try:
+            open_store(url).close()
+        except StoreError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
 def test_who_is_not_let_in_is_told(postgresql: Server, url: str) -> None:
     where = f"postgresql://digits@127.0.0.1:{postgresql.port}"
     name = name_of(url)

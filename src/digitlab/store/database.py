@@ -33,6 +33,7 @@ class Database:
     obstacle:        what an error says is in the way, where it is worth trying again; else None
     pause_seconds:   so long to wait before that; 0: the database itself has waited a moment
     explain:         an error in words of ours, with the remedy
+    alone:           makes a transaction the only one that changes tables, until it ends
     examine:         raises StoreError when the database's own structures are damaged
     is_shared:       whether several drivers are expected to work at one study in it
     """
@@ -46,6 +47,7 @@ class Database:
     obstacle: Callable[[Exception], str | None]
     explain: Callable[[Exception], StoreError]
     examine: Callable[[Connection], None]
+    alone: Callable[[Connection], None] = lambda _: None
     pause_seconds: float = 0.0
     is_shared: bool = False
 

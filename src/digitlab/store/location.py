@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
 from digitlab import places
@@ -96,8 +96,13 @@ def _see_to_tables(database: Database) -> None:
     # Read first: a store that is as it should be can be opened where nothing may be written.
     if database.read(lambda connection: is_current(connection, database.location)):
         return
+
+    def work(connection: Connection) -> None:
+        database.alone(connection)
+        prepare(connection, database.location)
+
     try:
-        database.write(lambda connection: prepare(connection, database.location))
+        database.write(work)
     except StoreError:
         if not database.read(lambda connection: can_be_read(connection, database.location)):
             raise

@@ -4,7 +4,7 @@ import os
 import weakref
 from functools import partial
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -16,6 +16,8 @@ _SECONDS_TO_CONNECT = 5
 _SECONDS_TO_STAND_STILL = 10
 """A driver that was stopped in the midst of a transaction holds up the others for so long, and no longer."""
 _PAUSE_SECONDS = 0.1
+_LOCK = int.from_bytes(b"digitlab")
+"""Which of the server's advisory locks is ours."""
 
 # A network that is gone is noticed within half a minute, also while an answer is awaited.
 _SETTINGS = {
@@ -95,10 +97,16 @@ def postgresql_database(url: URL, location: str, timeout_seconds: float, on_wait
         insert=insert,
         obstacle=_obstacle,
         explain=partial(_explain, location, timeout_seconds),
+        alone=_alone,
         examine=lambda _: None,  # the server sees to its own structures
         pause_seconds=_PAUSE_SECONDS,
         is_shared=True,
     )
+
+
+def _alone(connection: Connection) -> None:
+    # Two that make the same table at once are not refused in turn: one fails.
+    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 def _set_up(timeout_seconds: float, connection: object, _record: object) -> None:

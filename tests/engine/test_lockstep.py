@@ -649,10 +649,24 @@ def test_what_the_kernel_cannot_read_is_refused_before_it_is_called(mnist: Datas
         fill(images[:10], labels, np.arange(5))
     with pytest.raises(ValueError, match="label 10 of 10 classes"):
         fill(images, np.full_like(labels, 10), np.arange(5))
-    with pytest.raises(ctypes.ArgumentError, match="an array of float32, not of uint8"):
+    with pytest.raises(TypeError, match="an array of float32, not of uint8"):
         fill(images.astype(np.float32), labels, np.arange(5))
-    with pytest.raises(ctypes.ArgumentError, match="an array with gaps"):
+    with pytest.raises(TypeError, match="an array with gaps"):
         fill(images[:, :, ::-1], labels, np.arange(5))
+
+
+def test_an_interrupt_while_arguments_are_checked_stays_an_interrupt(mnist: Dataset) -> None:
+    """ctypes makes an ArgumentError of whatever is raised in a `from_param`: Ctrl-C looked like a fault."""
+
+    class Interrupted(np.ndarray):
+        @property
+        def dtype(self) -> Any:
+            raise KeyboardInterrupt
+
+    kernel_used = compiled(lab.make_spec(steps=1), mnist)._kernel
+    positions = np.arange(5).view(Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kernel_used.pack(None, None, positions, 5, None)
 
 
 def test_lists_of_images_fill_room_after_room(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

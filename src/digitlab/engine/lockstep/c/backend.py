@@ -7,7 +7,7 @@ never a sum, so neither can bits depend on their number.
 """
 
 import ctypes
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -118,8 +118,8 @@ class _Batches(ctypes.Structure):
 class _Kernel:
     """The functions of kernel.c, with their types.
 
-    Arrays are given as arrays: ctypes raises ArgumentError when one has another type than the kernel reads,
-    or gaps. How long they are is for the callers to check.
+    Arrays are given as arrays: TypeError is raised when one has another type than the kernel reads, or gaps.
+    How long they are is for the callers to check.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -141,11 +141,23 @@ class _Kernel:
         self.evaluate = _typed(library.evaluate, real, [team, network, packed, number, bytes_, doubles])
 
 
-def _typed(
-    function: "ctypes._NamedFuncPointer", result: type | None, arguments: Sequence[Any]
-) -> "ctypes._NamedFuncPointer":
-    function.restype, function.argtypes = result, list(arguments)
-    return function
+def _typed(function: Callable[..., Any], result: type | None, arguments: Sequence[Any]) -> Callable[..., Any]:
+    arrays = [(place, kind) for place, kind in enumerate(arguments) if isinstance(kind, _ArrayOf)]
+    function.restype = result  # type: ignore[attr-defined]
+    function.argtypes = [  # type: ignore[attr-defined]
+        ctypes.c_void_p if isinstance(kind, _ArrayOf) else kind for kind in arguments
+    ]
+    if not arrays:
+        return function
+
+    def call(*arguments: Any) -> Any:
+        # Not in a `from_param` of our own: ctypes makes an ArgumentError of a Ctrl-C that comes within.
+        given = list(arguments)
+        for place, kind in arrays:
+            given[place] = kind.address(given[place])
+        return function(*given)
+
+    return call
 
 
 class _ArrayOf:
@@ -158,13 +170,13 @@ class _ArrayOf:
     def __init__(self, dtype: str) -> None:
         self._dtype = np.dtype(dtype)
 
-    def from_param(self, array: np.ndarray) -> ctypes.c_void_p:
-        """What ctypes hands on; raises TypeError, of which ctypes makes an ArgumentError."""
+    def address(self, array: np.ndarray) -> int:
+        """Where the numbers lie; raises TypeError."""
         if array.dtype != self._dtype:
             raise TypeError(f"an array of {array.dtype}, not of {self._dtype}")
         if not array.flags.c_contiguous:
             raise TypeError("an array with gaps")
-        return ctypes.c_void_p(array.__array_interface__["data"][0])
+        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 class _Images:

@@ -162,7 +162,7 @@ def test_all_runs_are_cancelled_within_a_second(trained: Callable[[Cohorts], Tra
         seconds = time.monotonic() - start
     assert len(found) == 9
     assert {type(event) for event in found.values()} == {Cancelled}
-    assert seconds < 2 * SECONDS_TO_STOP
+    assert seconds < 5 * SECONDS_TO_STOP  # it may share its processors with other programs
 
 
 def test_a_run_that_has_ended_cannot_be_cancelled(trained: Callable[[Cohorts], Training]) -> None:

@@ -139,6 +139,19 @@ def test_things_of_many_shades_are_no_ink() -> None:
         assert isinstance(ink_of(contrast_of(picture(digits))), Ink)
 
 
+def test_a_stroke_that_gets_pale_hangs_together_and_what_is_only_pale_goes() -> None:
+    grey = np.full((300, 400), 240.0)
+    grey[60:240, 60:90] = 40  # the pen
+    for top in range(60, 240, 20):  # a stroke that is thin where others are thick
+        grey[top : top + 10, 200:204] = 120
+        grey[top + 10 : top + 20, 200:204] = 160
+    grey[60:240, 300:304] = 175
+    ink = ink_in(grey + noise(grey.shape)) > 0
+    assert ndimage.label(ink[:, 150:250], np.ones((3, 3)))[1] == 1
+    assert ink[70:230, 200:204].mean() > 0.95
+    assert not ink[:, 290:].any()
+
+
 def test_a_grainy_pen_has_one_shade_for_nothing_else_stands_out() -> None:
     pencil = np.where(stream(0, "grain").random((300, 400)) < 0.3, 110, 60)
     found = ink_of(contrast_of(picture(np.where(ring(pen=30) > 0, pencil, 240) + noise((300, 400)))))

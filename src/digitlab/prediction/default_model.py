@@ -31,9 +31,9 @@ from digitlab.rng import stream
 from digitlab.spec import NUMERICS_VERSION, SGD, Budget, RunSpec, WarmupCosine
 
 RECIPE: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "held_out": 5_000,
-    "copies": 3,
+    "copies": 5,
     "seed": 0,
     "hidden": [400, 150],
     "learning_rate": 0.4,

@@ -15,8 +15,9 @@ LEAST_CONTRAST = 0.08
 _ABOVE_NOISE, _PEN_BY_NOISE = 4.0, 14.0
 """Times the paper's noise: what one pixel must have, and what a pen does; textures come to 12, thin pencils
 to 19."""
-_EDGE = 0.45
-"""Of the pen's contrast: what has more is ink."""
+_EDGE, _FAINT_EDGE = 0.45, 0.3
+"""Of the pen's contrast: what has more than the first is ink, and what has more than the second and hangs
+together with ink. A stroke that is thin where others are thick would fall into pieces."""
 _FAINT = 0.2
 """What has more stands out from the paper: pale printed lines are found by it."""
 _SOFT_FROM, _SOFT_TO = 0.3, 0.6
@@ -49,9 +50,10 @@ def ink_of(contrast: Contrast) -> Ink | str:
         pen = _pen_contrast(clear)
         if pen < LEAST_CONTRAST:
             return "there are printed lines, and nothing is written on them"
-    is_ink = clear > _EDGE * pen  # of a few pixels
-    if _is_of_many_shades(contrast, is_ink, rules):
+    is_surely_ink = clear > _EDGE * pen
+    if _is_of_many_shades(contrast, is_surely_ink, rules):
         return "there are many shades, as in a picture of something else, where a pen has one"
+    is_ink = _hanging_together(clear > _FAINT_EDGE * pen, is_surely_ink)
     amount = np.zeros_like(values, np.float32)
     amount[is_ink] = np.clip((clear[is_ink] / pen - _SOFT_FROM) / (_SOFT_TO - _SOFT_FROM), 0, 1)
     return Ink(amount, rules)
@@ -69,6 +71,16 @@ def _is_of_many_shades(
     visible = np.maximum(_QUARTER * float(np.median(within)), _ABOVE_NOISE * contrast.noise)
     beside = ndimage.binary_dilation(is_ink | rules, iterations=_BESIDE)
     return bool(((contrast.values > visible) & ~beside).mean() > _NEITHER)
+
+
+def _hanging_together(
+    mask: Bool[np.ndarray, "height width"], sure: Bool[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
+    """The connected pieces of a mask that hold something sure (a threshold with hysteresis, Canny 1986)."""
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    is_kept = np.zeros(count + 1, bool)
+    is_kept[labels[sure]] = True
+    return np.asarray(is_kept[labels])
 
 
 def _is_large(values: Float32[np.ndarray, "height width"]) -> bool:

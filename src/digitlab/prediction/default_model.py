@@ -145,18 +145,16 @@ def _with_copies(
     name: str,
     on_work: OnWork,
 ) -> LabelledImages:
-    found = np.empty((copies + 1, *images.shape), np.uint8)
-    found[0] = images
+    # Copies of one image beside each other: any stretch of the array holds as many of each kind.
+    found = np.empty((len(images), copies + 1, 28, 28), np.uint8)
+    found[:, 0] = images
     for i in range(copies):
 
         def on_share(share: float, done: int = i) -> None:
             on_work("distorting digits", _DRAWING_SHARE * (done + share) / copies)
 
-        found[i + 1] = distorted(images, stream(seed, f"distorted/{name}/{i}"), on_share)
-    # Copies of one image beside each other: any stretch of the array holds as many of each kind.
-    return LabelledImages(
-        np.ascontiguousarray(found.transpose(1, 0, 2, 3)).reshape(-1, 28, 28), np.repeat(labels, copies + 1)
-    )
+        found[:, i + 1] = distorted(images, stream(seed, f"distorted/{name}/{i}"), on_share)
+    return LabelledImages(found.reshape(-1, 28, 28), np.repeat(labels, copies + 1))
 
 
 def _recipe_name() -> str:

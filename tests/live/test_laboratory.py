@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def laboratory(store: Store) -> Iterator[Laboratory]:
-    found = Laboratory(store, workers=2, limits=LabLimits(queued_runs=12, visitor_runs=2))
+    found = Laboratory(store, workers=2, limits=LabLimits(queued_runs=12, visitor_runs=2, address_runs=3))
     yield found
     found.close()
 
@@ -191,8 +191,14 @@ def test_limits_are_told_with_what_to_do(laboratory: Laboratory) -> None:
     with pytest.raises(BusyError, match="2 of your runs wait or train; at most 2 may") as caught:
         laboratory.submit([endless(62)], visitor=heron)
     assert caught.value.position == 2
+    with pytest.raises(
+        BusyError, match="2 runs from your network wait or train; at most 3 may, of all who share"
+    ):
+        laboratory.submit([endless(63), endless(64)], visitor=Visitor("sky otter", 2))
+    elsewhere = laboratory.submit([endless(63), endless(64)], visitor=Visitor("sky otter", 2, "192.0.2.1"))
+    runs += elsewhere + laboratory.submit([endless(65), endless(66)])
     laboratory.cancel([run.key for run in runs])
-    ended(laboratory, endless(60), endless(61))
+    ended(laboratory, *(run.spec for run in runs))
 
 
 def test_changes_are_told_once_and_only_what_changed(laboratory: Laboratory) -> None:

@@ -302,19 +302,26 @@ class Laboratory:
         return run.has_ended and not self._is_under_way(run.key)
 
     def _check_room(self, count: int, visitor: Visitor | None) -> None:
+        """Raise BusyError when so many more are too many: of this visitor, this network, or in all."""
         waiting = [run for run in self._runs.values() if not run.has_ended]
-        seconds = self._seconds_left()
-        if len(waiting) + count > self.limits.queued_runs:
-            about = "" if seconds is None else f", in about {max(round(seconds), 1)} s"
+        limits, seconds = self.limits, self._seconds_left()
+        about = "" if seconds is None else f", in about {max(round(seconds), 1)} s"
+        if visitor is not None:
+            mine = [run for run in waiting if run.visitor == visitor]
+            if len(mine) + count > limits.visitor_runs:
+                problem = f"{len(mine)} of your runs wait or train; at most {limits.visitor_runs} may"
+                left = max((run.seconds_left or 0.0 for run in mine), default=None)
+                raise BusyError(f"{problem}. Wait for them, or stop one", len(mine), left)
+            near = sum(run.visitor is not None and run.visitor.address == visitor.address for run in waiting)
+            if near + count > limits.address_runs:
+                problem = (
+                    f"{near} runs from your network wait or train; at most {limits.address_runs} may, "
+                    f"of all who share it. Try again when some have ended{about}"
+                )
+                raise BusyError(problem, near, seconds)
+        if len(waiting) + count > limits.queued_runs:
             problem = f"{len(waiting)} runs wait or train already; try again when some have ended{about}"
             raise BusyError(problem, len(waiting), seconds)
-        mine = [run for run in waiting if visitor is not None and run.visitor == visitor]
-        if visitor is not None and len(mine) + count > self.limits.visitor_runs:
-            most = self.limits.visitor_runs
-            problem = (
-                f"{len(mine)} of your runs wait or train; at most {most} may. Wait for them, or stop one"
-            )
-            raise BusyError(problem, len(mine), max((run.seconds_left or 0.0 for run in mine), default=None))
 
     def _seconds_left(self) -> float | None:
         """Until the runs that train have ended, about."""

@@ -140,7 +140,8 @@ class Laboratory:
         check_size(distinct, self.limits)
         race = secrets.token_hex(6) if len(distinct) > 1 else None
         known = self.store.get([spec.key for spec in distinct])
-        ended = {key: self._as_ended(result) for key, result in known.items()}
+        dead = explanation.known_dead_units(self.store, known.values())
+        ended = {key: self._as_ended(result, dead=dead.get(key)) for key, result in known.items()}
         with self._lock:
             new = [spec for spec in distinct if spec.key not in ended and not self._is_under_way(spec.key)]
             self._check_room(len(new), visitor)
@@ -227,7 +228,7 @@ class Laboratory:
             network = kept_network(self._folder, key)
             if network is not None:
                 return Weights(run.step, network)
-        result = self.store.get([key]).get(key)
+        result = self.store.get([key], predictions=True).get(key)
         if result is None:
             raise UnknownRunError(
                 f"{key[:12]}: there is no such run; see the list of runs for those there are"
@@ -363,7 +364,8 @@ class Laboratory:
     def _see(self, events: Sequence[Event]) -> None:
         results = [event.result for event in events if isinstance(event, Finished)]
         unkept = self._keep(results)
-        ended = {result.key: self._as_ended(result, unkept, judge=True) for result in results}
+        dead = {result.key: self._dead_units(result) for result in results if result.outcome == "collapsed"}
+        ended = {result.key: self._as_ended(result, unkept, dead.get(result.key)) for result in results}
         with self._lock:
             for event in events:
                 match event:
@@ -424,19 +426,27 @@ class Laboratory:
             return str(error)
         return None
 
-    def _as_ended(self, result: RunResult, unkept: str | None = None, *, judge: bool = False) -> LiveRun:
+    def _dead_units(self, result: RunResult) -> explanation.DeadUnits | None:
+        """Those of a run that has just collapsed: the store keeps them, for it keeps no network."""
+        network = kept_network(self._folder, result.key)
+        if network is None:
+            return None
+        images = registry.load(result.spec.data.name).test.images[:_JUDGED_IMAGES]
+        found = explanation.dead_units(network, images)
+        if found is not None:
+            with suppress(StoreError):  # then it is known here alone
+                explanation.keep_dead_units(self.store, result.key, found)
+        return found
+
+    def _as_ended(
+        self, result: RunResult, unkept: str | None = None, dead: explanation.DeadUnits | None = None
+    ) -> LiveRun:
         """A result as it is shown.
 
         unkept: why it is not in the store
-        judge:  look at its network, to say why it broke
+        dead:   hidden units of a collapsed one, as far as they are known
         """
         metrics = result.metrics
-        dead = None
-        if judge and result.outcome == "collapsed":
-            network = kept_network(self._folder, result.key)
-            if network is not None:
-                images = registry.load(result.spec.data.name).test.images[:_JUDGED_IMAGES]
-                dead = explanation.dead_units(network, images)
         says = explanation.explained(result, dead)
         if unkept is not None:
             says = f"{says}. " if says else ""

@@ -53,13 +53,17 @@ export function chosenKeys(named, runs) {
  */
 export function useNetworks(keys, runs) {
   const [says, setSays] = useState(/** @type {Record<string, string>} */ ({}));
-  const busy = useRef(new Set());
+  const asking = useRef(/** @type {Map<string, AbortController>} */ (new Map()));
   const failed = useRef(new Set());
-  const shown = useRef(/** @type {Set<string>} */ (new Set()));
-  useEffect(() => {
-    shown.current = new Set(keys);
-    return () => void (shown.current = new Set());
-  }, [keys.join()]);
+  const leave = (/** @type {string[]} */ still) => {
+    for (const [key, shown] of asking.current)
+      if (!still.includes(key)) {
+        shown.abort();
+        asking.current.delete(key);
+      }
+  };
+  useEffect(() => leave(keys), [keys.join()]);
+  useEffect(() => () => leave([]), []);
   const live = keys.filter((key) => runs.some((run) => run.key === key && isLive(run)));
   useEffect(() => (live.length ? watch(live) : undefined), [live.join()]);
 
@@ -68,12 +72,13 @@ export function useNetworks(keys, runs) {
       const run = runs.find((each) => each.key === key);
       const version = run && isLive(run) ? run.weights : Infinity;
       const name = `${key} ${version}`;
-      if (version === 0 || busy.current.has(key) || failed.current.has(name)) continue;
+      if (version === 0 || asking.current.has(key) || failed.current.has(name)) continue;
       if ((known.get(key)?.version ?? 0) >= version) continue;
-      busy.current.add(key);
-      void fetched(key, version, () => shown.current.has(key), (text) => setSays((before) => ({ ...before, [key]: text }))).then((text) => {
-        busy.current.delete(key);
-        if (text && shown.current.has(key)) failed.current.add(name);
+      const shown = new AbortController();
+      asking.current.set(key, shown);
+      void fetched(key, version, shown.signal, (text) => setSays((before) => ({ ...before, [key]: text }))).then((text) => {
+        asking.current.delete(key);
+        if (text) failed.current.add(name);
         setSays((before) => ({ ...before, [key]: text }));
       });
     }
@@ -85,14 +90,14 @@ export function useNetworks(keys, runs) {
 }
 
 /**
- * @param {string} key @param {number} version @param {() => boolean} wanted @param {(text: string) => void} tell
+ * @param {string} key @param {number} version @param {AbortSignal} signal @param {(text: string) => void} tell
  * @returns {Promise<string>} why there is none; "": there is
  */
-async function fetched(key, version, wanted, tell) {
+async function fetched(key, version, signal, tell) {
   try {
     const waiting = (/** @type {{says: string, progress: number | null}} */ { says, progress }) =>
       tell(texts.draw.networks.making(says, progress));
-    const { bytes: file, headers } = await bytes(`runs/${key}/weights`, {}, waiting, wanted);
+    const { bytes: file, headers } = await bytes(`runs/${key}/weights`, {}, signal, waiting);
     known.delete(key);
     known.set(key, { network: readNetwork(file), version, step: headers.has("X-Step") ? Number(headers.get("X-Step")) : null });
     for (const old of [...known.keys()].slice(0, -KEPT)) known.delete(old);

@@ -8,7 +8,8 @@ const SIDE = 28;
 const HALF = 127;
 
 /**
- * @typedef {{rows: number, columns: number, values: import("./safetensors.js").Numbers}} Matrix weights of a layer, [unit, pixel]
+ * @typedef {{rows: number, columns: number, values: import("./safetensors.js").Numbers, note: string}} Matrix
+ *   weights of a layer, [unit, pixel]; note: how its network differs from the run in the store
  */
 
 /**
@@ -17,9 +18,10 @@ const HALF = 127;
  * @returns {Matrix | null} null: it takes no images of 28 by 28
  */
 export function firstLayer(file) {
-  const weight = readTensors(file).tensors.get("0.weight");
+  const { metadata, tensors } = readTensors(file);
+  const weight = tensors.get("0.weight");
   if (weight?.shape[1] !== SIDE * SIDE) return null;
-  return { rows: weight.shape[0], columns: weight.shape[1], values: weight.values };
+  return { rows: weight.shape[0], columns: weight.shape[1], values: weight.values, note: metadata.digitlab_note ?? "" };
 }
 
 /** The weights' largest size, without the few that would leave the rest pale. @param {Matrix} matrix @param {number} shown */

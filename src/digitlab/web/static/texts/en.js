@@ -19,6 +19,7 @@ export const texts = {
     noAnswer: "The server does not answer. Is digitlab serve still running?",
     refused: (/** @type {number} */ status) => `The server refused this (${status}).`,
     missing: "This view could not be loaded. Reload the page.",
+    differs: (/** @type {string} */ note) => `${note}. What is shown is the network as it was trained here.`,
     copy: "Copy",
     copied: "Copied",
   },

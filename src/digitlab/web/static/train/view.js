@@ -1,5 +1,5 @@
 // Train: a network is set up, learns before your eyes, and is raced against others.
-import { ApiError, get, post } from "../lib/api.js";
+import { ApiError, get, post, useAsking } from "../lib/api.js";
 import { LineChart, look } from "../lib/chart.js";
 import { Command, Copy } from "../lib/copy.js";
 import { count, isNumber, loss, percent } from "../lib/format.js";
@@ -30,9 +30,9 @@ const AXES = /** @type {import("./setup.js").Axis[]} */ (["learning_rate", "dept
 /** Facts of the server that do not change while the page is open. */
 function useFacts() {
   const [facts, setFacts] = useState({ options: [], presets: [], datasets: [] });
-  useEffect(() => {
+  useAsking((signal) => {
     for (const name of /** @type {const} */ (["options", "presets", "datasets"]))
-      get(name).then((value) => setFacts((before) => ({ ...before, [name]: value })), () => {});
+      get(name, {}, signal).then((value) => setFacts((before) => ({ ...before, [name]: value })), () => {});
   }, []);
   return /** @type {{options: any[], presets: any[], datasets: any[]}} */ (facts);
 }

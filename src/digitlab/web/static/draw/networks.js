@@ -25,10 +25,11 @@ const KEPT = 12;
 const known = new Map();
 
 /**
- * The runs of the page that can be drawn on: trained, or with a first snapshot; the newest first.
+ * The runs of the page that can be drawn on: trained, or with a first snapshot; the newest first. One that broke reads
+ * nothing, and is shown only where its key is named.
  * @param {LiveRun[]} runs
  */
-export const drawable = (runs) => [...runs].reverse().filter((run) => run.status === "done" || run.weights > 0);
+export const drawable = (runs) => [...runs].reverse().filter((run) => run.status === "done" || (isLive(run) && run.weights > 0));
 
 /**
  * The keys that are shown: those that the URL names, or the newest of each size of network.

@@ -69,7 +69,7 @@ export function FirstLayer({ run, name, classNames }) {
   const title = linear ? said.templates(name) : said.title(name);
   return html`<section class="card layer-card" ref=${place} aria-label=${title}>
     <div class="row between"><h2>${title}</h2>
-      <span class="note">${known?.step != null ? said.step(count(known.step)) : ""}${units > shown ? ` · ${said.some(shown, count(units))}` : ""}</span></div>
+      <span class="note">${units > shown ? `${said.some(shown, count(units))} ` : ""}<span class="still step">${known?.step != null ? said.step(count(known.step)) : ""}</span></span></div>
     ${known?.matrix
       ? html`<${WeightImages} matrix=${known.matrix} shown=${shown} across=${columns} labels=${linear ? classNames : null} title=${said.picture(title, shown)} />
           <p class="note key"><span><i class="patch low"></i>${said.against}</span> <span><i class="patch high"></i>${said.towards}</span> <span>${linear ? said.watchTemplates : said.watch}</span></p>

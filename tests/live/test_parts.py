@@ -141,6 +141,9 @@ def test_the_board_has_mean_and_interval_over_seeds() -> None:
     # Student's t of 2 degrees of freedom: 4.3027; sd 0.02.
     assert row.accuracy.low == pytest.approx(0.92 - 4.302653 * 0.02 / math.sqrt(3))
     assert (len(row.runs), row.count, row.broken) == (5, 3, 1)
+    two = [run_of(spec, accuracy, heron) for spec, accuracy in zip(specs, (0.5, 0.9), strict=False)]
+    (row,) = board_rows(found, two, lambda each: make_spec(None, **each))
+    assert (row.accuracy.low, row.accuracy.high) == (0.0, 1.0)  # an accuracy is no more than 1
 
 
 def test_a_network_over_its_seeds_is_told_only_where_nothing_else_differs() -> None:

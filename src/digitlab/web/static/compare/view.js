@@ -37,7 +37,7 @@ export default function Compare({ route }) {
     <section class="card answer-card"><h2>${said.verdict}</h2>${pair.verdict.map((/** @type {string} */ sentence) => html`<p class="sentence">${sentence}</p>`)}
       ${pair.difference && html`<${Difference} pair=${pair} />`}</section>
     <section class="card">${pair.settings.rows.length ? html`<${WrittenTable} table=${pair.settings} />` : html`<h2>${said.settings}</h2><p class="note">${said.same}</p>`}</section>
-    <div class="halves">
+    <div class="thirds">
       <${Curves} runs=${runs} quantity="training_loss" title=${said.loss} log=${true} format=${loss} />
       <${Curves} runs=${runs} quantity="validation_loss" title=${said.validationLoss} log=${true} format=${loss} />
       <${Curves} runs=${runs} quantity="validation_accuracy" title=${said.accuracy} log=${false} format=${(/** @type {number} */ value) => percent(value, 1)} />

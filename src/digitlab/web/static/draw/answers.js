@@ -31,7 +31,6 @@ export function Answers({ loaded, title, about, classNames, probabilities, label
       <button class="icon" onClick=${onRemove} aria-label=${said.remove(title)} title=${said.remove(title)}>×</button>
     </div>
     <p class="note about">${about}${isBroken && html` <b class="bad">${said.broken}</b>`}</p>
-    ${loaded.network?.note && html`<p class="note differs">${texts.shell.differs(loaded.network.note)}</p>`}
     ${loaded.network
       ? html`<p class="verdict" data-right=${right}>
             ${isSure ? html`<b>${classNames[best]}</b> <span>${percent(probabilities?.[best], 1)}</span> ${right && html`<span class="mark">${said[right](classNames[label ?? 0])}</span>`}` : html`<span class="quiet">${probabilities ? said.overflow : said.blank}</span>`}
@@ -46,5 +45,6 @@ export function Answers({ loaded, title, about, classNames, probabilities, label
           </tbody></table>
           <button class="button quiet" aria-pressed=${isChosen ? "true" : "false"} onClick=${onChoose}>${said.inside}</button>`
       : html`<p class="note" role="status">${loaded.says}</p>`}
+    ${loaded.network?.note && html`<p class="note differs">${texts.shell.differs(loaded.network.note)}</p>`}
   </section>`;
 }

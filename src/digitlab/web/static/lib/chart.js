@@ -9,7 +9,7 @@ import { useTheme } from "./theme.js";
  * @typedef {{
  *   key: string, label: string, colour: number, points: [number, number][], dash?: number[], faded?: boolean,
  *   strong?: boolean, broken?: boolean, name?: string }} Series
- * label: at the line's end; name: in readout and table; colour: 1 … 8; broken: it ends in a cross
+ * label: at the line's end, "": none; name: in readout and table; colour: 1 … 8; broken: it ends in a cross
  */
 
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 4], [14, 4], [6, 2, 2, 2]];

@@ -103,8 +103,11 @@ export function draw(ctx, props, to, cursor) {
   if (typeof props.mark === "number") mark(ctx, to.y(props.mark), box);
 }
 
+/** Of round numbers: 0.05, not 0.050. @param {number} value */
+const brief = (value) => String(Number(value.toPrecision(2)));
+
 /** @param {CanvasRenderingContext2D} ctx @param {any} props @param {Scales} to */
-function axes(ctx, { log, format, formatTick = format, formatX = String }, to) {
+function axes(ctx, { log, format, formatTick = log ? brief : format, formatX = String }, to) {
   const { box, high, yLow, yHigh } = to;
   const [ink, rule] = [token("quiet"), token("line")];
   ctx.fillStyle = ink;
@@ -150,12 +153,13 @@ function ends(ctx, series, { box, x, y }, font, apart) {
   const labels = series.flatMap((line) => {
     const last = line.points.at(-1);
     const at = last ? Math.max(box.top, Math.min(box.bottom, y(last[1]))) : 0;
-    return last ? [{ line, x: x(last[0]), y: at, at: /** @type {number | null} */ (at) }] : [];
+    return last ? [{ line, x: x(last[0]), y: at, at: line.label ? at : null }] : [];
   });
+  const named = labels.filter(({ at }) => at !== null);
   const edge = box.right;
   const isNear = (/** @type {{x: number}} */ label) => edge - label.x < 50;
-  spread(labels.filter(isNear), apart, box.top, box.bottom);
-  for (const column of columns(labels.filter((label) => !isNear(label)))) spread(column, apart, box.top, box.bottom);
+  spread(named.filter(isNear), apart, box.top, box.bottom);
+  for (const column of columns(named.filter((label) => !isNear(label)))) spread(column, apart, box.top, box.bottom);
   ctx.textAlign = "left";
   for (const label of labels) {
     const { line, at } = label;

@@ -149,7 +149,7 @@ function Mistakes({ run, names }) {
     );
   }, [run.key]);
   return html`<section class="card"><h2>${said.mistakes}</h2><p class="note">${said.mistakesNote}</p>
-    ${found?.note && html`<p class="note differs">${texts.shell.differs(found.note)}</p>`}
+    ${found?.note && html`<p class="says">${texts.shell.differs(found.note)}</p>`}
     ${!found && html`<p class="note" role="status">${says}</p>`}
     <ul class="digits">${found?.mistakes.map((one) => {
       const words = said.mistaken(names[one.label], names[one.predicted], percent(one.probabilities[one.predicted], 1));

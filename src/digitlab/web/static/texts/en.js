@@ -424,7 +424,7 @@ export const texts = {
       images: "images",
       interval: "95 % interval",
       mistakes: "Most confident mistakes",
-      mistakesNote: "What it is surest of, and wrong. Weights are not kept: the run is trained again for this, to the same bits.",
+      mistakesNote: "What it is surest of, and wrong. Weights are not kept: the run is trained again for this, and compared with what is stored.",
       mistaken: (/** @type {string} */ label, /** @type {string} */ taken, /** @type {string} */ sure) => `${label} taken for ${taken}, ${sure} sure`,
       testImage: (/** @type {number} */ index) => `test image ${index}`,
       again: (/** @type {string} */ share) => `Training the run again: ${share}`,

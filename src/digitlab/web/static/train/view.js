@@ -138,8 +138,10 @@ export default function Train({ route, about }) {
   const current = groupOf(runs, group);
   const shown = shownRuns(runs, current, pins);
   const shownKeys = shown.map((run) => run.key).join();
-  const names = useMemo(() => setups.shortNames(shown, said.say), [shownKeys]);
-  const longNames = useMemo(() => setups.shortNames(shown, said.sayLong), [shownKeys]);
+  const namesOf = (/** @type {(name: string, value: any) => string} */ say) => new Map([...setups.shortNames(shown, say), ...(current.length > 1 ? setups.shortNames(current, say) : [])]);
+  const groupKeys = current.map((run) => run.key).join();
+  const names = useMemo(() => namesOf(said.say), [shownKeys, groupKeys]);
+  const longNames = useMemo(() => namesOf(said.sayLong), [shownKeys, groupKeys]);
   const looks = new Map(runs.map((run, at) => [run.key, look(at)]));
   const inGroup = new Set(current.map((run) => run.key));
   const faded = new Set(runs.filter((run) => !inGroup.has(run.key) && !pins.has(run.key)).map((run) => run.key));
@@ -247,7 +249,7 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
   const scale = (/** @type {LiveRun} */ run) => (byImages ? Number(setups.setting(run, "batch_size")) : 1);
   const line = (/** @type {LiveRun} */ run, /** @type {number} */ column) => ({
     key: run.key,
-    label: names.get(run.key) ?? "",
+    label: isRace && faded.has(run.key) ? "" : (names.get(run.key) ?? ""), // a race has labels enough
     name: [run.network, names.get(run.key)].filter((part, i) => i === 0 || !part?.startsWith(run.network)).join(" "),
     ...looks.get(run.key),
     faded: faded.has(run.key),
@@ -255,6 +257,7 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
     broken: isBroken(run),
     points: pointsOf(run, column, scale(run)),
   });
+  const isRace = runs.filter((/** @type {LiveRun} */ run) => !faded.has(run.key)).length > 3;
   const losses = runs.map((/** @type {LiveRun} */ run) => line(run, 1));
   const accuracies = runs.map((/** @type {LiveRun} */ run) => line(run, 3));
   const lasts = accuracies.filter((/** @type {any} */ one) => !one.broken && one.points.length > 0).map((/** @type {any} */ one) => one.points.at(-1)[1]);
@@ -271,7 +274,7 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
     onGuess((/** @type {Guess} */ before) => ({ ...before, drawn: points, accuracy: Math.max(0, Math.min(1, points[points.length - 1][1])) }));
   const shared = { xName, formatX: count, xMax, height: 290 };
   return html`<div class="charts">
-    <div class="card"><${Later}><${LineChart} ...${shared} title=${said.lossTitle} series=${losses} log=${true} format=${loss} formatTick=${(/** @type {number} */ value) => String(Number(value.toPrecision(2)))} aside=${choose} /></${Later}></div>
+    <div class="card"><${Later}><${LineChart} ...${shared} title=${said.lossTitle} series=${losses} log=${true} format=${loss} aside=${choose} /></${Later}></div>
     <div class="card" data-drawing=${onGuess ? "" : null}><${Later}><${LineChart} ...${shared} title=${said.accuracyTitle} series=${accuracies} range=${[low, 1]} mark=${guess?.accuracy ?? null}
       format=${(/** @type {number} */ share) => percent(share, 1)} formatTick=${(/** @type {number} */ share) => `${Number((100 * share).toFixed(1))} %`} onDraw=${onGuess ? drawn : undefined} /></${Later}></div>
   </div>`;

@@ -78,11 +78,10 @@ def _heat_map(page: Page, server: Server) -> None:
     page.get_by_role("button", name="Start").click()
     cells = page.locator(".map .cell")
     cells.first.wait_for(timeout=TRAINED)
+    count = "(selector) => document.querySelectorAll(selector).length"
+    all_of_them = page.evaluate(count, ".map .cell")
     known = '.map .cell:not([data-state="unknown"])'
-    page.wait_for_function(
-        f"document.querySelectorAll('{known}').length > {CELLS} * document.querySelectorAll('.map .cell').length",
-        timeout=TRAINED,
-    )
+    page.locator(known).nth(round(CELLS * all_of_them)).wait_for(timeout=TRAINED)
     page.locator(".map").first.scroll_into_view_if_needed()
     _keep(page, "web-study")
     page.get_by_role("button", name="Stop").click()

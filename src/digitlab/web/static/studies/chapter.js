@@ -57,7 +57,7 @@ export function Chapter({ name, params }) {
       html`<a class="button" href=${link("/api/reports/studies", { study: name, scale: shown })} target="_blank" rel="noopener" title=${said.reportTitle}>${said.reportOne}</a>`}
     </div>
     <div class="row scales" role="group" aria-label=${said.scale}>
-      ${study.scales.map(
+      ${study.scales.map((/** @type {any} */ one) => (one.scale === shown ? study.standing : one)).map(
         (/** @type {any} */ one) => html`<a class="chip" href=${link(`/studies/${name}`, { scale: one.scale })} aria-current=${one.scale === shown ? "true" : null}>
           ${one.scale} <small>${said.chip(count(one.known), count(Math.max(one.due, one.planned)), one.is_done)}</small></a>`,
       )}

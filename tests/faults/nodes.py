@@ -52,7 +52,8 @@ class Nodes:
             (raylet,) = node.all_processes["raylet"]
             for process in psutil.Process(raylet.process.pid).children(recursive=True):
                 with suppress(psutil.Error):
-                    if process.cmdline()[0].startswith("ray::") and "IDLE" not in process.cmdline()[0]:
+                    title = " ".join(process.cmdline())
+                    if title.startswith("ray::") and "IDLE" not in title:
                         found.append(process)
         return found
 
@@ -83,6 +84,7 @@ def why_no_ray() -> str:
 def _on_cluster(system: System, rng: Random) -> None:
     the_nodes().make_whole()
     system.shim = None  # it is for processes of this machine's own
+    system.others = the_nodes().workers  # of a driver that is gone Ray ends them
     system.arguments = ("--on", "auto")
     system.settings |= {
         "RAY_ADDRESS": the_nodes().address,

@@ -74,7 +74,9 @@ class Document(Part):
 
 def _plain(value: object) -> object:
     """NumPy's integers and floats as Python's own, -0.0 as 0.0; all else as it came."""
-    if isinstance(value, bool):
+    if type(value) is float:  # what most are; the others take far longer to tell apart
+        return value + 0.0
+    if type(value) is int or isinstance(value, bool):
         return value
     if isinstance(value, numbers.Integral):
         return int(value)

@@ -6,18 +6,18 @@ from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from random import Random
-from typing import Any
 
 import psutil
 
 from tests.faults.fault import Do, Fault
 from tests.faults.system import System
+from tests.ray_nodes import Nodes, processes_of
 
 _TOKEN = "t" * 64
 
 
-class Nodes:
-    """Ray nodes on this machine: a head that trains nothing, and two of one processor each."""
+class Machines:
+    """A cluster with two nodes that train, of one processor each."""
 
     def __init__(self) -> None:
         os.environ |= {
@@ -25,49 +25,39 @@ class Nodes:
             "RAY_AUTH_TOKEN": _TOKEN,
             "RAY_USAGE_STATS_ENABLED": "0",
         }
-        from ray.cluster_utils import Cluster
-
-        self._cluster: Any = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-        )
-        self._training = [self._add(), self._add()]
+        self._nodes = Nodes()
+        self._training = [self._nodes.add(), self._nodes.add()]
 
     @property
     def address(self) -> str:
-        return str(self._cluster.address)
+        return self._nodes.address
 
     def kill_one(self) -> None:
         """Kill a node with all that runs there."""
-        self._cluster.remove_node(self._training.pop(0), allow_graceful=False)
+        self._nodes.kill(self._training.pop(0))
 
     def make_whole(self) -> None:
         """Start the nodes that are missing."""
         while len(self._training) < 2:
-            self._training.append(self._add())
+            self._training.append(self._nodes.add())
 
     def workers(self) -> list[psutil.Process]:
-        """The processes on the nodes that train, or could."""
+        """The processes on the nodes that train, or could; Ray's own agents are not among them."""
         found = []
-        for node in self._training:
-            (raylet,) = node.all_processes["raylet"]
-            for process in psutil.Process(raylet.process.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    title = " ".join(process.cmdline())
-                    if title.startswith("ray::") and "IDLE" not in title:
-                        found.append(process)
+        for process in (process for node in self._training for process in processes_of(node)):
+            with suppress(psutil.Error):
+                if " ".join(process.cmdline()).startswith("ray::Trainer"):
+                    found.append(process)
         return found
 
     def end(self) -> None:
-        self._cluster.shutdown()
-
-    def _add(self) -> Any:
-        return self._cluster.add_node(num_cpus=1)
+        self._nodes.close()
 
 
 @cache
-def the_nodes() -> Nodes:
+def the_nodes() -> Machines:
     """One cluster for all rounds; `end_nodes` ends it."""
-    return Nodes()
+    return Machines()
 
 
 def end_nodes() -> None:

@@ -101,7 +101,9 @@ def parse_json(text: str | bytes) -> Any:
     """
     try:
         text = decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
-        found = _not_too_deep(json.loads(text, object_pairs_hook=_object))
+        found = json.loads(text, object_pairs_hook=_object)
+        if text.count("[") + text.count("{") > _MOST_LEVELS:  # of a run's result there are too few for that
+            _not_too_deep(found)
         if "\\u" in text:  # an escape may be half a surrogate pair, with which no text can be written
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -22,13 +22,13 @@ class Nodes:
 
     def kill(self, node: Any) -> None:
         """Kill a node with all that runs there, as when a machine goes: its own agents may else stay behind."""
-        there = processes_of(node)
-        self._cluster.remove_node(node, allow_graceful=False)
-        _kill(there)
+        _kill(node)
+        self._cluster.worker_nodes.remove(node)
 
     def kill_head(self) -> None:
         """Kill the head, and with it what keeps the cluster together."""
-        self.kill(self._cluster.head_node)
+        _kill(self._cluster.head_node)
+        self._cluster.head_node = None
 
     def close(self) -> None:
         """End all nodes."""
@@ -44,7 +44,10 @@ def processes_of(node: Any) -> list[psutil.Process]:
         return []
 
 
-def _kill(processes: list[psutil.Process]) -> None:
+def _kill(node: Any) -> None:
+    # Not by the cluster's `remove_node`, which first asks the head, and that may be gone.
+    processes = processes_of(node)
+    node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
     for process in processes:
         try:
             process.kill()

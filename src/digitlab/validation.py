@@ -10,6 +10,7 @@ import numbers
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 
 from pydantic import (
@@ -46,10 +47,16 @@ class Part(BaseModel):
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = write(self)
-        for name in self.LEFT_OUT_AT_DEFAULT:
-            if getattr(self, name) == type(self).model_fields[name].default:
+        for name, default in _left_out(type(self)):
+            if getattr(self, name) == default:
                 fields.pop(name, None)
         return fields
+
+
+@cache
+def _left_out(part: type[Part]) -> tuple[tuple[str, Any], ...]:
+    """The fields that a part does not write at their defaults, and these: keys are made by the thousand."""
+    return tuple((name, part.model_fields[name].default) for name in part.LEFT_OUT_AT_DEFAULT)
 
 
 class Document(Part):

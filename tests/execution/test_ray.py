@@ -1,12 +1,15 @@
 """A Ray cluster: three nodes on this machine, lost nodes and workers, refusals, authentication."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
+import ray
 from ray import exceptions
 
 from digitlab import lab
@@ -14,6 +17,7 @@ from digitlab.data import Dataset
 from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import DataError, RunError, SpecError
 from digitlab.execution.events import Event, Failed, Finished, Progress, Started
+from digitlab.execution.ray import cluster as cluster_module
 from digitlab.execution.ray import connection, remote
 from digitlab.execution.ray.carried import arrays_of, verify
 from digitlab.execution.ray.causes import cause
@@ -21,6 +25,7 @@ from digitlab.execution.ray.cluster import Cluster, Node, refusal
 from digitlab.execution.ray.connection import connected
 from digitlab.execution.ray.executor import OnRay
 from digitlab.execution.retry import Retry
+from digitlab.models.trained import saved_in
 from digitlab.spec import RunSpec
 from tests.execution.trainings import bits, small, training_of
 from tests.ray_nodes import Nodes
@@ -126,6 +131,39 @@ def test_closing_ends_remote_work_within_seconds(machines: Nodes, mnist: Dataset
             start = time.monotonic()
         seconds = time.monotonic() - start
     assert seconds < 5
+
+
+def test_a_cluster_whose_head_says_nothing_any_more_is_lost(
+    machines: Nodes, mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [lab.make_spec(epochs=1_000_000, evaluate_at=[1], seed=seed) for seed in range(3)]
+    goes_on = threading.Event()
+    with (
+        Cluster("auto") as cluster,
+        training_of(OnRay(cluster, [mnist]), [[spec] for spec in specs]) as training,
+    ):
+        failed = []
+        for event in training:
+            if isinstance(event, Progress):
+                monkeypatch.setattr(cluster_module, "_SECONDS_OF_SILENCE", 0.5)
+                monkeypatch.setattr(ray, "nodes", goes_on.wait)
+            failed += [event] if isinstance(event, Failed) else []
+        goes_on.set()
+        monkeypatch.undo()
+        assert cluster.lost == "the Ray cluster was lost: its head node has not answered for 0.5 seconds"
+    assert {event.key for event in failed} == {spec.key for spec in specs}
+    assert {event.failure.cause for event in failed} == {cluster.lost}
+
+
+def test_networks_come_back_without_a_folder(machines: Nodes, mnist: Dataset, tmp_path: Path) -> None:
+    spec = small(0)
+    with (
+        Cluster("auto") as cluster,
+        training_of(OnRay(cluster, [mnist], save=tmp_path), [[spec]]) as training,
+    ):
+        assert finished(list(training)) == alone([spec], mnist)
+    ((_, network),) = train_cohort([spec], mnist)
+    assert saved_in(tmp_path, spec.key).read_bytes() == network.to_bytes()
 
 
 def test_places_that_are_none_are_refused() -> None:

@@ -9,7 +9,7 @@ from random import Random
 
 import psutil
 
-from tests.faults.fault import Do, Fault
+from tests.faults.fault import Do, Fault, nothing
 from tests.faults.system import System
 from tests.ray_nodes import Nodes, processes_of
 
@@ -25,8 +25,12 @@ class Machines:
             "RAY_AUTH_TOKEN": _TOKEN,
             "RAY_USAGE_STATS_ENABLED": "0",
         }
+        self._start()
+
+    def _start(self) -> None:
         self._nodes = Nodes()
         self._training = [self._nodes.add(), self._nodes.add()]
+        self._has_head = True
 
     @property
     def address(self) -> str:
@@ -36,8 +40,18 @@ class Machines:
         """Kill a node with all that runs there."""
         self._nodes.kill(self._training.pop(0))
 
+    def kill_head(self) -> None:
+        """Kill the head; the others end by themselves, minutes later."""
+        self._has_head = False
+        self._nodes.kill_head()
+
     def make_whole(self) -> None:
         """Start the nodes that are missing."""
+        if not self._has_head:
+            for node in self._training:
+                self._nodes.kill(node)
+            self._nodes.close()
+            self._start()
         while len(self._training) < 2:
             self._training.append(self._nodes.add())
 
@@ -88,6 +102,17 @@ def _node_killed(system: System, rng: Random) -> None:
     the_nodes().kill_one()
 
 
+def _head_killed(system: System, rng: Random) -> None:
+    system.wait_for_a_moment(rng)
+    the_nodes().kill_head()
+    system.others = list  # without a head nobody ends them, until their nodes end too
+
+
+def _time_over(system: System, rng: Random) -> None:
+    _on_cluster(system, rng)
+    system.arguments += ("--time-limit", f"{rng.uniform(0, 0.3):.3f}")
+
+
 def _worker_killed(system: System, rng: Random) -> None:
     system.wait_for_a_moment(rng, first=1)
     for worker in the_nodes().workers()[:1]:
@@ -111,6 +136,8 @@ def _fault(name: str, inject: Do, *codes: int) -> Fault:
 FAULTS = (
     _fault("a node killed", _node_killed),
     _fault("a worker killed", _worker_killed),
+    _fault("the head killed", _head_killed, 1),
+    Fault("Ray: the time is over", nothing, (0,), _time_over, why_no_ray, is_there_from_the_start=True),
     _fault("SIGKILL of the driver", _to_driver(signal.SIGKILL), -signal.SIGKILL),
     _fault("SIGINT of the driver", _to_driver(signal.SIGINT), 130, -signal.SIGINT),
 )

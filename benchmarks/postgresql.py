@@ -2,22 +2,22 @@
 
     python benchmarks/postgresql.py postgresql://USER:PASSWORD@HOST/DATABASE [--runs 1000000] [--pairs 7]
 
-The database must be empty; it is filled and left so. One real run is stored under many keys, by COPY. Each
-question is asked in a fresh process, whose start and imports count. For the overhead one study is run into an
-empty SQLite file and into the database in turns, in this process. Written to benchmarks/results/postgresql.md
-and postgresql.json.
+The database must be empty, or hold so many runs from an earlier time (then with `--pairs 0`); it is filled
+and left so. The server stores one real run under many keys. Each question is asked in a fresh process, whose
+start and imports count. For the overhead one study is run into an empty SQLite file and into the database in
+turns, in this process. Written to benchmarks/results/postgresql.md and postgresql.json; what is not asked for
+stays there.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,49 +71,61 @@ report = 5
 """120 runs in 8 cohorts at least."""
 
 
-def synthetic(count: int) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Rows with right hashes and the document of one real run, under other keys, seeds and times."""
-    run = real_run()
-    packed = rows.packed_predictions(run)
-    assert packed is not None  # noqa: S101  # it is trained with them
-    row = rows.run_row(run, packed)
-    for number in range(count):
-        day, second = divmod(number, 86_400)
-        clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-        row |= {
-            "key": hashlib.sha256(str(number).encode()).hexdigest(),
-            "seed": number % 1_000,
-            "batch_size": (16, 32, 64, 128, 256, 512)[number % 6],
-            "finished": f"2026-01-{day + 1:02}T{clock}+00:00",
-        }
-        yield row | {"sha256": rows._run_hash(row)}, packed  # noqa: SLF001
+CHANGING = {
+    "key": "encode(sha256(number::text::bytea), 'hex')",
+    "seed": "number %% 1000",
+    "batch_size": "(ARRAY[16, 32, 64, 128, 256, 512])[number %% 6 + 1]",
+    "finished": "replace((date '2026-01-01' + number * interval '1 s')::text, ' ', 'T') || '+00:00'",
+}
+"""Columns in which the rows differ -> the server's expression for them."""
+CHUNK = 50_000
 
 
 def load(url: str, count: int) -> float:
-    """Fill the database by COPY; seconds."""
+    """Let the server fill itself with a real run's row under other keys, seeds and times; seconds.
+
+    The rows have right hashes, and their documents the size of real ones.
+    """
     open_store(url).close()
+    run = real_run()
+    packed = rows.packed_predictions(run)
+    row = rows.run_row(run, packed)
+    columns = {name: CHANGING.get(name, f"%({name})s") for name in row if name != "sha256"}
+    hashed = " || ', ' || ".join(
+        f"to_json({name})::text" if name in CHANGING else sql_text(json.dumps(row[name]))
+        for name in rows._HASHED  # noqa: SLF001
+    )
+    insert_runs = f"""
+        INSERT INTO runs ({", ".join(columns)}, sha256)
+        SELECT {", ".join(columns)},
+               encode(sha256(convert_to('[' || {hashed} || E']\\n', 'UTF8') || document), 'hex')
+        FROM (SELECT {", ".join(f"{made} AS {name}" for name, made in columns.items())}
+              FROM generate_series(%(first)s::int, %(last)s::int) AS number) AS made"""  # noqa: S608
+    insert_predictions = f"""
+        INSERT INTO predictions (key, predictions)
+        SELECT {CHANGING["key"]}, %(packed)s
+        FROM generate_series(%(first)s::int, %(last)s::int) AS number"""  # noqa: S608
     begin = time.perf_counter()
-    chunk = 10_000
-    made = synthetic(count)
     with psycopg.connect(url) as connection:
         connection.execute("SET synchronous_commit = off")
-        for start in range(0, count, chunk):
-            some = [next(made) for _ in range(min(chunk, count - start))]
-            names = list(some[0][0])
-            with connection.cursor() as cursor:
-                with cursor.copy(f"COPY runs ({', '.join(names)}) FROM STDIN") as copy:
-                    for row, _ in some:
-                        copy.write_row([row[name] for name in names])
-                with cursor.copy("COPY predictions (key, predictions) FROM STDIN") as copy:
-                    for row, packed in some:
-                        copy.write_row([row["key"], packed])
+        for first in range(0, count, CHUNK):
+            given = row | {"packed": packed, "first": first, "last": min(first + CHUNK, count) - 1}
+            connection.execute(insert_runs, given)
+            connection.execute(insert_predictions, given)
             connection.commit()
-            if start % 100_000 == 0:
-                print(f"{start:,} of {count:,}", file=sys.stderr)
+            print(f"{given['last'] + 1:,} of {count:,}", file=sys.stderr, flush=True)
     seconds = time.perf_counter() - begin
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")  # what the server does by itself within minutes
+    with closing(open_store(url)) as store:
+        if not all(found.is_intact for found in store.list(Filter(), 20)):
+            raise SystemExit("the server has made rows with other hashes than digitlab's")
     return seconds
+
+
+def sql_text(text: str) -> str:
+    """A text as SQL has it, in a statement whose parameters are written with a per cent sign."""
+    return "'" + text.replace("'", "''").replace("%", "%%") + "'"
 
 
 def overhead(url: str, folder: Path, pairs: int) -> list[dict[str, float]]:
@@ -121,6 +133,9 @@ def overhead(url: str, folder: Path, pairs: int) -> list[dict[str, float]]:
     path = folder / "overhead.toml"
     path.write_text(STUDY)
     study, _ = read_study_at(str(path), None)
+    with closing(open_store(url)) as store:
+        if store.count(Filter()):
+            raise SystemExit("the database is not empty: ask it with --pairs 0")
     found = []
     for pair in range(pairs + 1):
         seconds = {}
@@ -139,11 +154,10 @@ def overhead(url: str, folder: Path, pairs: int) -> list[dict[str, float]]:
     return found
 
 
-def measure(url: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """All figures."""
-    state = {"load_average_before": os.getloadavg()}
-    pairs = overhead(url, folder, options.pairs)
-    loading = load(url, options.runs)
+def questions(url: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """How long the questions take, in a database that is filled unless it holds so many runs already."""
+    with closing(open_store(url)) as store:
+        loading = None if store.count(Filter()) >= options.runs else load(url, options.runs)
     keys, study = folder / "keys", folder / "known.toml"
     keys.write_text("")
     fill_study(url, study)  # type: ignore[arg-type]  # any place will do
@@ -151,19 +165,31 @@ def measure(url: str, folder: Path, options: argparse.Namespace) -> dict[str, An
     for _ in range(options.repeats):
         for name, question in QUESTIONS.items():
             asked[name].append(ask(question, url, keys, study, options.runs + ASKED))  # type: ignore[arg-type]
+            print(name, asked[name][-1], file=sys.stderr, flush=True)
     with psycopg.connect(url) as connection:
         (size,), *_ = connection.execute("SELECT pg_database_size(current_database())").fetchall()
-        (server,), *_ = connection.execute("SHOW server_version").fetchall()
+        (count,), *_ = connection.execute("SELECT count(*) FROM runs").fetchall()
     return {
-        **state,
-        "load_average_after": os.getloadavg(),
-        "runs": options.runs + ASKED,
-        "bytes_a_run": size / (options.runs + ASKED),
+        "runs": count,
+        "bytes_a_run": size / count,
         "load_seconds": loading,
-        "server": server,
-        "pairs": pairs,
         "seconds": {name: [clock for clock, _ in found] for name, found in asked.items()},
         "processor_seconds": {name: [spent for _, spent in found] for name, found in asked.items()},
+    }
+
+
+def state(url: str) -> dict[str, Any]:
+    """On what something is measured."""
+    machine = provenance(
+        "benchmarks/postgresql.py", find_device("cpu"), 0, threads=torch.get_num_threads()
+    ).model_dump(include={"processor", "platform", "versions"})
+    machine["versions"] |= {"sqlalchemy": version("sqlalchemy"), "psycopg": version("psycopg")}
+    with psycopg.connect(url) as connection:
+        (server,), *_ = connection.execute("SHOW server_version").fetchall()
+    return machine | {
+        "server": server,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "load_average_before": os.getloadavg(),
     }
 
 
@@ -172,48 +198,56 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} | {min(values):.2f} – {max(values):.2f}"
 
 
-def report(measured: dict[str, Any], machine: dict[str, Any]) -> str:
+def report(found: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    pairs = measured["pairs"]
-    ratios = {
-        kind: [pair[f"PostgreSQL{kind}"] / pair[f"SQLite{kind}"] for pair in pairs]
-        for kind in ("", ", processor time")
-    }
-    loads = [f"{measured[f'load_average_{when}'][0]:.1f}" for when in ("before", "after")]
-    repeats = len(next(iter(measured["seconds"].values())))
-    return "\n".join(
-        [
-            "# A store in PostgreSQL, measured",
+    lines = ["# A store in PostgreSQL, measured", "", "Written by `benchmarks/postgresql.py`."]
+    if part := found.get("questions"):
+        loading = part["load_seconds"]
+        lines += [
             "",
-            f"`python benchmarks/postgresql.py` on {machine['processor']}, {machine['platform']}; "
-            f"{versions}; PostgreSQL {measured['server']} on the same machine. Load average {loads[0]} "
-            f"before, {loads[1]} after, on {os.cpu_count()} cores: what is above 1 to 2 are other programs.",
+            f"## {part['runs']:,} runs",
             "",
-            f"## {measured['runs']:,} runs",
-            "",
-            f"They take {measured['bytes_a_run']:,.0f} bytes each, and were loaded by COPY in "
-            f"{measured['load_seconds']:,.0f} s, the making of the rows included. Seconds of a fresh "
-            f"process, its start and imports included; median and range of {repeats}:",
+            f"{_heading(part)} The runs take {part['bytes_a_run']:,.0f} bytes each"
+            + ("." if loading is None else f", and were made by the server in {loading:,.0f} s.")
+            + " Seconds of a fresh process, its start and imports included; median and range of "
+            f"{len(next(iter(part['seconds'].values())))}:",
             "",
             "| question | median | range | processor time, median |",
             "|---|--:|--:|--:|",
             *(
-                f"| {name} | {spread(found)} | {statistics.median(measured['processor_seconds'][name]):.2f} |"
-                for name, found in measured["seconds"].items()
+                f"| {name} | {spread(taken)} | {statistics.median(part['processor_seconds'][name]):.2f} |"
+                for name, taken in part["seconds"].items()
             ),
+        ]
+    if part := found.get("overhead"):
+        pairs = part["pairs"]
+        ratios = {
+            kind: [pair[f"PostgreSQL{kind}"] / pair[f"SQLite{kind}"] for pair in pairs]
+            for kind in ("", ", processor time")
+        }
+        lines += [
             "",
             "## What it costs a study",
             "",
-            f"One study of 120 runs, in this process, into an empty store; {len(pairs)} pairs in turns:",
+            f"{_heading(part)} One study of 120 runs, in this process, into an empty store; {len(pairs)} "
+            "pairs in turns:",
             "",
             "| | median | range |",
             "|---|--:|--:|",
             *(f"| {name}, seconds | {spread([pair[name] for pair in pairs])} |" for name in pairs[0]),
             f"| PostgreSQL : SQLite, in pairs | {spread(ratios[''])} |",
             f"| the same of processor time | {spread(ratios[', processor time'])} |",
-            "",
         ]
+    return "\n".join([*lines, ""])
+
+
+def _heading(part: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in part["versions"].items())
+    before, after = (f"{part[f'load_average_{when}'][0]:.1f}" for when in ("before", "after"))
+    return (
+        f"{part['processor']}, {part['platform']}; {versions}; PostgreSQL {part['server']} on the same "
+        f"machine; {part['date']}. Load average {before} before, {after} after, on {os.cpu_count()} cores: "
+        "where that is above the number of cores, other programs took part of them."
     )
 
 
@@ -223,20 +257,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("url")
-    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=1_000_000, help="0: ask nothing")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--pairs", type=int, default=7, help="0: measure no overhead")
     options = parser.parse_args()
+    file = RESULTS / "postgresql.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+
+    def write(name: str, part: dict[str, Any]) -> None:
+        found[name] = part | {"load_average_after": os.getloadavg()}
+        file.write_text(json.dumps(found, indent=2) + "\n")
+        (RESULTS / "postgresql.md").write_text(report(found))
+
     with tempfile.TemporaryDirectory() as folder:
-        measured = measure(options.url, Path(folder), options)
-    machine = provenance(
-        "benchmarks/postgresql.py", find_device("cpu"), 0, threads=torch.get_num_threads()
-    ).model_dump(include={"processor", "platform", "versions"})
-    machine["versions"] |= {"sqlalchemy": version("sqlalchemy"), "psycopg": version("psycopg")}
-    text = report(measured, machine)
-    print(text)
-    (RESULTS / "postgresql.md").write_text(text)
-    (RESULTS / "postgresql.json").write_text(json.dumps({"machine": machine, **measured}, indent=2) + "\n")
+        if options.pairs:
+            before = state(options.url)
+            write("overhead", before | {"pairs": overhead(options.url, Path(folder), options.pairs)})
+        if options.runs:
+            before = state(options.url)
+            write("questions", before | questions(options.url, Path(folder), options))
+    print(report(found))
 
 
 if __name__ == "__main__":

@@ -206,8 +206,8 @@ class RunResult(Document):
     @field_validator("spec")
     @classmethod
     def _has_its_key(cls, spec: RunSpec, info: ValidationInfo) -> RunSpec:
-        if spec.key != info.data.get("key", spec.key):
-            refuse(f"has the key {spec.key}, not the one given: one of them was changed; run it again")
+        if "key" in info.data and (key := spec.key) != info.data["key"]:
+            refuse(f"has the key {key}, not the one given: one of them was changed; run it again")
         return spec
 
     @classmethod

@@ -1,13 +1,15 @@
 """A Ray cluster: three nodes on this machine, lost nodes and workers, refusals, authentication."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
 
 import numpy as np
 import pytest
+import ray
 from ray import exceptions
 
 from digitlab import lab
@@ -15,6 +17,7 @@ from digitlab.data import Dataset
 from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import DataError, RunError, SpecError
 from digitlab.execution.events import Event, Failed, Finished, Progress, Started
+from digitlab.execution.ray import cluster as cluster_module
 from digitlab.execution.ray import connection, remote
 from digitlab.execution.ray.carried import arrays_of, verify
 from digitlab.execution.ray.causes import cause
@@ -22,41 +25,22 @@ from digitlab.execution.ray.cluster import Cluster, Node, refusal
 from digitlab.execution.ray.connection import connected
 from digitlab.execution.ray.executor import OnRay
 from digitlab.execution.retry import Retry
+from digitlab.models.trained import saved_in
 from digitlab.spec import RunSpec
 from tests.execution.trainings import bits, small, training_of
-
-
-class Machines:
-    """Ray nodes on this machine: a head without a worker, a plain one, and one that pretends to have a GPU."""
-
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster as Nodes
-
-        self._nodes = Nodes(
-            initialize_head=True,
-            head_node_args={"num_cpus": 0, "include_dashboard": False},
-        )
-        self.plain = self.add()
-        self.pretender = self.add(num_gpus=1)
-        self.address = self._nodes.address
-
-    def add(self, **resources: int) -> Any:
-        return self._nodes.add_node(num_cpus=1, **cast("dict[str, Any]", resources))
-
-    def kill(self, node: Any) -> None:
-        self._nodes.remove_node(node, allow_graceful=False)
-
-    def close(self) -> None:
-        self._nodes.shutdown()  # type: ignore[no-untyped-call]
+from tests.ray_nodes import Nodes
 
 
 @pytest.fixture(scope="module")
-def machines(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Machines]:
+def machines(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    """A head without a worker, a plain node, and one that pretends to have a GPU."""
     monkeypatch_module.setenv("RAY_AUTH_MODE", "token")
     monkeypatch_module.setenv("RAY_AUTH_TOKEN", "t" * 64)
     monkeypatch_module.setenv("RAY_USAGE_STATS_ENABLED", "0")
     connection._refresh()
-    found = Machines()
+    found = Nodes()
+    found.add()
+    found.add(num_gpus=1)  # which it only pretends to have
     monkeypatch_module.setenv("RAY_ADDRESS", found.address)
     yield found
     found.close()
@@ -78,9 +62,7 @@ def alone(specs: list[RunSpec], dataset: Dataset) -> dict[str, object]:
     return {spec.key: bits(train_cohort([spec], dataset)[0][0]) for spec in specs}
 
 
-def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(
-    machines: Machines, mnist: Dataset
-) -> None:
+def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(machines: Nodes, mnist: Dataset) -> None:
     specs = [small(seed, hidden=(20,) * (seed % 3)) for seed in range(12)]
     with Cluster("auto", gpu=True) as cluster:
         assert cluster.slot_count == 2
@@ -94,7 +76,7 @@ def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(
     assert all(rate.runs for rate in rates)
 
 
-def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Machines, mnist: Dataset) -> None:
+def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Nodes, mnist: Dataset) -> None:
     victim = machines.add()
     lost = victim.node_id
     specs = [small(seed, epochs=120) for seed in range(9)]
@@ -112,7 +94,7 @@ def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Machines, mnist: 
     assert len([event for event in events if isinstance(event, Started)]) > len(specs)
 
 
-def test_a_run_whose_workers_are_lost_three_times_has_failed(machines: Machines, mnist: Dataset) -> None:
+def test_a_run_whose_workers_are_lost_three_times_has_failed(machines: Nodes, mnist: Dataset) -> None:
     """Its worker is killed each time, as the system does for want of memory; others go on."""
     endless, other = lab.make_spec(hidden=(50,), epochs=1_000_000, evaluate_at=[1]), small(2)
     with (
@@ -134,13 +116,13 @@ def test_a_run_whose_workers_are_lost_three_times_has_failed(machines: Machines,
     assert len(ends) == 2
 
 
-def test_nobody_joins_without_the_token(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_joins_without_the_token(machines: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "u" * 64)
     with pytest.raises(RunError, match="token"), connected("auto"):
         pass
 
 
-def test_closing_ends_remote_work_within_seconds(machines: Machines, mnist: Dataset) -> None:
+def test_closing_ends_remote_work_within_seconds(machines: Nodes, mnist: Dataset) -> None:
     with Cluster("auto") as cluster:
         with training_of(
             OnRay(cluster, [mnist]), [[lab.make_spec(epochs=1_000_000, evaluate_at=[1])]]
@@ -149,6 +131,39 @@ def test_closing_ends_remote_work_within_seconds(machines: Machines, mnist: Data
             start = time.monotonic()
         seconds = time.monotonic() - start
     assert seconds < 5
+
+
+def test_a_cluster_whose_head_says_nothing_any_more_is_lost(
+    machines: Nodes, mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [lab.make_spec(epochs=1_000_000, evaluate_at=[1], seed=seed) for seed in range(3)]
+    goes_on = threading.Event()
+    with (
+        Cluster("auto") as cluster,
+        training_of(OnRay(cluster, [mnist]), [[spec] for spec in specs]) as training,
+    ):
+        failed = []
+        for event in training:
+            if isinstance(event, Progress):
+                monkeypatch.setattr(cluster_module, "_SECONDS_OF_SILENCE", 0.5)
+                monkeypatch.setattr(ray, "nodes", goes_on.wait)
+            failed += [event] if isinstance(event, Failed) else []
+        goes_on.set()
+        monkeypatch.undo()
+        assert cluster.lost == "the Ray cluster was lost: its head node has not answered for 0.5 seconds"
+    assert {event.key for event in failed} == {spec.key for spec in specs}
+    assert {event.failure.cause for event in failed} == {cluster.lost}
+
+
+def test_networks_come_back_without_a_folder(machines: Nodes, mnist: Dataset, tmp_path: Path) -> None:
+    spec = small(0)
+    with (
+        Cluster("auto") as cluster,
+        training_of(OnRay(cluster, [mnist], save=tmp_path), [[spec]]) as training,
+    ):
+        assert finished(list(training)) == alone([spec], mnist)
+    ((_, network),) = train_cohort([spec], mnist)
+    assert saved_in(tmp_path, spec.key).read_bytes() == network.to_bytes()
 
 
 def test_places_that_are_none_are_refused() -> None:

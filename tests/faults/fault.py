@@ -10,8 +10,8 @@ from tests.faults.system import System
 Do = Callable[[System, Random], None]
 
 
-def _nothing(system: System, rng: Random) -> None:
-    pass
+def nothing(system: System, rng: Random) -> None:
+    """Nothing has to be there."""
 
 
 def _everywhere() -> str:
@@ -29,13 +29,15 @@ class Fault:
     remedy:  the command that is given before the study runs again, where that alone does not do
     is_there_from_the_start: whether it is `prepare` that does it
     store:   in what kind of database the store lies
+    is_done_once: whether no run may be trained by two drivers though two work at one study
     """
 
     name: str
     inject: Do
     codes: tuple[int, ...] = (0,)
-    prepare: Do = _nothing
+    prepare: Do = nothing
     why_not: Callable[[], str] = _everywhere
     remedy: tuple[str, ...] = ()
     is_there_from_the_start: bool = False
     store: Literal["sqlite", "postgresql"] = "sqlite"
+    is_done_once: bool = False

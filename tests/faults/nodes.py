@@ -6,18 +6,18 @@ from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from random import Random
-from typing import Any
 
 import psutil
 
-from tests.faults.fault import Do, Fault
+from tests.faults.fault import Do, Fault, nothing
 from tests.faults.system import System
+from tests.ray_nodes import Nodes, processes_of
 
 _TOKEN = "t" * 64
 
 
-class Nodes:
-    """Ray nodes on this machine: a head that trains nothing, and two of one processor each."""
+class Machines:
+    """A cluster with two nodes that train, of one processor each."""
 
     def __init__(self) -> None:
         os.environ |= {
@@ -25,48 +25,53 @@ class Nodes:
             "RAY_AUTH_TOKEN": _TOKEN,
             "RAY_USAGE_STATS_ENABLED": "0",
         }
-        from ray.cluster_utils import Cluster
+        self._start()
 
-        self._cluster: Any = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-        )
-        self._training = [self._add(), self._add()]
+    def _start(self) -> None:
+        self._nodes = Nodes()
+        self._training = [self._nodes.add(), self._nodes.add()]
+        self._has_head = True
 
     @property
     def address(self) -> str:
-        return str(self._cluster.address)
+        return self._nodes.address
 
     def kill_one(self) -> None:
         """Kill a node with all that runs there."""
-        self._cluster.remove_node(self._training.pop(0), allow_graceful=False)
+        self._nodes.kill(self._training.pop(0))
+
+    def kill_head(self) -> None:
+        """Kill the head; the others end by themselves, minutes later."""
+        self._has_head = False
+        self._nodes.kill_head()
 
     def make_whole(self) -> None:
         """Start the nodes that are missing."""
+        if not self._has_head:
+            for node in self._training:
+                self._nodes.kill(node)
+            self._nodes.close()
+            self._start()
         while len(self._training) < 2:
-            self._training.append(self._add())
+            self._training.append(self._nodes.add())
 
     def workers(self) -> list[psutil.Process]:
-        """The processes on the nodes that train, or could."""
+        """The processes on the nodes that train, or could; Ray's own agents are not among them."""
         found = []
-        for node in self._training:
-            (raylet,) = node.all_processes["raylet"]
-            for process in psutil.Process(raylet.process.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    if process.cmdline()[0].startswith("ray::") and "IDLE" not in process.cmdline()[0]:
-                        found.append(process)
+        for process in (process for node in self._training for process in processes_of(node)):
+            with suppress(psutil.Error):
+                if " ".join(process.cmdline()).startswith("ray::Trainer"):
+                    found.append(process)
         return found
 
     def end(self) -> None:
-        self._cluster.shutdown()
-
-    def _add(self) -> Any:
-        return self._cluster.add_node(num_cpus=1)
+        self._nodes.close()
 
 
 @cache
-def the_nodes() -> Nodes:
+def the_nodes() -> Machines:
     """One cluster for all rounds; `end_nodes` ends it."""
-    return Nodes()
+    return Machines()
 
 
 def end_nodes() -> None:
@@ -83,6 +88,7 @@ def why_no_ray() -> str:
 def _on_cluster(system: System, rng: Random) -> None:
     the_nodes().make_whole()
     system.shim = None  # it is for processes of this machine's own
+    system.others = the_nodes().workers  # of a driver that is gone Ray ends them
     system.arguments = ("--on", "auto")
     system.settings |= {
         "RAY_ADDRESS": the_nodes().address,
@@ -94,6 +100,17 @@ def _on_cluster(system: System, rng: Random) -> None:
 def _node_killed(system: System, rng: Random) -> None:
     system.wait_for_a_moment(rng)
     the_nodes().kill_one()
+
+
+def _head_killed(system: System, rng: Random) -> None:
+    system.wait_for_a_moment(rng)
+    the_nodes().kill_head()
+    system.others = list  # without a head nobody ends them, until their nodes end too
+
+
+def _time_over(system: System, rng: Random) -> None:
+    _on_cluster(system, rng)
+    system.arguments += ("--time-limit", f"{rng.uniform(0, 0.3):.3f}")
 
 
 def _worker_killed(system: System, rng: Random) -> None:
@@ -119,6 +136,8 @@ def _fault(name: str, inject: Do, *codes: int) -> Fault:
 FAULTS = (
     _fault("a node killed", _node_killed),
     _fault("a worker killed", _worker_killed),
+    _fault("the head killed", _head_killed, 1),
+    Fault("Ray: the time is over", nothing, (0,), _time_over, why_no_ray, is_there_from_the_start=True),
     _fault("SIGKILL of the driver", _to_driver(signal.SIGKILL), -signal.SIGKILL),
     _fault("SIGINT of the driver", _to_driver(signal.SIGINT), 130, -signal.SIGINT),
 )

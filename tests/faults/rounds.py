@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.faults.databases import new_database
+from tests.faults.databases import left_in_database, new_database
 from tests.faults.disks import shim
 from tests.faults.fault import Fault
 from tests.faults.invariant import Known, broken, files_in, grow_old, known_in, wait_for_orphans
-from tests.faults.system import RUN_COUNT, System
+from tests.faults.system import RUN_COUNT, Ended, System
 
 _COLD_SHARE = 0.12
 """So many rounds begin without kernel and data set, which the study then makes."""
@@ -97,11 +97,7 @@ def _judged(fault: Fault, system: System, rng: Random, whole: Whole, number: int
         for driver in list(system.drivers):
             ended = system.ended(driver)
             codes.append(ended.code)
-            allowed = {*fault.codes, 0}
-            if ended.code not in allowed:
-                faults.append(f"it ended with {ended.code}: {ended.error[-300:]}")
-            if "Traceback" in ended.error and ended.code >= 0:
-                faults.append(f"a traceback: {ended.error[-600:]}")
+            faults += _said_wrong(fault, ended)
     except subprocess.TimeoutExpired:
         return Round(fault.name, number, (), 0, time.monotonic() - start, ("it hangs",))
     faults += wait_for_orphans(system)
@@ -122,5 +118,20 @@ def _judged(fault: Fault, system: System, rng: Random, whole: Whole, number: int
     after = known_in(system.location)
     if again := [key for key, when in before.finished.items() if after.finished.get(key) != when]:
         faults.append(f"{len(again)} runs that were known were lost or done again")
+    faults += left_in_database(system, ended_well=not any(codes))
     lost = len(whole.known.bits) - len(before.bits)
     return Round(fault.name, number, tuple(codes), lost, time.monotonic() - start, tuple(faults), hit)
+
+
+def _said_wrong(fault: Fault, ended: Ended) -> list[str]:
+    """What is wrong with how a driver ended, and with what it said."""
+    faults = []
+    if ended.code not in {*fault.codes, 0}:
+        faults.append(f"it ended with {ended.code}: {ended.error[-300:]}")
+    if "Traceback" in ended.error and ended.code >= 0:
+        faults.append(f"a traceback: {ended.error[-600:]}")
+    if "DIFFER" in ended.error:
+        faults.append(f"a run has other bits when it is trained again: {ended.error[-300:]}")
+    if fault.is_done_once and "had been trained elsewhere" in ended.error:
+        faults.append(f"a run was trained by two drivers: {ended.error[-300:]}")
+    return faults

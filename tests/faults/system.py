@@ -18,7 +18,7 @@ from typing import TextIO
 
 import psutil
 
-SECONDS = 240.0
+SECONDS = 600.0
 """Longer than any study here takes on a busy machine: what takes longer hangs."""
 RUN_COUNT = 24
 
@@ -51,6 +51,8 @@ report = 2
 _PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "from digitlab import lab; lab._SECONDS_TO_START_WORKERS = -1\n"
+    "import os; lease = os.environ.get('FAULTS_LEASE')\n"
+    "if lease: from digitlab.store import claims; claims.LEASE_SECONDS = float(lease)\n"
     "from digitlab.cli.main import main; main()"
 )
 _MARK = "FAULTS_ROUND"
@@ -76,6 +78,7 @@ class System:
     workers: processes that train
     url:     of the database that holds the store; None: it is a file
     settings: more environment variables
+    others:  processes that work for the study and were not started by it, on nodes of a cluster
     was_hit: whether the study ran at the moment that was waited for
     """
 
@@ -87,6 +90,7 @@ class System:
     arguments: tuple[str, ...] = ()
     url: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    others: "Callable[[], list[psutil.Process]]" = list
     was_hit: bool = False
     drivers: "list[subprocess.Popen[str]]" = field(default_factory=list)
     undo: list[Callable[[], None]] = field(default_factory=list)
@@ -176,7 +180,7 @@ class System:
 
     def processes(self) -> list[psutil.Process]:
         """All processes of this round, by a mark in their environment: also those that left the session."""
-        found = []
+        found = self.others()
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
                 if process.environ().get(_MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:

@@ -86,8 +86,9 @@ class OnRay:
         self._orders.close()
         self._is_closed.set()
         self._inbox.put(None)
-        for thread in self._threads:
-            thread.join()
+        serving, looking = self._threads
+        serving.join()
+        looking.join(_SECONDS_TO_END)  # where the cluster is lost it waits for an answer
         busy = [slot for slot in self._cluster.slots if slot.runs]
         for slot in busy:
             self._cluster.drop(slot)
@@ -105,9 +106,11 @@ class OnRay:
 
     def _look(self) -> None:
         while not self._is_closed.wait(_SECONDS_BETWEEN_LOOKS):
-            with suppress(DigitlabError):  # then there are no nodes, which the other thread sees
+            with suppress(DigitlabError):  # then the cluster is lost, which the other thread sees
                 self._cluster.look()
             self._inbox.put(self._nothing)
+            if self._cluster.lost:
+                return
 
     def _give_up(self, why: str) -> None:
         """End what trains and what waits: the cluster cannot be used."""
@@ -134,6 +137,9 @@ class OnRay:
             self._cluster.drop(slot, failed_start=cause(error, slot.node.name).text)
 
     def _hand_out(self) -> None:
+        if self._cluster.lost:
+            self._give_up(self._cluster.lost)
+            return
         for slot in self._cluster.fill():
             self._await_start(slot)
         for slot in self._cluster.slots:

@@ -2,12 +2,9 @@
 
 import os
 import platform
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import ray
@@ -22,6 +19,7 @@ from digitlab.errors import DeviceError
 from digitlab.execution.attempt import Trained, attempted
 from digitlab.execution.queues import Mailbox
 from digitlab.execution.ray.carried import Carried, dataset_of, verify
+from digitlab.models.trained import saved_in
 from digitlab.result import RunResult
 from digitlab.spec import NUMERICS_VERSION, Precision, RunSpec
 from digitlab.version import __version__
@@ -151,13 +149,15 @@ class Trainer:
         specs = [RunSpec.from_json(text) for text in order.specs]
         self.observe(order.observed)
         watch = Watch(self._replies.put, self._stopped, order.seconds, self._observed)
-        train = partial(self._trained, specs, order, watch)
-        if not order.with_weights:  # then a killed worker leaves no folder
-            self._replies.put(Done(*attempted(train, None), {}))
-            return
-        with tempfile.TemporaryDirectory(prefix="digitlab-") as folder:
-            results, cause = attempted(train, folder)
-            weights = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        weights: dict[str, bytes] = {}
+
+        def train() -> Trained:
+            trained = self._trained(specs, order, watch)
+            if order.with_weights:  # in memory: files would be left on the node where the worker is killed
+                weights.update({saved_in("", run.key).name: network.to_bytes() for run, network in trained})
+            return trained
+
+        results, cause = attempted(train, None)
         self._replies.put(Done(results, cause, weights))
 
     def _trained(self, specs: Sequence[RunSpec], order: Order, watch: Watch) -> Trained:

@@ -150,6 +150,20 @@ def test_a_cancelled_run_stops_and_costs_the_others_no_bit(
     assert bits(ours) == bits(alone)
 
 
+def test_a_cancelled_run_may_train_later(trained: Callable[[Cohorts], Training]) -> None:
+    """Those that trained beside it go on, and so does what trained it: it must not remember."""
+    stay = [small(seed, epochs=100) for seed in (1, 2)]
+    go = [small(seed, epochs=100) for seed in (3, 4)]
+    with trained([list(pair) for pair in zip(stay, go, strict=True)]) as training:
+        events = iter(training)
+        until(events, Progress, go[0].key)
+        training.cancel([spec.key for spec in go])
+        found = ends(list(events))
+    assert isinstance(found[go[0].key], Cancelled)
+    with trained([[spec] for spec in go]) as training:
+        assert {type(event) for event in ends(list(training)).values()} == {Finished}
+
+
 def test_all_runs_are_cancelled_within_a_second(trained: Callable[[Cohorts], Training]) -> None:
     with trained(
         [[endless(seed) for seed in range(3)], *([endless(seed)] for seed in range(3, 9))]

@@ -54,7 +54,7 @@ class Slot:
     """A worker of a node, and what it does.
 
     ready: done when it has started
-    order: number of the cohort that it trains, counted by the executor
+    order: number of the cohort that it trains, or trained last
     reply: of its last call, while it trains
     """
 

@@ -48,7 +48,6 @@ class OnRay:
         self.slots = cluster.slot_count
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lost_on: defaultdict[str, set[str]] = defaultdict(set)
-        self._numbers = 0
         self._is_closed = threading.Event()
         self._tell: Tell
         self._threads = [
@@ -180,9 +179,9 @@ class OnRay:
             self._tell(self._orders.ended(runs, cause=told))
             self._inbox.put(self._nothing)
             return
-        self._numbers += 1
-        slot.runs, slot.order = runs, self._numbers
+        slot.runs, slot.order = runs, slot.order + 1
         order = Order(
+            number=slot.order,
             specs=[spec.canonical_json for spec in runs.values()],
             data=self._carried[data.sha256],
             device="cpu" if slot.node.facts.gpu_bytes is None else "cuda",
@@ -238,7 +237,7 @@ class OnRay:
                 self._cluster.drop(slot)
                 self._end(slot)
             elif gone:
-                slot.actor.stop.remote(gone)
+                slot.actor.stop.remote(slot.order, gone)
 
     def _observe(self) -> None:
         for slot in self._cluster.slots:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ def verify_all(carried: Sequence[Carried]) -> None:
 class Order:
     """Train a cohort.
 
+    number:      of the worker's orders, counted from 1
     specs:       its runs' specs as JSON
     data:        the data set of all of them
     device:      where to compute
@@ -92,6 +94,7 @@ class Order:
     observed:    the runs whose parameters are told
     """
 
+    number: int
     specs: list[str]
     data: Carried
     device: str
@@ -120,7 +123,7 @@ class Trainer:
 
     def __init__(self) -> None:
         self._replies: Mailbox[Done] = Mailbox()
-        self._stopped: set[str] = set()
+        self._stopped: defaultdict[int, set[str]] = defaultdict(set)
         self._observed: set[str] = set()
         self._datasets: dict[str, Dataset] = {}
 
@@ -135,9 +138,9 @@ class Trainer:
             raise RuntimeError("the mailbox was closed")  # it never is
         return found
 
-    def stop(self, keys: Collection[str]) -> None:
-        """Stop runs of the cohort that trains."""
-        self._stopped |= set(keys)
+    def stop(self, number: int, keys: Collection[str]) -> None:
+        """Stop runs of an order, which may be about to begin."""
+        self._stopped[number] |= set(keys)
 
     def observe(self, keys: Collection[str]) -> None:
         """Tell the parameters of these runs, and of no others."""
@@ -148,7 +151,7 @@ class Trainer:
         """Train a cohort; what happens is told by `reply`."""
         specs = [RunSpec.from_json(text) for text in order.specs]
         self.observe(order.observed)
-        watch = Watch(self._replies.put, self._stopped, order.seconds, self._observed)
+        watch = Watch(self._replies.put, self._stopped[order.number], order.seconds, self._observed)
         weights: dict[str, bytes] = {}
 
         def train() -> Trained:

@@ -124,7 +124,7 @@ def _as_made(rough: Float32[np.ndarray, "n 14 14"], random: np.random.Generator)
     centres, sides = [], []
     mass = np.maximum(rough.sum((1, 2)), 1)
     for axis in (2, 1):
-        is_ink = (rough > _INK).any(axis)  # [n, 14]
+        is_ink = np.asarray((rough > _INK).any(axis))  # [n, 14]
         first, last = is_ink.argmax(1), is_ink.shape[1] - 1 - is_ink[:, ::-1].argmax(1)
         sides.append((last - first + 1) * _ROUGH)
         centres.append((rough.sum(axis) * np.arange(0.5, _SIDE, _ROUGH)).sum(1) / mass)

@@ -179,13 +179,14 @@ def test_everything_is_reached_by_the_keyboard_alone(tab: Page, explored: Server
 def test_nothing_of_these_views_is_closed_to_anybody(
     browser: Browser, explored: Server, trained: list[RunResult]
 ) -> None:
-    a, b, diverged = (run.key for run in trained)
+    a, b, diverged, elsewhere = (run.key for run in trained)
     views = {
         "/studies": "Studies",
         "/studies/parameters": "The other parameters",
         "/runs": "Runs",
         f"/runs/{a}": "784-20-10",
         f"/runs/{diverged}": "784-8-10",
+        f"/runs/{elsewhere}": "784-12-10",
         f"/compare?a={a}&b={b}": "Two runs compared",
     }
     for scheme, width in (("light", 1280), ("dark", 390)):

@@ -193,8 +193,8 @@ def runs_router(laboratory: Laboratory) -> APIRouter:
             if isinstance(weights, Preparing):
                 answer = PreparingAnswer(says=weights.says, progress=weights.share)
                 return JSONResponse(answer.model_dump(), 202)
-            digits = most_confident_mistakes(weights.network, own_test_set(result), _MOST_DIGITS)
-            known[result.key] = found = digits, weights.note
+            worst = most_confident_mistakes(weights.network, own_test_set(result), _MOST_DIGITS)
+            known[result.key] = found = worst, weights.note
             while len(known) > _MOST_KEPT:
                 known.popitem(last=False)
         digits, note = found

@@ -1,6 +1,7 @@
 """A Ray cluster: three nodes on this machine, lost nodes and workers, refusals, authentication."""
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import ray
+import safetensors.numpy
 from ray import exceptions
 
 from digitlab import lab
@@ -19,7 +21,7 @@ from digitlab.errors import DataError, RunError, SpecError
 from digitlab.execution.events import Event, Failed, Finished, Progress, Started
 from digitlab.execution.ray import cluster as cluster_module
 from digitlab.execution.ray import connection, remote
-from digitlab.execution.ray.carried import arrays_of, verify
+from digitlab.execution.ray.carried import Carried, arrays_of, verify
 from digitlab.execution.ray.causes import cause
 from digitlab.execution.ray.cluster import Cluster, Node, refusal
 from digitlab.execution.ray.connection import connected
@@ -155,15 +157,56 @@ def test_a_cluster_whose_head_says_nothing_any_more_is_lost(
     assert {event.failure.cause for event in failed} == {cluster.lost}
 
 
-def test_networks_come_back_without_a_folder(machines: Nodes, mnist: Dataset, tmp_path: Path) -> None:
-    spec = small(0)
-    with (
-        Cluster("auto") as cluster,
-        training_of(OnRay(cluster, [mnist], save=tmp_path), [[spec]]) as training,
-    ):
-        assert finished(list(training)) == alone([spec], mnist)
-    ((_, network),) = train_cohort([spec], mnist)
-    assert saved_in(tmp_path, spec.key).read_bytes() == network.to_bytes()
+def test_a_worker_returns_networks_and_writes_nothing_on_its_node(
+    mnist: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trainer, spec = remote.Trainer(), small(0)
+    trainer._datasets[mnist.entry.sha256] = mnist  # what it else takes from the object store
+    data = Carried(mnist.entry, None)
+    for with_weights in (True, False):
+        trainer.train(remote.Order([spec.canonical_json], data, "cpu", with_weights, 1.0, frozenset()))
+        while not isinstance(done := trainer.reply(), remote.Done):
+            pass
+        ((result, network),) = train_cohort([spec], mnist)
+        assert [bits(found) for found in done.results] == [bits(result)]
+        assert done.cause == ""
+        assert list(done.weights) == [saved_in("", spec.key).name] * with_weights
+        for content in done.weights.values():
+            tensors = safetensors.numpy.load(content)
+            assert np.array_equal(tensors["0.weight"], network.layers[0].weight)
+            assert np.array_equal(tensors["2.bias"], network.layers[1].bias)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_left_fails_when_the_cluster_is_lost(mnist: Dataset) -> None:
+    class Lost:
+        nodes = MappingProxyType[str, Node]({})
+        slots: tuple[object, ...] = ()
+        slot_count, lost = 1, "the Ray cluster was lost"
+
+        def carry(self, datasets: object) -> dict[str, object]:
+            return {}
+
+        def look(self) -> None:
+            pass
+
+    specs = [small(seed) for seed in range(3)]
+    executor = OnRay(Lost(), [mnist])  # type: ignore[arg-type]
+    with training_of(executor, [[spec] for spec in specs]) as training:
+        events = list(training)
+    causes = [event.failure.cause for event in events if isinstance(event, Failed)]
+    assert causes == ["the Ray cluster was lost"] * 3
+
+
+def test_a_question_that_nobody_answers_ends() -> None:
+    never = threading.Event()
+    with pytest.raises(TimeoutError):
+        cluster_module._within(0.05, never.wait)
+    never.set()
+    assert cluster_module._within(10, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        cluster_module._within(10, lambda: 1 // 0)
 
 
 def test_places_that_are_none_are_refused() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_a_worker_returns_networks_and_writes_nothing_on_its_node(
     trainer._datasets[mnist.entry.sha256] = mnist  # what it else takes from the object store
     data = Carried(mnist.entry, None)
     for with_weights in (True, False):
-        trainer.train(remote.Order([spec.canonical_json], data, "cpu", with_weights, 1.0, frozenset()))
+        trainer.train(remote.Order(1, [spec.canonical_json], data, "cpu", with_weights, 1.0, frozenset()))
         while not isinstance(done := trainer.reply(), remote.Done):
             pass
         ((result, network),) = train_cohort([spec], mnist)

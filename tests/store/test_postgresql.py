@@ -117,7 +117,7 @@ def test_a_connection_that_is_cut_is_made_again(postgresql: Server, url: str, nu
 def test_a_server_that_ends_and_starts_again_is_waited_for(
     postgresql: Server, url: str, numbered: Numbered
 ) -> None:
-    store, hasty = open_store(url), open_store(url, timeout_seconds=0.3)
+    store, hasty = open_store(url, timeout_seconds=60), open_store(url, timeout_seconds=0.3)
     store.add([numbered(1)])
     hasty.count(Filter())
     postgresql.stop("immediate")

@@ -1,11 +1,13 @@
 """Claims: who may train what, with several drivers, dead ones among them, by the database's clock."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from digitlab.store import Claims, Store, claims, open_store
 from tests.postgresql import Server
@@ -122,3 +124,32 @@ def test_what_nobody_asks_for_is_forgotten_after_days(store: Store, postgresql: 
     postgresql.execute(name, "UPDATE claims SET until = until - interval '3 days'")
     driver(store)
     assert postgresql.execute(name, "SELECT key FROM claims") == [("b",)]
+
+
+def test_a_heartbeat_that_waits_for_its_server_is_gone_with_what_is_released(
+    store: Store, postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came after the release, when the server had been away, and stayed in the table for days."""
+    only = driver(store)
+    assert isinstance(only, claims.SqlClaims)
+    only.claim(["a"])
+    begun, may_go_on, write = threading.Event(), threading.Event(), type(only._database).write
+
+    def slow(database: object, work: Callable[[Connection], object]) -> object:
+        if threading.current_thread() is beating:
+            begun.set()
+            may_go_on.wait(10)
+        return write(database, work)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(only._database), "write", slow)
+    beating = threading.Thread(target=only.beat)
+    beating.start()
+    assert begun.wait(10)
+    releasing = threading.Thread(target=only.release, args=[["a"]])
+    releasing.start()
+    releasing.join(0.5)  # it used to end here, before the heartbeat
+    may_go_on.set()
+    beating.join()
+    releasing.join()
+    name = "test_a_heartbeat_that_waits_for_its_server_is_gone_with_what_is_released"
+    assert postgresql.execute(name[:63], "SELECT token FROM heartbeats") == []

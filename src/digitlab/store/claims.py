@@ -56,6 +56,7 @@ class SqlClaims:
         self.beat_seconds = LEASE_SECONDS / _BEATS
         self._driver = f"process {os.getpid()} on {socket.gethostname()}"
         self._lock = threading.Lock()
+        self._beating = threading.Lock()  # a beat that waits for its server would outlive what is released
         self._tokens: dict[str, set[str]] = {}
         self._database.write(_forget_old)
 
@@ -75,13 +76,14 @@ class SqlClaims:
 
     def beat(self) -> None:
         """Let the others know that this driver is alive."""
-        with self._lock:
-            rows = [{"token": token} for token, keys in self._tokens.items() if keys]
-        if rows:
-            until = _now() + self._a_lease()
-            statement = self._database.insert(heartbeats).values(until=until)
-            again = statement.on_conflict_do_update(index_elements=["token"], set_={"until": until})
-            self._database.write(lambda connection: connection.execute(again, rows))
+        until = _now() + self._a_lease()
+        statement = self._database.insert(heartbeats).values(until=until)
+        again = statement.on_conflict_do_update(index_elements=["token"], set_={"until": until})
+        with self._beating:
+            with self._lock:
+                rows = [{"token": token} for token, keys in self._tokens.items() if keys]
+            if rows:
+                self._database.write(lambda connection: connection.execute(again, rows))
 
     def holders(self, keys: Collection[str]) -> dict[str, str]:
         """Of the keys that other drivers hold: who holds them."""
@@ -108,7 +110,8 @@ class SqlClaims:
             connection.execute(delete(heartbeats).where(heartbeats.c.token.in_(empty)))
 
         if ours:
-            self._database.write(work)
+            with self._beating:
+                self._database.write(work)
 
     def close(self) -> None:
         """Give back everything."""

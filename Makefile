@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter file,$(origin PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: exercise study test test-long fuzz lint lint-page generate sanitize bench evidence clean
+.PHONY: exercise study test test-long fuzz faults lint lint-page generate sanitize bench evidence clean
 
 exercise: $(VENV)/.run
 	$(BIN)/digitlab exercise
@@ -27,6 +27,11 @@ test-long: $(VENV)/.dev
 # FUZZ_INPUTS=1000 for a short run.
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
+
+# One fault at a time in a real study, 200 times; FAULTS="--rounds 20" for a short run, "--seed 1 --only 17" for one.
+FAULTS ?= --rounds 200 --write
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -1,30 +1,40 @@
-"""What Ray costs: a study by worker processes and by a Ray cluster on this machine, in pairs, from nothing.
+"""What Ray costs beside worker processes, and whether a study on three Ray nodes has the bits of a local one.
 
-    python benchmarks/cluster.py --pairs 3
+    python benchmarks/cluster.py --pairs 3            # by worker processes and by Ray, in turns
+    python benchmarks/cluster.py --pairs 0 --nodes    # the same study on a head and two nodes here
 
-Both train on all processors. Ray is started, and its workers with it, before the clock runs. The results of
-both must be equal to the bit. Writes benchmarks/results/cluster.md.
+Each time from an empty store. In pairs both train on all processors; Ray is started, and its workers with it,
+before the clock runs. On nodes the head trains nothing and each other node has a processor. The results must
+be equal to the bit each time. What is measured goes into benchmarks/results/cluster.json, pair by pair; what
+is not asked for stays as it was. benchmarks/results/cluster.md is made from that alone.
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from digitlab import lab
 from digitlab.data import load
 from digitlab.engine.device import Device, processor_name, usable_cores
 from digitlab.execution.ray.cluster import Cluster
+from digitlab.execution.ray.connection import _refresh as refresh
 from digitlab.store import Filter, Store, open_store
 from digitlab.studies import read_study_at
 from digitlab.studies.definition import Study
 from digitlab.studies.runner import run_study
 
-_RESULTS = Path(__file__).parent / "results" / "cluster.md"
+_RESULTS = Path(__file__).parent / "results"
+_TOKEN = "t" * 64
 
 
 def seconds_of(study: Study, store: Store, on: Cluster | None) -> float:
@@ -36,11 +46,140 @@ def seconds_of(study: Study, store: Store, on: Cluster | None) -> float:
 
 def contents(store: Store) -> dict[str, object]:
     """What was computed, by key, without where and when."""
-    found = store.get(store.keys(Filter()), predictions=True)
+    runs = store.get(store.keys(Filter()), predictions=True)
+    measured = sorted(store.measured())
     return {
-        key: (result.model_dump_json(exclude={"provenance"}), result.predictions)
-        for key, result in found.items()
+        **{key: result.bits for key, result in runs.items()},
+        **{f"{name} of {key}": store.measurements([key], name) for key, name in measured},
     }
+
+
+def state(study: str, scale: str) -> dict[str, Any]:
+    """What is measured, when and on what."""
+    return {
+        "study": study,
+        "scale": scale,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "load_before": round(os.getloadavg()[0], 1),
+        "cores": usable_cores(),
+        "processor": processor_name(Device("cpu")),
+        "system": platform.system(),
+        "versions": {name: version(name) for name in ("digitlab", "ray", "torch", "numpy")},
+    }
+
+
+def start_workers(cluster: Cluster) -> None:
+    """Let every worker train something."""
+    warm = [lab.make_spec(hidden=(20,), train_size=2_000, epochs=1, seed=seed) for seed in range(50)]
+    with lab.start(warm, on=cluster) as training:
+        list(training)
+
+
+def pairs(study: Study, count: int) -> Iterator[tuple[dict[str, float], float]]:
+    """Seconds of worker processes and of Ray, pair by pair; and how long Ray took to start."""
+    begin = time.perf_counter()
+    with Cluster("ray") as cluster, TemporaryDirectory() as folder:
+        start_workers(cluster)
+        started = time.perf_counter() - begin
+        for i in range(count):
+            with (
+                closing(open_store(Path(folder) / f"local-{i}.db")) as local,
+                closing(open_store(Path(folder) / f"ray-{i}.db")) as by_ray,
+            ):
+                kinds = {"worker processes": (local, None), "Ray": (by_ray, cluster)}
+                order = list(kinds) if i % 2 else list(reversed(kinds))
+                seconds = {name: seconds_of(study, *kinds[name]) for name in order}
+                if contents(local) != contents(by_ray):
+                    raise SystemExit("the results differ")
+                yield {"first": order[0], **seconds, "load_after": round(os.getloadavg()[0], 1)}, started  # type: ignore[dict-item]
+
+
+@contextmanager
+def three_nodes() -> Iterator[None]:
+    """A head that trains nothing and two nodes of one processor each, which `auto` joins."""
+    from ray.cluster_utils import Cluster as Nodes
+
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
+    refresh()
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            nodes.add_node(num_cpus=1)
+        os.environ["RAY_ADDRESS"] = nodes.address
+        yield
+    finally:
+        nodes.shutdown()  # type: ignore[no-untyped-call]
+
+
+def on_nodes(study: Study) -> dict[str, Any]:
+    """One study on three nodes, and by worker processes. Raises SystemExit where a bit differs."""
+    with TemporaryDirectory() as folder:
+        with (
+            closing(open_store(Path(folder) / "local.db")) as local,
+            closing(open_store(Path(folder) / "nodes.db")) as by_nodes,
+        ):
+            with three_nodes(), Cluster("auto") as cluster:
+                nodes = seconds_of(study, by_nodes, cluster)
+                rates = {rate.node: rate.runs for rate in cluster.rates()}
+            local_seconds = seconds_of(study, local, None)
+            found = contents(local)
+            if found != contents(by_nodes):
+                raise SystemExit("the results differ")
+        return {
+            "results": len(found),
+            "runs_by_node": rates,
+            "seconds_on_nodes": nodes,
+            "seconds_local": local_seconds,
+            "load_after": round(os.getloadavg()[0], 1),
+        }
+
+
+def report(found: dict[str, Any]) -> str:
+    """What was measured as Markdown."""
+    lines = ["# Ray beside worker processes", "", "Written by `benchmarks/cluster.py`."]
+    if part := found.get("pairs"):
+        ratios = [each["Ray"] / each["worker processes"] for each in part["pairs"]]
+        lines += [
+            "",
+            "## What it costs",
+            "",
+            f"{_heading(part)} Ray and its workers took {part['start_seconds']:.0f} s to start, which is not "
+            f"counted. {len(ratios)} of {part['asked']} pairs, each from an empty store, the results of both "
+            "equal to the bit:",
+            "",
+            "| pair | first | worker processes, s | Ray, s | ratio |",
+            "| --- | --- | --: | --: | --: |",
+            *(
+                f"| {i + 1} | {each['first']} | {each['worker processes']:.1f} | {each['Ray']:.1f} "
+                f"| {ratios[i]:.3f} |"
+                for i, each in enumerate(part["pairs"])
+            ),
+            "",
+            f"Median ratio {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}; "
+            "1.3 at most is wanted.",
+        ]
+    if part := found.get("nodes"):
+        shares = ", ".join(f"{name} {count:,}" for name, count in part["runs_by_node"].items())
+        lines += [
+            "",
+            "## Three nodes",
+            "",
+            f"{_heading(part)} A head that trains nothing and two nodes of one processor each, all on this "
+            f"machine: **all {part['results']:,} results equal to the bit** those of worker processes. "
+            f"Runs by node: {shares}. {part['seconds_on_nodes']:.0f} s on the nodes, "
+            f"{part['seconds_local']:.0f} s by worker processes afterwards; load {part['load_after']} "
+            "at the end.",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _heading(part: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in part["versions"].items())
+    return (
+        f"{part['study']}, {part['scale']}; {part['cores']} processors, {part['processor']}, "
+        f"{part['system']}; {versions}; {part['date']}. Load before: {part['load_before']} (other programs "
+        "computed at the same time where it is above 0.5)."
+    )
 
 
 def main() -> None:
@@ -49,57 +188,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--nodes", action="store_true", help="also on three nodes of this machine")
     parser.add_argument("--study", default="batch-lr")
     parser.add_argument("--scale", default="quick")
-    arguments = parser.parse_args()
-    study, _ = read_study_at(arguments.study, arguments.scale)
+    parser.add_argument("--output", type=Path, default=_RESULTS)
+    options = parser.parse_args()
+    study, _ = read_study_at(options.study, options.scale)
     load("mnist")
-    pairs: list[tuple[float, float]] = []
-    begin = time.perf_counter()
-    with Cluster("ray") as cluster, TemporaryDirectory() as folder:
-        warm = [lab.make_spec(hidden=(20,), train_size=2_000, epochs=1, seed=seed) for seed in range(50)]
-        with lab.start(warm, on=cluster) as training:
-            list(training)
-        started = time.perf_counter() - begin
-        load_before = os.getloadavg()[0]
-        for i in range(arguments.pairs):
-            with (
-                closing(open_store(Path(folder) / f"local-{i}.db")) as local,
-                closing(open_store(Path(folder) / f"ray-{i}.db")) as by_ray,
-            ):
-                if i % 2:
-                    ours, theirs = seconds_of(study, local, None), seconds_of(study, by_ray, cluster)
-                else:
-                    theirs, ours = seconds_of(study, by_ray, cluster), seconds_of(study, local, None)
-                if contents(local) != contents(by_ray):
-                    raise SystemExit("the results differ")
-                pairs.append((ours, theirs))
-                print(
-                    f"{ours:.1f} s by worker processes, {theirs:.1f} s by Ray: {theirs / ours:.3f}",
-                    flush=True,
-                )
-    ratios = [theirs / ours for ours, theirs in pairs]
-    lines = [
-        "# Ray beside worker processes",
-        "",
-        f"{arguments.study}, {arguments.scale}, from an empty store; {usable_cores()} processors, "
-        f"{processor_name(Device('cpu'))}, {platform.system()}; load before: {load_before:.1f} "
-        f"(other programs computed at the same time where it is above 0.5). Ray and its "
-        f"workers took {started:.0f} s to start, which is not counted. The "
-        "results of each pair were equal to the bit. Made by `benchmarks/cluster.py`.",
-        "",
-        "| pair | worker processes, s | Ray, s | ratio |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| {i + 1} | {ours:.1f} | {theirs:.1f} | {theirs / ours:.3f} |"
-            for i, (ours, theirs) in enumerate(pairs)
-        ),
-        "",
-        f"Median ratio {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}; "
-        "1.3 at most is wanted.",
-        "",
-    ]
-    _RESULTS.write_text("\n".join(lines))
+    file = options.output / "cluster.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+
+    def write(name: str, part: dict[str, Any]) -> None:
+        found[name] = part
+        file.write_text(json.dumps(found, indent=1) + "\n")
+        (options.output / "cluster.md").write_text(report(found))
+        print(report({name: part}), flush=True)
+
+    if options.pairs:
+        part = state(options.study, options.scale) | {"asked": options.pairs}
+        measured = []
+        for pair, started in pairs(study, options.pairs):
+            measured.append(pair)
+            write("pairs", part | {"start_seconds": started, "pairs": measured})
+    if options.nodes:
+        part = state(options.study, options.scale)
+        write("nodes", part | on_nodes(study))
 
 
 if __name__ == "__main__":

@@ -80,9 +80,9 @@ def page(found: dict[str, Any]) -> str:
         "",
         f"{found['machine']}; written by `benchmarks/distortions.py`.",
         f"For each of {len(found['runs'])} seeds one network {found['network']} was trained as the default",
-        "model is, on MNIST's training images and three distorted copies of each, and one for as many steps",
-        "on the images alone. Accuracy, mean ± standard deviation over seeds; the gain in points, with its",
-        "95 % interval over seeds (Student's, paired).",
+        f"model is, on MNIST's training images and {found['copies']} distorted copies of each, and one",
+        "for as many steps on the images alone. Accuracy, mean ± standard deviation over seeds; the gain",
+        "in points, with its 95 % interval over seeds (Student's, paired).",
         "",
         *table(["what is read", "with copies", "without", "gain"], rows),
         "",
@@ -98,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     found: dict[str, Any] = {
         "machine": f"{processor_name(find_device('cpu'))}, {usable_cores()} cores",
+        "copies": RECIPE["copies"],
         "network": "-".join(map(str, (784, *RECIPE["hidden"], 10))),
         "runs": [],
     }

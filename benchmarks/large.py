@@ -220,7 +220,7 @@ def report(found: dict[str, Any], machine: str) -> str:
         [
             "# More images than memory holds, measured",
             "",
-            f"`python benchmarks/large.py` on {machine}.",
+            f"`python benchmarks/large.py {found['options']}` on {machine}.",
             f"Load of the machine during the last 1, 5 and 15 minutes: {load}, on {os.cpu_count()} cores.",
             "",
             f"{found['images']:,} training images, {found['images'] * 784 / 1e9:.1f} GB, "
@@ -280,6 +280,10 @@ def main() -> None:
             options.repeats,
         )
     found["train"].pop("result")
+    found["options"] = (
+        f"--images {options.images} --paired-images {options.paired_images} --limit-mb {options.limit_mb} "
+        f"--steps {options.steps} --repeats {options.repeats}"
+    )
     origin = provenance("benchmarks/large.py", find_device("cpu"), 0, threads=1)
     versions = ", ".join(f"{name} {number}" for name, number in origin.versions.model_dump().items())
     text = report(found, f"{origin.processor}, {origin.platform}; {versions}")

@@ -20,6 +20,8 @@ RUNS = 10
 WATCHED_SECONDS = 20
 LONG_TASK = 50
 """Milliseconds from which a browser calls a task long."""
+FRAME = 16
+"""Milliseconds from one frame to the next."""
 
 WATCH = """
 window.longTasks = [];
@@ -81,12 +83,36 @@ def _with_live_runs(browser: Browser, server: Server) -> dict[str, Any]:
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     before = _busy_seconds(session)
-    page.wait_for_timeout(WATCHED_SECONDS * 1_000)
+    worked = _traced(browser, page)
     busy = _busy_seconds(session) - before
     found: dict[str, Any] = page.evaluate("({tasks: longTasks, frames, changes})")
-    found["busy"] = busy
+    found |= {"busy": busy, "worked": worked}
     page.get_by_role("button", name=f"Stop all {RUNS}").click()
     return found
+
+
+def _traced(browser: Browser, page: Page) -> list[float]:
+    """Processor time of each task of the page's main thread while it is watched, in milliseconds."""
+    session, events, ended = browser.new_browser_cdp_session(), list[dict[str, Any]](), list[bool]()
+    session.on("Tracing.dataCollected", lambda part: events.extend(part["value"]))
+    session.on("Tracing.tracingComplete", lambda _: ended.append(True))
+    categories = {"includedCategories": ["toplevel", "disabled-by-default-devtools.timeline", "__metadata"]}
+    session.send("Tracing.start", {"traceConfig": categories, "transferMode": "ReportEvents"})
+    page.wait_for_timeout(WATCHED_SECONDS * 1_000)
+    session.send("Tracing.end")
+    while not ended:
+        page.wait_for_timeout(100)
+    names = [event for event in events if event["name"] == "thread_name"]
+    threads = {_thread(event) for event in names if event["args"]["name"] == "CrRendererMain"}
+    tasks = [event for event in events if event["name"] == "RunTask" and _thread(event) in threads]
+    by_thread: dict[tuple[int, int], list[float]] = {thread: [] for thread in threads}
+    for event in tasks:
+        by_thread[_thread(event)].append(event.get("tdur", 0) / 1_000)
+    return max(by_thread.values(), key=sum)  # the page's: others wait
+
+
+def _thread(event: dict[str, Any]) -> tuple[int, int]:
+    return event["pid"], event["tid"]
 
 
 def _busy_seconds(session: CDPSession) -> float:
@@ -106,6 +132,9 @@ def _table(paints: list[float], found: dict[str, Any], version: str) -> str:
         f"tasks of the page over {LONG_TASK} ms in {WATCHED_SECONDS} s": f"{len(tasks)}{longest}",
         "processor time of the page's main thread in that time; for each frame": (
             f"{found['busy']:.2f} s; {1000 * found['busy'] / len(frames):.1f} ms"
+        ),
+        "the longest task of the page in processor time, without its waiting for a processor": (
+            f"{max(found['worked']):.0f} ms; {sum(task > FRAME for task in found['worked'])} over {FRAME} ms"
         ),
         "frames in that time": f"{len(frames)}",
         "from one frame to the next: median, 99th percentile": f"{median:.0f} ms, {rare:.0f} ms",

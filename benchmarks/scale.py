@@ -389,7 +389,7 @@ def report(found: dict[str, Any], machine: str) -> str:
     lines = [
         "# Scale, measured and calculated",
         "",
-        f"`python benchmarks/scale.py` on {machine}.",
+        f"`python benchmarks/scale.py {found['options']}` on {machine}.",
         f"Load of the machine during the last 1, 5 and 15 minutes: {load_now}, on {os.cpu_count()} cores.",
         "",
         "## One driver, measured",
@@ -492,6 +492,8 @@ def main() -> None:
         size = travels["document_bytes"] + travels["predictions_bytes"]
         found["postgresql"] = postgresql(folder, size)
     found["calculated"] = calculated(found)
+    planned, asked = (" ".join(map(str, counts)) for counts in (options.planned, options.strategy))
+    found["options"] = f"--runs {options.runs} --slots {options.slots} --planned {planned} --strategy {asked}"
     origin = provenance("benchmarks/scale.py", find_device("cpu"), 0, threads=1)
     versions = ", ".join(f"{name} {number}" for name, number in origin.versions.model_dump().items())
     text = report(found, f"{origin.processor}, {origin.platform}; {versions}")

@@ -43,8 +43,10 @@ def filled(page: str, documents: dict[str, Any]) -> str:
             lines = [f"> - {sentence}" for sentence in documents[rest]["answer"]]
         elif kind == "table":
             name, _, title = rest.partition(" ")
-            (found,) = [table for table in documents[name]["tables"] if table["title"] == title]
-            lines = markdown(found)
+            tables = {table["title"]: table for table in documents[name]["tables"]}
+            if title not in tables:
+                raise SystemExit(f"{name} has no table {title!r}, but {', '.join(map(repr, tables))}")
+            lines = markdown(tables[title])
         else:
             lines = [documents["work"], ""]
             lines += [line for table in documents["where"] for line in markdown(table)]

@@ -65,7 +65,7 @@ INSIDE = {
         ["definition"],
         ["expansion", "files", "stages"],
         ["strategies"],
-        ["progress", "findings", "cells"],
+        ["progress", "findings", "cells", "sharing"],
         ["runner"],
         ["service"],
     ],
@@ -129,6 +129,7 @@ ARRAYS = {
 HOMES = {
     "IPython": {"report"},
     "PIL": {"vision"},
+    "alembic": {"store"},
     "altair": {"report"},
     "fastapi": {"web"},
     "h11": {"web"},
@@ -185,6 +186,8 @@ LOADED_WHEN_CHOSEN = {
     "result": {"digitlab.report.plot"},
     "sinks.opening": {"digitlab.sinks.mlflow", "digitlab.sinks.tensorboard"},
     "store.export": {"pyarrow"},
+    "store.location": {"digitlab.store.postgresql.postgresql_database"},
+    "store.schema": {"digitlab.store.migrations.UPGRADES"},
 }
 
 # Libraries that take long to load, by who must not wait for them: nothing that it imports leads there.

@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from digitlab.data.importing_writers import import_writers
 from digitlab.engine.lockstep import backends
 from digitlab.engine.lockstep.c.build import kernel
 from digitlab.spec import DataSpec, RunSpec
+from tests.postgresql import Server, programs, server
 
 # No deadlines: on a busy machine any example may take long.
 settings.register_profile("digitlab", deadline=None)
@@ -87,6 +89,15 @@ def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     elif kernel("float32") is None:
         pytest.skip("no C compiler on this machine")
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server; tests are skipped where it is not installed, but not in continuous integration."""
+    if programs() is None and os.environ.get("CI") != "true":
+        pytest.skip("needs PostgreSQL, as of Debian's package postgresql")
+    with server() as running:
+        yield running
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from digitlab import places
 from digitlab.data import cache, registry
 from digitlab.errors import DataError, StoreError
-from digitlab.store import store_path
+from digitlab.store import store_place
 
 VARIABLES = ("HOME", "DIGITLAB_DATA", "DIGITLAB_STORE", "XDG_DATA_HOME", "XDG_CACHE_HOME")
 
@@ -37,7 +37,7 @@ def test_without_a_home_there_is_no_place(homeless: pytest.MonkeyPatch, home: st
     with pytest.raises(DataError, match=r"no home folder to keep it in, .* set HOME, or .* DIGITLAB_DATA"):
         cache.folder("mnist")
     with pytest.raises(StoreError, match=r"no home folder .*; set HOME, or .* --store or DIGITLAB_STORE"):
-        store_path()
+        store_place()
     assert registry.load("mnist").train.images.shape == (60_000, 28, 28)
 
 
@@ -45,7 +45,7 @@ def test_a_tilde_without_a_home_is_not_a_folder_of_that_name(homeless: pytest.Mo
     homeless.setenv("DIGITLAB_DATA", "~/data")
     assert places.data_folder() is None
     with pytest.raises(StoreError, match="no home folder"):
-        store_path("~/runs.db")
+        store_place("~/runs.db")
 
 
 def test_the_variables_name_the_places(homeless: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,16 +14,19 @@ LARGEST = 200_000
 """Bytes of one picture."""
 TRAINED = 600_000
 """Milliseconds until a training on a busy machine has surely ended."""
+CELLS = 0.7
+"""Share of a study's cells that are known when its picture is taken."""
 
 
 def main() -> None:
-    """Train, Draw, the class's board, and a phone."""
+    """Train, Draw, a study that is under way, the class's board, and a phone."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = start_server(Path(folder) / "runs.db", "--classroom")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             _train(_page(browser, server, 1280, 1000, "light"), server)
             _draw(_page(browser, server, 1280, 860, "dark"), server)
+            _heat_map(_page(browser, server, 1280, 800, "light"), server)
             _board(_page(browser, server, 1280, 1060, "light"), server)
             _phone(_page(browser, server, 390, 844, "dark"), server)
         finally:
@@ -67,6 +70,21 @@ def _draw(page: Page, server: Server) -> None:
     page.mouse.up()
     page.wait_for_timeout(1_000)
     _keep(page, "web-draw")
+
+
+def _heat_map(page: Page, server: Server) -> None:
+    """Batch size and learning rate, when most cells are known."""
+    page.goto(f"{server.url}/studies/batch-lr?scale=quick")
+    page.get_by_role("button", name="Start").click()
+    cells = page.locator(".map .cell")
+    cells.first.wait_for(timeout=TRAINED)
+    count = "(selector) => document.querySelectorAll(selector).length"
+    all_of_them = page.evaluate(count, ".map .cell")
+    known = '.map .cell:not([data-state="unknown"])'
+    page.locator(known).nth(round(CELLS * all_of_them)).wait_for(timeout=TRAINED)
+    page.locator(".map").first.scroll_into_view_if_needed()
+    _keep(page, "web-study")
+    page.get_by_role("button", name="Stop").click()
 
 
 def _board(page: Page, server: Server) -> None:

@@ -18,6 +18,7 @@ from digitlab.execution.events import Cancelled, Event, Failed, Failure, Finishe
 from digitlab.execution.in_process import InProcess
 from digitlab.execution.interface import Executor
 from digitlab.execution.pool import Pool
+from digitlab.execution.shared import Claims, Shared
 from digitlab.execution.training import Advance, AdvanceMeter, Training
 from digitlab.execution.workers import Workers
 from digitlab.models import parents
@@ -128,6 +129,7 @@ def start(
     save: str | os.PathLike[str] | None = None,
     pool: Pool | None = None,
     on: "Cluster | None" = None,
+    claims: Claims | None = None,
 ) -> Training:
     """Start to train many networks; what happens to them comes as a stream of events.
 
@@ -145,6 +147,8 @@ def start(
     pool:    workers that are there already, which train side by side, in lockstep, all that can; nothing else
              that is said of workers, device or folder counts
     on:      a cluster whose machines train, see `joined`; what is said of workers and device counts there
+    claims:  where other drivers train some of these runs too: they, and runs that are done meanwhile, end as
+             Cancelled here. Of the store in which all look for results, see `Store.claims`
     Raises SpecError, DataError, DeviceError and WeightsError before the first run begins.
     """
     folder = writable_folder(save) if save is not None else None
@@ -177,7 +181,7 @@ def start(
             return _train(specs, datasets[specs[0].data], device, engine, watch)
 
         executor = InProcess(train_here, folder)
-    return Training(executor, cohorts, shares)
+    return Training(executor if claims is None else Shared(executor, claims), cohorts, shares)
 
 
 def _keys(cohorts: Sequence[Mapping[str, RunSpec]]) -> list[str]:

@@ -23,9 +23,10 @@ OnNote = Callable[[str], None]
 """Told a sentence that the user should see."""
 
 MOST_KEPT = 100
+NOTE = "digitlab_note"
+"""Of a network's file: how it differs from the run in the store, in its metadata."""
 _SHOWN = 12
 _DIGEST_DIGITS = 32
-_NOTE = "digitlab_note"
 
 
 def is_file(name: str) -> bool:
@@ -97,7 +98,7 @@ def kept_network(key: str) -> KeptNetwork | None:
         with suppress(WeightsError):
             network = trained.load(path)
             if path.stem == _name(network) and network.spec.key == key:
-                return KeptNetwork(network, trained.texts(path).get(_NOTE, ""))
+                return KeptNetwork(network, trained.texts(path).get(NOTE, ""))
     return None
 
 
@@ -110,7 +111,7 @@ def keep_network(kept: KeptNetwork) -> None:
     if folder is None:
         return
     path = trained.writable_folder(folder) / f"{_name(kept.network)}.safetensors"
-    kept.network.save(path, {_NOTE: kept.note} if kept.note else None)
+    kept.network.save(path, {NOTE: kept.note} if kept.note else None)
     earlier = [other for other in _files(folder, f"{kept.network.spec.key}-*") if other.name != path.name]
     for gone in (*earlier, *_files(folder, "*")[MOST_KEPT:]):
         with suppress(OSError):

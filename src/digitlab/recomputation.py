@@ -57,7 +57,7 @@ def recomputed(store: Store, count: int) -> Iterator[Recomputed]:
 def compared(known: RunResult, again: RunResult) -> Recomputed:
     """How a run came out when it was trained again. Both with their predictions."""
     elsewhere = known.provenance.fingerprint.differences(again.provenance.fingerprint)
-    return Recomputed(known.key, _bits(known) == _bits(again), tuple(elsewhere))
+    return Recomputed(known.key, known.bits == again.bits, tuple(elsewhere))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +78,16 @@ def trained_again(known: RunResult, on_progress: OnProgress | None = None) -> Ne
     Raises what `lab.train` raises.
     """
     result, network = lab.run(known.spec, on_progress=on_progress)
-    found = compared(known, result)
+    return NetworkAgain(network, difference(known, result))
+
+
+def difference(known: RunResult, again: RunResult) -> str:
+    """How a run that was trained again differs from the one in the store, in a sentence.
+
+    Both with their predictions. Empty where they are the same to the last bit.
+    """
+    found = compared(known, again)
     if found.is_same:
-        return NetworkAgain(network, "")
+        return ""
     why = f": {', '.join(found.elsewhere)}" if found.elsewhere else ", and nothing explains it"
-    return NetworkAgain(
-        network, f"{known.key[:12]}: trained again, it differs from the run in the store{why}"
-    )
-
-
-def _bits(result: RunResult) -> tuple[str, bytes | None]:
-    """All of a result that two computations of it have in common."""
-    return result.model_dump_json(exclude={"provenance"}), result.predictions
+    return f"{known.key[:12]}: trained again, it differs from the run in the store{why}"

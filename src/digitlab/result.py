@@ -206,8 +206,8 @@ class RunResult(Document):
     @field_validator("spec")
     @classmethod
     def _has_its_key(cls, spec: RunSpec, info: ValidationInfo) -> RunSpec:
-        if spec.key != info.data.get("key", spec.key):
-            refuse(f"has the key {spec.key}, not the one given: one of them was changed; run it again")
+        if "key" in info.data and (key := spec.key) != info.data["key"]:
+            refuse(f"has the key {key}, not the one given: one of them was changed; run it again")
         return spec
 
     @classmethod
@@ -218,6 +218,11 @@ class RunResult(Document):
     def to_json(self) -> str:
         """The result as one line of JSON."""
         return self.model_dump_json()
+
+    @property
+    def bits(self) -> tuple[str, bytes | None]:
+        """All of a result that two computations of its run have in common, when both are exact."""
+        return self.model_dump_json(exclude={"provenance"}), self.predictions
 
     @property
     def stopped_early(self) -> bool:

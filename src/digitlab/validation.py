@@ -10,6 +10,7 @@ import numbers
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 
 from pydantic import (
@@ -46,10 +47,16 @@ class Part(BaseModel):
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = write(self)
-        for name in self.LEFT_OUT_AT_DEFAULT:
-            if getattr(self, name) == type(self).model_fields[name].default:
+        for name, default in _left_out(type(self)):
+            if getattr(self, name) == default:
                 fields.pop(name, None)
         return fields
+
+
+@cache
+def _left_out(part: type[Part]) -> tuple[tuple[str, Any], ...]:
+    """The fields that a part does not write at their defaults, and these: keys are made by the thousand."""
+    return tuple((name, part.model_fields[name].default) for name in part.LEFT_OUT_AT_DEFAULT)
 
 
 class Document(Part):
@@ -74,7 +81,9 @@ class Document(Part):
 
 def _plain(value: object) -> object:
     """NumPy's integers and floats as Python's own, -0.0 as 0.0; all else as it came."""
-    if isinstance(value, bool):
+    if type(value) is float:  # what most are; the others take far longer to tell apart
+        return value + 0.0
+    if type(value) is int or isinstance(value, bool):
         return value
     if isinstance(value, numbers.Integral):
         return int(value)
@@ -99,7 +108,9 @@ def parse_json(text: str | bytes) -> Any:
     """
     try:
         text = decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
-        found = _not_too_deep(json.loads(text, object_pairs_hook=_object))
+        found = json.loads(text, object_pairs_hook=_object)
+        if text.count("[") + text.count("{") > _MOST_LEVELS:  # of a run's result there are too few for that
+            _not_too_deep(found)
         if "\\u" in text:  # an escape may be half a surrogate pair, with which no text can be written
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -112,7 +112,10 @@ def test_three_figures(value: float, text: str) -> None:
 
 
 def test_an_estimate_says_its_interval() -> None:
-    assert str(Estimate(1, 0.75, 1.25)) == "1.00 (95 % interval 0.750 to 1.25)"
+    assert str(Estimate(1, 0.75, 1.25)) == "1.00 (95 % interval 0.75 to 1.25)"
+    assert str(Estimate(-0.1025, -0.1769, -0.02804)) == "-0.102 (95 % interval -0.177 to -0.028)"
+    assert str(Estimate(1005.9, 106.3, 9516.8)) == "1,006 (95 % interval 106 to 9,517)"
+    assert str(Estimate(2, 2, 2)) == "2.00 (95 % interval 2.00 to 2.00)"
     assert str(Estimate(0.5)) == "0.500"
     assert str(Estimate(75, 0, math.inf)) == "75.0 (95 % interval 0 to ∞)"
 

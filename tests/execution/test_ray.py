@@ -1,13 +1,18 @@
 """A Ray cluster: three nodes on this machine, lost nodes and workers, refusals, authentication."""
 
 import os
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
+import ray
+import safetensors.numpy
 from ray import exceptions
 
 from digitlab import lab
@@ -15,48 +20,30 @@ from digitlab.data import Dataset
 from digitlab.engine.lockstep import train_cohort
 from digitlab.errors import DataError, RunError, SpecError
 from digitlab.execution.events import Event, Failed, Finished, Progress, Started
+from digitlab.execution.ray import cluster as cluster_module
 from digitlab.execution.ray import connection, remote
-from digitlab.execution.ray.carried import arrays_of, verify
+from digitlab.execution.ray.carried import Carried, arrays_of, verify
 from digitlab.execution.ray.causes import cause
 from digitlab.execution.ray.cluster import Cluster, Node, refusal
 from digitlab.execution.ray.connection import connected
 from digitlab.execution.ray.executor import OnRay
 from digitlab.execution.retry import Retry
+from digitlab.models.trained import saved_in
 from digitlab.spec import RunSpec
 from tests.execution.trainings import bits, small, training_of
-
-
-class Machines:
-    """Ray nodes on this machine: a head without a worker, a plain one, and one that pretends to have a GPU."""
-
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster as Nodes
-
-        self._nodes = Nodes(
-            initialize_head=True,
-            head_node_args={"num_cpus": 0, "include_dashboard": False},
-        )
-        self.plain = self.add()
-        self.pretender = self.add(num_gpus=1)
-        self.address = self._nodes.address
-
-    def add(self, **resources: int) -> Any:
-        return self._nodes.add_node(num_cpus=1, **cast("dict[str, Any]", resources))
-
-    def kill(self, node: Any) -> None:
-        self._nodes.remove_node(node, allow_graceful=False)
-
-    def close(self) -> None:
-        self._nodes.shutdown()  # type: ignore[no-untyped-call]
+from tests.ray_nodes import Nodes
 
 
 @pytest.fixture(scope="module")
-def machines(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Machines]:
+def machines(monkeypatch_module: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    """A head without a worker, a plain node, and one that pretends to have a GPU."""
     monkeypatch_module.setenv("RAY_AUTH_MODE", "token")
     monkeypatch_module.setenv("RAY_AUTH_TOKEN", "t" * 64)
     monkeypatch_module.setenv("RAY_USAGE_STATS_ENABLED", "0")
     connection._refresh()
-    found = Machines()
+    found = Nodes()
+    found.add()
+    found.add(num_gpus=1)  # which it only pretends to have
     monkeypatch_module.setenv("RAY_ADDRESS", found.address)
     yield found
     found.close()
@@ -78,9 +65,7 @@ def alone(specs: list[RunSpec], dataset: Dataset) -> dict[str, object]:
     return {spec.key: bits(train_cohort([spec], dataset)[0][0]) for spec in specs}
 
 
-def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(
-    machines: Machines, mnist: Dataset
-) -> None:
+def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(machines: Nodes, mnist: Dataset) -> None:
     specs = [small(seed, hidden=(20,) * (seed % 3)) for seed in range(12)]
     with Cluster("auto", gpu=True) as cluster:
         assert cluster.slot_count == 2
@@ -94,7 +79,7 @@ def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(
     assert all(rate.runs for rate in rates)
 
 
-def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Machines, mnist: Dataset) -> None:
+def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Nodes, mnist: Dataset) -> None:
     victim = machines.add()
     lost = victim.node_id
     specs = [small(seed, epochs=120) for seed in range(9)]
@@ -112,7 +97,7 @@ def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Machines, mnist: 
     assert len([event for event in events if isinstance(event, Started)]) > len(specs)
 
 
-def test_a_run_whose_workers_are_lost_three_times_has_failed(machines: Machines, mnist: Dataset) -> None:
+def test_a_run_whose_workers_are_lost_three_times_has_failed(machines: Nodes, mnist: Dataset) -> None:
     """Its worker is killed each time, as the system does for want of memory; others go on."""
     endless, other = lab.make_spec(hidden=(50,), epochs=1_000_000, evaluate_at=[1]), small(2)
     with (
@@ -134,13 +119,13 @@ def test_a_run_whose_workers_are_lost_three_times_has_failed(machines: Machines,
     assert len(ends) == 2
 
 
-def test_nobody_joins_without_the_token(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_joins_without_the_token(machines: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "u" * 64)
     with pytest.raises(RunError, match="token"), connected("auto"):
         pass
 
 
-def test_closing_ends_remote_work_within_seconds(machines: Machines, mnist: Dataset) -> None:
+def test_closing_ends_remote_work_within_seconds(machines: Nodes, mnist: Dataset) -> None:
     with Cluster("auto") as cluster:
         with training_of(
             OnRay(cluster, [mnist]), [[lab.make_spec(epochs=1_000_000, evaluate_at=[1])]]
@@ -149,6 +134,80 @@ def test_closing_ends_remote_work_within_seconds(machines: Machines, mnist: Data
             start = time.monotonic()
         seconds = time.monotonic() - start
     assert seconds < 5
+
+
+def test_a_cluster_whose_head_says_nothing_any_more_is_lost(
+    machines: Nodes, mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [lab.make_spec(epochs=1_000_000, evaluate_at=[1], seed=seed) for seed in range(3)]
+    goes_on = threading.Event()
+    with (
+        Cluster("auto") as cluster,
+        training_of(OnRay(cluster, [mnist]), [[spec] for spec in specs]) as training,
+    ):
+        failed = []
+        for event in training:
+            if isinstance(event, Progress):
+                monkeypatch.setattr(cluster_module, "_SECONDS_OF_SILENCE", 0.5)
+                monkeypatch.setattr(ray, "nodes", goes_on.wait)
+            failed += [event] if isinstance(event, Failed) else []
+        goes_on.set()
+        monkeypatch.undo()
+        assert cluster.lost == "the Ray cluster was lost: its head node has not answered for 0.5 seconds"
+    assert {event.key for event in failed} == {spec.key for spec in specs}
+    assert {event.failure.cause for event in failed} == {cluster.lost}
+
+
+def test_a_worker_returns_networks_and_writes_nothing_on_its_node(
+    mnist: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trainer, spec = remote.Trainer(), small(0)
+    trainer._datasets[mnist.entry.sha256] = mnist  # what it else takes from the object store
+    data = Carried(mnist.entry, None)
+    for with_weights in (True, False):
+        trainer.train(remote.Order(1, [spec.canonical_json], data, "cpu", with_weights, 1.0, frozenset()))
+        while not isinstance(done := trainer.reply(), remote.Done):
+            pass
+        ((result, network),) = train_cohort([spec], mnist)
+        assert [bits(found) for found in done.results] == [bits(result)]
+        assert done.cause == ""
+        assert list(done.weights) == [saved_in("", spec.key).name] * with_weights
+        for content in done.weights.values():
+            tensors = safetensors.numpy.load(content)
+            assert np.array_equal(tensors["0.weight"], network.layers[0].weight)
+            assert np.array_equal(tensors["2.bias"], network.layers[1].bias)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_left_fails_when_the_cluster_is_lost(mnist: Dataset) -> None:
+    class Lost:
+        nodes = MappingProxyType[str, Node]({})
+        slots: tuple[object, ...] = ()
+        slot_count, lost = 1, "the Ray cluster was lost"
+
+        def carry(self, datasets: object) -> dict[str, object]:
+            return {}
+
+        def look(self) -> None:
+            pass
+
+    specs = [small(seed) for seed in range(3)]
+    executor = OnRay(Lost(), [mnist])  # type: ignore[arg-type]
+    with training_of(executor, [[spec] for spec in specs]) as training:
+        events = list(training)
+    causes = [event.failure.cause for event in events if isinstance(event, Failed)]
+    assert causes == ["the Ray cluster was lost"] * 3
+
+
+def test_a_question_that_nobody_answers_ends() -> None:
+    never = threading.Event()
+    with pytest.raises(TimeoutError):
+        cluster_module._within(0.05, never.wait)
+    never.set()
+    assert cluster_module._within(10, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        cluster_module._within(10, lambda: 1 // 0)
 
 
 def test_places_that_are_none_are_refused() -> None:

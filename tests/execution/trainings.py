@@ -1,6 +1,6 @@
 """Trainings of chosen cohorts by a chosen executor."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from digitlab import lab
 from digitlab.execution.events import Failed, Failure, Finished
@@ -22,6 +22,26 @@ def small(seed: int, **options: object) -> RunSpec:
 def bits(result: RunResult) -> tuple[str, bytes | None]:
     """All of a result that two computations of its run have in common."""
     return result.model_dump_json(exclude={"provenance"}), result.predictions
+
+
+class Taken:
+    """Claims of a driver beside others that hold some keys; what it was granted, and whether it was closed."""
+
+    beat_seconds = 0.1
+
+    def __init__(self, by_others: Collection[str]) -> None:
+        self._by_others, self.granted, self.is_closed, self.beats = by_others, set[str](), False, 0
+
+    def claim(self, keys: Collection[str]) -> frozenset[str]:
+        free = frozenset(keys) - frozenset(self._by_others)
+        self.granted |= free
+        return free
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 def training_of(executor: Executor, cohorts: Cohorts) -> Training:

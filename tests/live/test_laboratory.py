@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def laboratory(store: Store) -> Iterator[Laboratory]:
-    found = Laboratory(store, workers=2, limits=LabLimits(queued_runs=12, visitor_runs=2))
+    found = Laboratory(store, workers=2, limits=LabLimits(queued_runs=12, visitor_runs=2, address_runs=3))
     yield found
     found.close()
 
@@ -105,9 +105,43 @@ def test_a_run_of_the_store_has_ended_at_once_and_its_network_is_trained_again(
     assert isinstance(laboratory.weights(spec.key), Preparing)
     found = weights(laboratory, spec)
     assert np.array_equal(found.network.layers[1].weight, network.layers[1].weight)
+    assert found.note == ""
     laboratory.clear([spec.key])
     assert laboratory.run(spec.key) is None
     assert weights(laboratory, spec).step == spec.step_count
+
+
+def test_a_run_that_comes_out_differently_is_told_so(
+    laboratory: Laboratory, store: Store, mnist: Dataset
+) -> None:
+    ((result, _),) = train_cohort([small(13)], mnist)
+    ((elsewhere, _),) = train_cohort([small(14)], mnist)
+    provenance = elsewhere.provenance.model_copy(update={"processor": "an abacus"})
+    changed = [result, elsewhere.model_copy(update={"provenance": provenance})]
+    for i, one in enumerate(changed):
+        loss = np.nextafter(one.metrics.test_loss, 9.0)  # by one bit
+        changed[i] = one.model_copy(update={"metrics": one.metrics.model_copy(update={"test_loss": loss})})
+    store.add(changed)
+    assert weights(laboratory, result.spec).note == (
+        f"{result.key[:12]}: trained again, it differs from the run in the store, and nothing explains it"
+    )
+    note = weights(laboratory, elsewhere.spec).note
+    assert "it differs from the run in the store: processor was an abacus, is " in note
+
+
+def test_the_same_is_said_of_a_collapsed_run_when_it_comes_from_the_store(
+    laboratory: Laboratory, store: Store
+) -> None:
+    spec = small(15, hidden=(20, 20), learning_rate=4.0)
+    laboratory.submit([spec])
+    (before,) = ended(laboratory, spec)
+    assert before.status == "collapsed"
+    assert before.says is not None
+    assert "hidden units no longer answer to any image" in before.says
+    after_restart = Laboratory(store, workers=1)
+    (after,) = after_restart.submit([spec])
+    assert after.says == before.says
+    after_restart.close()
 
 
 def test_what_took_long_is_not_trained_again(laboratory: Laboratory, store: Store, mnist: Dataset) -> None:
@@ -191,8 +225,14 @@ def test_limits_are_told_with_what_to_do(laboratory: Laboratory) -> None:
     with pytest.raises(BusyError, match="2 of your runs wait or train; at most 2 may") as caught:
         laboratory.submit([endless(62)], visitor=heron)
     assert caught.value.position == 2
+    with pytest.raises(
+        BusyError, match="2 runs from your network wait or train; at most 3 may, of all who share"
+    ):
+        laboratory.submit([endless(63), endless(64)], visitor=Visitor("sky otter", 2))
+    elsewhere = laboratory.submit([endless(63), endless(64)], visitor=Visitor("sky otter", 2, "192.0.2.1"))
+    runs += elsewhere + laboratory.submit([endless(65), endless(66)])
     laboratory.cancel([run.key for run in runs])
-    ended(laboratory, endless(60), endless(61))
+    ended(laboratory, *(run.spec for run in runs))
 
 
 def test_changes_are_told_once_and_only_what_changed(laboratory: Laboratory) -> None:

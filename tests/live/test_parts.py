@@ -14,7 +14,7 @@ from digitlab.live.live_run import LiveRun, rate_in_words
 from digitlab.live.presets import PRESETS, preset
 from digitlab.live.seeds import over_seeds
 from digitlab.live.speed import Speed
-from digitlab.live.visitors import ANIMALS, COLOURS, Visitors
+from digitlab.live.visitors import ANIMALS, COLOURS, Visitors, network_of
 from digitlab.models.parameters import Layer
 from digitlab.models.trained import TrainedNetwork
 from digitlab.options import make_spec
@@ -85,6 +85,31 @@ def test_visitors_are_told_apart_and_the_oldest_gives_way() -> None:
     assert visitors.find("") is None
 
 
+def test_who_comes_again_and_again_takes_names_of_one_network_alone() -> None:
+    visitors = Visitors()
+    far = [visitors.welcome("192.0.2.1")[0] for _ in range(20)]
+    near = [visitors.welcome("192.0.2.2")[0] for _ in range(400)]
+    assert all(visitors.find(secret) is not None for secret in far)
+    assert sum(visitors.find(secret) is not None for secret in near) == visitors.count - 20
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("no address", "no address"),
+    ],
+)
+def test_a_network_is_an_ipv4_address_or_64_bits_of_ipv6(host: str, network: str) -> None:
+    assert network_of(host) == network
+
+
 def test_every_preset_makes_runs() -> None:
     for each in PRESETS:
         specs = [make_spec(None, **options) for options in each.runs()]
@@ -116,6 +141,9 @@ def test_the_board_has_mean_and_interval_over_seeds() -> None:
     # Student's t of 2 degrees of freedom: 4.3027; sd 0.02.
     assert row.accuracy.low == pytest.approx(0.92 - 4.302653 * 0.02 / math.sqrt(3))
     assert (len(row.runs), row.count, row.broken) == (5, 3, 1)
+    two = [run_of(spec, accuracy, heron) for spec, accuracy in zip(specs, (0.5, 0.9), strict=False)]
+    (row,) = board_rows(found, two, lambda each: make_spec(None, **each))
+    assert (row.accuracy.low, row.accuracy.high) == (0.0, 1.0)  # an accuracy is no more than 1
 
 
 def test_a_network_over_its_seeds_is_told_only_where_nothing_else_differs() -> None:

@@ -144,6 +144,22 @@ def test_copies_are_different_digits_of_the_same_kind(mnist: Dataset) -> None:
     assert (labels[away.argmin(1)] == labels).mean() > 0.75
 
 
+def test_copies_are_cut_out_and_centred_as_the_makers_did(mnist: Dataset) -> None:
+    copies = distorted(mnist.train.images[:2_000], stream(0, "made")).astype(float)
+    for axis in (1, 2):
+        centre = (copies.sum(axis) * (np.arange(28) + 0.5)).sum(1) / copies.sum((1, 2))
+        assert centre.mean() == pytest.approx(14.5, abs=0.1)  # MNIST's own are at 14.5 on the average
+        assert centre.std() < 0.5
+    is_ink = copies > 60
+    longer = np.maximum(is_ink.any(1).sum(1), is_ink.any(2).sum(1))
+    assert np.median(longer) == 20
+    assert (abs(longer - 20) <= 2).mean() > 0.95
+    # Ink is black somewhere, and its edges are neither all hard nor all soft.
+    assert np.median(copies.max((1, 2))) == 255
+    share = ((copies > 0) & (copies < 255)).mean((1, 2)) / (copies > 0).mean((1, 2))
+    assert share.std() > 0.1
+
+
 def test_what_lies_in_the_subspace_is_typical() -> None:
     random = stream(0, "typical")
     basis = random.normal(0, 1, (5, 784))

@@ -1,5 +1,6 @@
 """What the store's tests share: real results, and the backends that the contract is held against."""
 
+import itertools
 import json
 import sqlite3
 import zlib
@@ -12,11 +13,15 @@ from digitlab import lab
 from digitlab.data import Dataset
 from digitlab.result import RunResult
 from digitlab.store import Store, open_store, rows
+from tests.postgresql import Server
 
 MakeStore = Callable[[str], Store]
 """A new, empty store of this name."""
 
 Numbered = Callable[[int], RunResult]
+
+_NUMBERS = itertools.count()
+"""No two databases of one server have one name."""
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +79,19 @@ def with_a_later_field(result: RunResult) -> bytes:
     return f"{rows.DOCUMENT_VERSION}\n{json.dumps(document)}".encode()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStore]:
     """Stores of one backend. A further backend is a further parameter and its way to make one."""
     made: list[Store] = []
 
+    def place(name: str) -> Path | str:
+        if request.param == "sqlite":
+            return tmp_path / f"{name}.db"
+        server: Server = request.getfixturevalue("postgresql")
+        return server.make_database(f"{name}-{next(_NUMBERS)}")
+
     def make(name: str) -> Store:
-        makers: dict[str, MakeStore] = {"sqlite": lambda name: open_store(tmp_path / f"{name}.db")}
-        made.append(makers[request.param](name))
+        made.append(open_store(place(name)))
         return made[-1]
 
     yield make

@@ -20,7 +20,17 @@ from sqlalchemy import Connection
 
 from digitlab.errors import StoreError
 from digitlab.result import Provenance, RunResult
-from digitlab.store import Filter, RunRow, Store, Verification, open_store, rows, schema, store_path
+from digitlab.store import (
+    Filter,
+    RunRow,
+    Store,
+    Verification,
+    migrations,
+    open_store,
+    rows,
+    schema,
+    store_place,
+)
 from tests.store.conftest import Numbered, rewrite, with_a_later_field
 
 BYTES_PER_RUN = 15_000
@@ -62,12 +72,11 @@ def test_where_the_store_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
     monkeypatch.delenv("DIGITLAB_STORE", raising=False)
-    assert store_path().name == "digitlab.db"
-    assert store_path().parent.name == "digitlab"
+    assert Path(str(store_place())).parts[-2:] == ("digitlab", "digitlab.db")
     monkeypatch.setenv("DIGITLAB_STORE", str(tmp_path / "mine.db"))
-    assert store_path() == tmp_path / "mine.db"
-    assert store_path("~/a b%?.db") == tmp_path / "a b%?.db"
-    assert store_path(tmp_path / "c.db") == tmp_path / "c.db"
+    assert store_place() == tmp_path / "mine.db"
+    assert store_place("~/a b%?.db") == tmp_path / "a b%?.db"
+    assert store_place(tmp_path / "c.db") == tmp_path / "c.db"
 
 
 def test_its_folders_are_made_and_any_name_will_do(tmp_path: Path, trained: RunResult) -> None:
@@ -125,7 +134,7 @@ def test_a_store_that_is_moved_away_is_not_made_anew(path: Path, trained: RunRes
 def test_a_newer_schema_is_refused(path: Path) -> None:
     open_store(path)
     execute(path, "UPDATE about SET value = '3' WHERE name = 'schema'")
-    expected = r"was made by a newer digitlab \(schema 3, this one knows 1\); upgrade digitlab or use another --store"
+    expected = r"was made by a newer digitlab \(schema 3, this one knows 2\); upgrade digitlab or use another --store"
     with pytest.raises(StoreError, match=expected):
         open_store(path)
 
@@ -133,14 +142,14 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
 def test_an_older_schema_is_upgraded(path: Path, trained: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(path).add([trained])
     steps: list[int] = []
-    upgrades = {1: lambda _: steps.append(1), 2: lambda _: steps.append(2)}
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(schema, "UPGRADES", upgrades)
+    upgrades = {2: lambda _: steps.append(2), 3: lambda _: steps.append(3)}
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
+    monkeypatch.setattr(migrations, "UPGRADES", upgrades)
     assert open_store(path).known([trained.key])
-    assert steps == [1, 2]
-    assert query(path, "SELECT value FROM about WHERE name = 'schema'") == [("3",)]
+    assert steps == [2, 3]
+    assert query(path, "SELECT value FROM about WHERE name = 'schema'") == [("4",)]
     open_store(path)
-    assert steps == [1, 2]
+    assert steps == [2, 3]
 
 
 def test_an_upgrade_that_fails_leaves_the_store_as_it_was(
@@ -153,8 +162,8 @@ def test_an_upgrade_that_fails_leaves_the_store_as_it_was(
         connection.exec_driver_sql("SELECT * FROM nowhere")
 
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "SCHEMA_VERSION", 2)
-        patched.setattr(schema, "UPGRADES", {1: fail})
+        patched.setattr(schema, "SCHEMA_VERSION", 3)
+        patched.setattr(migrations, "UPGRADES", {2: fail})
         with pytest.raises(StoreError, match="no such table: nowhere"):
             open_store(path)
     assert open_store(path).count(Filter()) == 0

@@ -123,6 +123,41 @@ def test_blank_paper_has_no_ink() -> None:
     assert read_digits(picture(ruled)).refusal == "there are printed lines, and nothing is written on them"
 
 
+def things(*greys: float) -> np.ndarray:
+    """Bars beside each other on light paper, each of its own brightness."""
+    pixels = 240 + noise((300, 400))
+    for i, grey in enumerate(greys):
+        left = 60 + 300 * i // len(greys)
+        pixels[60:240, left : left + 30] = grey + noise((180, 30))
+    return pixels
+
+
+def test_things_of_many_shades_are_no_ink() -> None:
+    refusal = "there are many shades, as in a picture of something else, where a pen has one"
+    assert ink_of(contrast_of(picture(things(30, 180, 90, 200)))) == refusal
+    for digits in (things(30, 30, 30, 30), things(30, 80, 60, 80)):  # by one pen; by one that is pressed
+        assert isinstance(ink_of(contrast_of(picture(digits))), Ink)
+
+
+def test_a_stroke_that_gets_pale_hangs_together_and_what_is_only_pale_goes() -> None:
+    grey = np.full((300, 400), 240.0)
+    grey[60:240, 60:90] = 40  # the pen
+    for top in range(60, 240, 20):  # a stroke that is thin where others are thick
+        grey[top : top + 10, 200:204] = 120
+        grey[top + 10 : top + 20, 200:204] = 160
+    grey[60:240, 300:304] = 175
+    ink = ink_in(grey + noise(grey.shape)) > 0
+    assert ndimage.label(ink[:, 150:250], np.ones((3, 3)))[1] == 1
+    assert ink[70:230, 200:204].mean() > 0.95
+    assert not ink[:, 290:].any()
+
+
+def test_a_grainy_pen_has_one_shade_for_nothing_else_stands_out() -> None:
+    pencil = np.where(stream(0, "grain").random((300, 400)) < 0.3, 110, 60)
+    found = ink_of(contrast_of(picture(np.where(ring(pen=30) > 0, pencil, 240) + noise((300, 400)))))
+    assert isinstance(found, Ink)
+
+
 def test_dark_paper_without_noise_has_no_contrast() -> None:
     contrast = contrast_of(picture(np.zeros((50, 60))))
     assert isinstance(contrast, Contrast)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,12 +53,32 @@ class Server:
         return httpx.Client(base_url=f"http://{self.authority}", headers=headers, timeout=60)
 
     @contextmanager
-    def visitor(self) -> Iterator[httpx.Client]:
-        """A member of the class, as a browser is one: by cookies."""
+    def visitor(self, address: str = "127.0.0.1") -> Iterator[httpx.Client]:
+        """A member of the class, as a browser is one: by cookies.
+
+        address: from which they come
+        """
         origin = f"http://{self.authority}"
-        with httpx.Client(base_url=origin, headers={"Origin": origin}, timeout=60) as client:
+        way = httpx.HTTPTransport(local_address=address)
+        with httpx.Client(base_url=origin, headers={"Origin": origin}, transport=way, timeout=60) as client:
             assert client.get("/", params={"token": self.class_token}).status_code == 303
             yield client
+
+    @contextmanager
+    def training(self, visitors: int) -> Iterator[None]:
+        """Visitors from 127.0.0.1 who all have as many runs train or wait as one may."""
+        for number in range(visitors):
+            with self.visitor() as client:
+                assert client.post("/api/train", json=endless(number)).status_code == 202
+        try:
+            yield
+        finally:
+            with self.client() as teacher:
+                keys = [run["key"] for run in _live(teacher)]
+                teacher.post("/api/train/cancel", json={"keys": keys})
+                while any(run["status"] in ("waiting", "training") for run in _live(teacher)):
+                    time.sleep(0.1)
+                teacher.post("/api/train/clear", json={"keys": keys})
 
     def send(self, *parts: bytes, seconds: float = 20.0) -> bytes:
         """Send bytes as they are; all that comes back until the server closes, or has answered."""
@@ -75,6 +96,16 @@ class Server:
         if body:
             lines += [f"Content-Length: {len(body)}", "Content-Type: application/json"]
         return self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+
+def endless(number: int, count: int = 8) -> dict[str, Any]:
+    """A request of training that does not end soon, another one for each number."""
+    options = {"hidden": [8], "train_size": 1_000, "batch_size": 10, "epochs": 10_000, "evaluate_at": [1]}
+    return {"runs": [{**options, "seed": 50_000 + 100 * number + i} for i in range(count)]}
+
+
+def _live(client: httpx.Client) -> Any:
+    return client.get("/api/live").json()["runs"]
 
 
 def receive(connection: socket.socket) -> bytes:

@@ -32,13 +32,17 @@ SMALL = {"train_size": 2_000, "validation_size": 500, "epochs": 2}
 
 @dataclass(frozen=True)
 class Desktop:
-    """An application with a store of three trained networks, one that diverged, and a study that is done."""
+    """An application with a store of three trained networks, two that broke, one that was computed elsewhere, and a
+    study that is done.
+    """
 
     laboratory: Laboratory
     app: Any
     a: RunResult
     b: RunResult
     diverged: RunResult
+    collapsed: RunResult
+    elsewhere: RunResult
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -66,16 +70,26 @@ def small_runs() -> list[RunResult]:
     return [lab.run(spec)[0] for spec in specs]
 
 
+def from_elsewhere() -> RunResult:
+    """A run that another processor has computed, with other bits."""
+    result, _ = lab.run(lab.make_spec(hidden=(12,), learning_rate=0.2, train_size=2_000, epochs=2))
+    metrics = result.metrics.model_copy(update={"test_loss": result.metrics.test_loss + 1e-6})
+    provenance = result.provenance.model_copy(update={"processor": "an abacus"})
+    return result.model_copy(update={"metrics": metrics, "provenance": provenance})
+
+
 @pytest.fixture(scope="module")
 def desktop(tmp_path_factory: pytest.TempPathFactory, mnist: Dataset) -> Iterator[Desktop]:
     store = open_store(tmp_path_factory.mktemp("explore") / "runs.db")
     a, b = small_runs()
     diverged = lab.train(hidden=(8,), steps=20, train_size=200, learning_rate=1e18)
-    store.add([a, b, diverged])
+    collapsed = lab.train(hidden=(20,), train_size=2_000, epochs=2, learning_rate=4.0)
+    elsewhere = from_elsewhere()
+    store.add([a, b, diverged, collapsed, elsewhere])
     answer("train-size", "quick", store)
     laboratory = Laboratory(store, workers=1)
     app = create_app(laboratory, Settings(port=8420, token=TOKEN))
-    yield Desktop(laboratory, app, a, b, diverged)
+    yield Desktop(laboratory, app, a, b, diverged, collapsed, elsewhere)
     laboratory.close()
     store.close()
 
@@ -174,12 +188,36 @@ def test_the_confusion_is_that_of_the_predictions(desktop: Desktop, mnist: Datas
     assert "diverged, so it classifies no test image" in refused.json()["says"]
 
 
-def test_its_most_confident_mistakes_come_once_it_is_trained_again(desktop: Desktop, mnist: Dataset) -> None:
+def test_what_is_known_of_dead_units_is_told_with_a_run(desktop: Desktop) -> None:
+    key, store = desktop.collapsed.key, desktop.laboratory.store
+    says = desktop.get(f"runs/{key}").json()["says"]
+    assert says.startswith("the network blew up and ended at chance: the learning rate 4 is too large")
+    store.add_measurement(key, "dead-units", {"dead": 19, "units": 20})
+    says = desktop.get(f"runs/{key}").json()["says"]
+    assert "ended at chance, and 19 of 20 hidden units no longer answer to any image: " in says
+
+
+def when_ready(desktop: Desktop, path: str, **params: Any) -> httpx.Response:
     end = time.monotonic() + 60
-    while (answered := desktop.get(f"runs/{desktop.a.key}/mistakes", limit=12)).status_code == 202:
+    while (answered := desktop.get(path, **params)).status_code == 202:
         assert answered.json()["says"]
         assert time.monotonic() < end
         time.sleep(0.05)
+    return answered
+
+
+def test_a_network_that_comes_out_differently_is_told_so(desktop: Desktop) -> None:
+    key = desktop.elsewhere.key
+    note = when_ready(desktop, f"runs/{key}/mistakes").json()["note"]
+    assert f"{key[:12]}: trained again, it differs from the run in the store: processor was an abacus" in note
+    header = when_ready(desktop, f"runs/{key}/weights").content
+    length = int.from_bytes(header[:8], "little")
+    assert json.loads(header[8 : 8 + length])["__metadata__"]["digitlab_note"] == note
+
+
+def test_its_most_confident_mistakes_come_once_it_is_trained_again(desktop: Desktop, mnist: Dataset) -> None:
+    answered = when_ready(desktop, f"runs/{desktop.a.key}/mistakes", limit=12)
+    assert answered.json()["note"] == ""
     found = answered.json()["mistakes"]
     predicted = np.frombuffer(desktop.a.predictions or b"", np.uint8)
     assert len(found) == 12

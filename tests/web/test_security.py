@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.servers import Server, document, receive, server_with, status
+from tests.web.servers import Server, document, endless, receive, server_with, status
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 ROWS = re.findall(r"^\| (?!case|---)(.+?) \| (.+?) \|$", PAGE.read_text(), re.MULTILINE)
@@ -239,6 +239,31 @@ def never_reads(server: Server) -> bytes:
         return b"closed" if time.monotonic() < end else b"still open"
 
 
+def next_run(server: Server, number: int, *, of_new: bool = True) -> bytes:
+    """One more run of a visitor: of a new one, or of one who has all that they may have."""
+    with server.visitor() as client:
+        if not of_new:
+            assert client.post("/api/train", json=endless(98)).status_code == 202
+        cookies = f"Cookie: {'; '.join(f'{name}={value}' for name, value in client.cookies.items())}"
+        body = json.dumps(endless(number, 1)).encode()
+        return server.ask("POST", "/api/train", cookies, origin(server), body=body)
+
+
+def ninth_run(server: Server) -> bytes:
+    with server.training(visitors=0):
+        return next_run(server, 99, of_new=False)
+
+
+def without_cookies(server: Server) -> bytes:
+    """Another visitor of a network, whose visitors have taken all; others are let in."""
+    with server.training(visitors=12):
+        refused = next_run(server, 99)
+        with server.visitor("127.0.0.2") as elsewhere, server.client() as teacher:
+            assert elsewhere.post("/api/train", json=endless(100)).status_code == 202
+            assert teacher.post("/api/train", json=endless(101, 24)).status_code == 202
+        return refused
+
+
 CASES: dict[str, Callable[[Server], bytes]] = {
     "a foreign Host (DNS rebinding)": lambda s: s.ask("GET", "/api/live", bearer(s), host="evil.example"),
     "no Host": lambda s: s.send(f"GET /api/live HTTP/1.0\r\n{bearer(s)}\r\n\r\n".encode()),
@@ -317,6 +342,8 @@ CASES: dict[str, Callable[[Server], bytes]] = {
     "JSON of a thousand levels": posted("/api/train", b'{"runs": ' + b"[" * 1_000 + b"]" * 1_000 + b"}"),
     "a picture that is none": posted("/api/predict", b"no picture"),
     "more pictures at once than are taken": many_pictures,
+    "a visitor's ninth run": ninth_run,
+    "another run of a network whose visitors have 96, by one without a cookie": without_cookies,
     "a header of a megabyte": lambda s: s.send(head(s, f"X: {'y' * (1 << 20)}")),
     "no HTTP": lambda s: s.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
     "a head that never ends": endless_head,

@@ -34,9 +34,14 @@ class Estimate:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     def __str__(self) -> str:
-        value, low, high = map(three_figures, (self.value, self.low, self.high))
         if math.isnan(self.low) or math.isnan(self.high):
-            return value
+            return three_figures(self.value)
+        width = self.high - self.low
+        if math.isinf(width) or width <= 0:
+            value, low, high = map(three_figures, (self.value, self.low, self.high))
+        else:  # all three to the place that gives half the width two figures
+            places = max(0, 1 - math.floor(math.log10(width / 2)))
+            value, low, high = (f"{part:,.{places}f}" for part in (self.value, self.low, self.high))
         return f"{value} (95 % interval {low} to {high})"
 
 

@@ -1,7 +1,6 @@
 """What commands that take a network share: it is a saved file, or a run of the store, trained again."""
 
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +25,7 @@ def note(sentence: str) -> None:
     stderr().print(sentence, soft_wrap=True)
 
 
-def found_network(name: str, store_file: Path | None) -> "TrainedNetwork":
+def found_network(name: str, store_file: str | None) -> "TrainedNetwork":
     """The network of this name; what is to be said of it goes to stderr. See `named_network`."""
     from digitlab.networks import is_file, named_network
 

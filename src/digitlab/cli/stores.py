@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,11 +12,11 @@ if TYPE_CHECKING:
     from digitlab.store import Store
 
 StoreOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--store",
-        metavar="FILE",
-        help="Where runs are kept.",
+        metavar="FILE|URL",
+        help="Where runs are kept: a file, or postgresql://USER@HOST/DATABASE.",
         show_default="DIGITLAB_STORE, else the platform's data folder",
     ),
 ]
@@ -29,11 +28,11 @@ def on_wait(message: str) -> None:
 
 
 @contextmanager
-def opened(path: Path | None, *, must_exist: bool = False) -> Iterator["Store"]:
+def opened(place: str | None, *, must_exist: bool = False) -> Iterator["Store"]:
     """The store; when another process holds it, that is said on stderr."""
     from digitlab.store import open_store
 
-    store = open_store(path, must_exist=must_exist, on_wait=on_wait)
+    store = open_store(place, must_exist=must_exist, on_wait=on_wait)
     try:
         yield store
     finally:

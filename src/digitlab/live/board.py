@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from digitlab.analysis.findings import Estimate
@@ -51,8 +51,13 @@ def board_rows(
             if run.test_accuracy is not None and math.isfinite(run.test_accuracy)
         ]
         broken = sum(run.status != "done" for run in of_seed.values())
-        rows.append(BoardRow(value, theirs, len(found), mean_interval(found), broken))
+        rows.append(BoardRow(value, theirs, len(found), _of_shares(mean_interval(found)), broken))
     return rows
+
+
+def _of_shares(estimate: Estimate) -> Estimate:
+    """An interval of accuracies, which lie between 0 and 1: of two seeds it may be wider. NaN stays."""
+    return replace(estimate, low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
 
 
 def _counts(run: LiveRun) -> bool:

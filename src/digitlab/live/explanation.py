@@ -1,5 +1,7 @@
 """Why a run ended as it did: one plain sentence with a remedy, where there is something to say."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import UInt8
 
@@ -7,11 +9,16 @@ from digitlab.live.live_run import rate_in_words
 from digitlab.models.trained import TrainedNetwork
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
+from digitlab.store import Store
 
 _SMALLER = 4
 _LARGE_MOMENTUM = 0.9
 _HARDLY_LEARNED = 1.5
 """Times chance: an accuracy below that is next to nothing."""
+
+DeadUnits = tuple[int, int]
+"""Hidden units of a layer that answer to no image, and how many it has."""
+_MEASUREMENT = "dead-units"
 
 
 def diverged(spec: RunSpec, step: int) -> str:
@@ -19,11 +26,10 @@ def diverged(spec: RunSpec, step: int) -> str:
     return f"the loss blew up at step {step:,}: {_too_large(spec)}; {_smaller(spec)}"
 
 
-def explained(result: RunResult, dead: tuple[int, int] | None = None) -> str | None:
+def explained(result: RunResult, dead: DeadUnits | None = None) -> str | None:
     """Of a run that has ended: why it broke; None where there is nothing to say.
 
-    dead: of a collapsed one, how many hidden units of the first layer with dead ones answer to no image, and
-          how many there are; None: not known
+    dead: of a collapsed one, those of the first layer that has some; None: not known
     """
     spec, metrics = result.spec, result.metrics
     if result.outcome == "diverged":
@@ -61,7 +67,7 @@ def _smaller(spec: RunSpec) -> str:
     return f"try {rate_in_words(rate / _SMALLER)}"
 
 
-def dead_units(network: TrainedNetwork, images: UInt8[np.ndarray, "n 28 28"]) -> tuple[int, int] | None:
+def dead_units(network: TrainedNetwork, images: UInt8[np.ndarray, "n 28 28"]) -> DeadUnits | None:
     """Of the first hidden layer that has units which answer to none of the images: how many, of how many.
 
     None where no unit is dead, or where there is no hidden layer.
@@ -73,3 +79,15 @@ def dead_units(network: TrainedNetwork, images: UInt8[np.ndarray, "n 28 28"]) ->
             if dead := int((~(values > 0).any(0)).sum()):
                 return dead, len(layer.bias)
     return None
+
+
+def keep_dead_units(store: Store, key: str, dead: DeadUnits) -> None:
+    """Let the store know them, so that the same is said when the network is gone. Raises StoreError."""
+    store.add_measurement(key, _MEASUREMENT, {"dead": dead[0], "units": dead[1]})
+
+
+def known_dead_units(store: Store, results: Iterable[RunResult]) -> dict[str, DeadUnits]:
+    """Those of collapsed runs that the store knows, by key. Raises StoreError."""
+    keys = [result.key for result in results if result.outcome == "collapsed"]
+    found = store.measurements(keys, _MEASUREMENT) if keys else {}
+    return {key: (int(values["dead"]), int(values["units"])) for key, values in found.items()}

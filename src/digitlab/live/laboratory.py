@@ -140,7 +140,8 @@ class Laboratory:
         check_size(distinct, self.limits)
         race = secrets.token_hex(6) if len(distinct) > 1 else None
         known = self.store.get([spec.key for spec in distinct])
-        ended = {key: self._as_ended(result) for key, result in known.items()}
+        dead = explanation.known_dead_units(self.store, known.values())
+        ended = {key: self._as_ended(result, dead=dead.get(key)) for key, result in known.items()}
         with self._lock:
             new = [spec for spec in distinct if spec.key not in ended and not self._is_under_way(spec.key)]
             self._check_room(len(new), visitor)
@@ -227,7 +228,7 @@ class Laboratory:
             network = kept_network(self._folder, key)
             if network is not None:
                 return Weights(run.step, network)
-        result = self.store.get([key]).get(key)
+        result = self.store.get([key], predictions=True).get(key)
         if result is None:
             raise UnknownRunError(
                 f"{key[:12]}: there is no such run; see the list of runs for those there are"
@@ -302,19 +303,26 @@ class Laboratory:
         return run.has_ended and not self._is_under_way(run.key)
 
     def _check_room(self, count: int, visitor: Visitor | None) -> None:
+        """Raise BusyError when so many more are too many: of this visitor, this network, or in all."""
         waiting = [run for run in self._runs.values() if not run.has_ended]
-        seconds = self._seconds_left()
-        if len(waiting) + count > self.limits.queued_runs:
-            about = "" if seconds is None else f", in about {max(round(seconds), 1)} s"
+        limits, seconds = self.limits, self._seconds_left()
+        about = "" if seconds is None else f", in about {max(round(seconds), 1)} s"
+        if visitor is not None:
+            mine = [run for run in waiting if run.visitor == visitor]
+            if len(mine) + count > limits.visitor_runs:
+                problem = f"{len(mine)} of your runs wait or train; at most {limits.visitor_runs} may"
+                left = max((run.seconds_left or 0.0 for run in mine), default=None)
+                raise BusyError(f"{problem}. Wait for them, or stop one", len(mine), left)
+            near = sum(run.visitor is not None and run.visitor.address == visitor.address for run in waiting)
+            if near + count > limits.address_runs:
+                problem = (
+                    f"{near} runs from your network wait or train; at most {limits.address_runs} may, "
+                    f"of all who share it. Try again when some have ended{about}"
+                )
+                raise BusyError(problem, near, seconds)
+        if len(waiting) + count > limits.queued_runs:
             problem = f"{len(waiting)} runs wait or train already; try again when some have ended{about}"
             raise BusyError(problem, len(waiting), seconds)
-        mine = [run for run in waiting if visitor is not None and run.visitor == visitor]
-        if visitor is not None and len(mine) + count > self.limits.visitor_runs:
-            most = self.limits.visitor_runs
-            problem = (
-                f"{len(mine)} of your runs wait or train; at most {most} may. Wait for them, or stop one"
-            )
-            raise BusyError(problem, len(mine), max((run.seconds_left or 0.0 for run in mine), default=None))
 
     def _seconds_left(self) -> float | None:
         """Until the runs that train have ended, about."""
@@ -356,7 +364,8 @@ class Laboratory:
     def _see(self, events: Sequence[Event]) -> None:
         results = [event.result for event in events if isinstance(event, Finished)]
         unkept = self._keep(results)
-        ended = {result.key: self._as_ended(result, unkept, judge=True) for result in results}
+        dead = {result.key: self._dead_units(result) for result in results if result.outcome == "collapsed"}
+        ended = {result.key: self._as_ended(result, unkept, dead.get(result.key)) for result in results}
         with self._lock:
             for event in events:
                 match event:
@@ -417,19 +426,27 @@ class Laboratory:
             return str(error)
         return None
 
-    def _as_ended(self, result: RunResult, unkept: str | None = None, *, judge: bool = False) -> LiveRun:
+    def _dead_units(self, result: RunResult) -> explanation.DeadUnits | None:
+        """Those of a run that has just collapsed: the store keeps them, for it keeps no network."""
+        network = kept_network(self._folder, result.key)
+        if network is None:
+            return None
+        images = registry.load(result.spec.data.name).test.images[:_JUDGED_IMAGES]
+        found = explanation.dead_units(network, images)
+        if found is not None:
+            with suppress(StoreError):  # then it is known here alone
+                explanation.keep_dead_units(self.store, result.key, found)
+        return found
+
+    def _as_ended(
+        self, result: RunResult, unkept: str | None = None, dead: explanation.DeadUnits | None = None
+    ) -> LiveRun:
         """A result as it is shown.
 
         unkept: why it is not in the store
-        judge:  look at its network, to say why it broke
+        dead:   hidden units of a collapsed one, as far as they are known
         """
         metrics = result.metrics
-        dead = None
-        if judge and result.outcome == "collapsed":
-            network = kept_network(self._folder, result.key)
-            if network is not None:
-                images = registry.load(result.spec.data.name).test.images[:_JUDGED_IMAGES]
-                dead = explanation.dead_units(network, images)
         says = explanation.explained(result, dead)
         if unkept is not None:
             says = f"{says}. " if says else ""

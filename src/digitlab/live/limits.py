@@ -19,19 +19,22 @@ class LabLimits:
     steps:        of one run
     evaluations:  points of one run's curve
     visitor_runs: that wait or train for one visitor
+    address_runs: that wait or train for all visitors who came in from one network, as a whole class may;
+                  fewer than queued_runs by a race of the largest size
     jobs:         studies that wait or run
     networks:     that are trained again at the same time, for their weights
     seconds_again: that such a training may have taken: it cannot be stopped
     """
 
     race_runs: int = 32
-    queued_runs: int = 96
+    queued_runs: int = 128
     listed_runs: int = 200
     parameters: int = 4_000_000
     race_parameters: int = 16_000_000
     steps: int = 2_000_000
     evaluations: int = 1_000
     visitor_runs: int = 8
+    address_runs: int = 96
     jobs: int = 8
     networks: int = 4
     seconds_again: float = 1_800.0

@@ -1,5 +1,6 @@
 """The weights of runs: the latest snapshot of one that trains, the network of one that has ended; of a run of
-the store, which keeps no weights, the network that the commands keep of it, or the run trained again.
+the store, which keeps no weights, the network that the commands keep of it, or the run trained again. Whether
+that came out as it is in the store is told with it.
 """
 
 import threading
@@ -16,11 +17,12 @@ from digitlab.data import registry
 from digitlab.data.arrays import InputScale, input_scale
 from digitlab.engine.progress import Progress, Snapshot
 from digitlab.errors import WeightsError, cause_of
-from digitlab.execution.events import Failed
+from digitlab.execution.events import Failed, Finished
 from digitlab.execution.pool import Pool
 from digitlab.live.limits import BusyError
 from digitlab.models import trained
 from digitlab.models.trained import TrainedNetwork, saved_in
+from digitlab.recomputation import difference
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec, Scaling
 
@@ -30,10 +32,14 @@ _MOST_KEPT = 200
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A network, and after how many steps it was so."""
+    """A network, and after how many steps it was so.
+
+    note: how it differs from the run in the store, in a sentence; "": not at all, or it is not from there
+    """
 
     step: int
     network: TrainedNetwork
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,28 +67,29 @@ class NetworksAgain:
         self._folder, self._pool, self._most, self._seconds = folder, pool, most, seconds
         self._shares: dict[str, float] = {}
         self._problems: dict[str, str] = {}
-        self._kept: OrderedDict[str, None] = OrderedDict()
+        self._kept: OrderedDict[str, str] = OrderedDict()  # the note of each
         self._changed = threading.Lock()
 
     def find(self, known: RunResult) -> Weights | Preparing:
         """The network of a run, from here or kept by a command; else it is being trained when this returns.
 
+        known: with its predictions
         Raises WeightsError when that failed, or would take too long; BusyError when too many train already.
         """
-        spec, key = known.spec, known.key
+        key = known.key
         with self._changed:
             if key in self._shares:
                 return Preparing(self._shares[key], "training the run again, for no weights are kept")
             if key in self._problems:
                 raise WeightsError(self._problems.pop(key))
-        network = kept_network(self._folder, key)
+        network, note = kept_network(self._folder, key), ""
         if network is None and (kept := networks.kept_network(key)) is not None:
-            network = kept.network
+            network, note = kept.network, kept.note
         with self._changed:
             if network is not None:
                 if key in self._kept:
                     self._kept.move_to_end(key)
-                return Weights(known.metrics.steps, network)
+                return Weights(known.metrics.steps, network, self._kept.get(key, note))
             if known.provenance.seconds > self._seconds:
                 problem = (
                     f"no weights are kept, and its training took {known.provenance.seconds:,.0f} s, too long"
@@ -98,16 +105,18 @@ class NetworksAgain:
                     raise BusyError(problem, len(self._shares), None)
                 self._shares[key] = 0.0
                 name = "digitlab network again"
-                threading.Thread(target=self._train, args=(spec,), daemon=True, name=name).start()
+                threading.Thread(target=self._train, args=(known,), daemon=True, name=name).start()
         return Preparing(0.0, "training the run again, for no weights are kept")
 
-    def _train(self, spec: RunSpec) -> None:
-        key, problem = spec.key, None
+    def _train(self, known: RunResult) -> None:
+        key, problem, note = known.key, None, ""
         try:
-            with lab.start([spec], pool=self._pool()) as training:
+            with lab.start([known.spec], pool=self._pool()) as training:
                 for event in training:
                     if isinstance(event, Progress):
                         self._shares[key] = event.step / event.step_count
+                    elif isinstance(event, Finished):
+                        note = difference(known, event.result)
                     elif isinstance(event, Failed):
                         problem = event.failure.cause
         except Exception as error:  # noqa: BLE001  # it is told to who asks next
@@ -117,7 +126,7 @@ class NetworksAgain:
             if problem is not None:
                 self._problems[key] = problem
                 return
-            self._kept[key] = None
+            self._kept[key] = note
             while len(self._kept) > _MOST_KEPT:
                 saved_in(self._folder, self._kept.popitem(last=False)[0]).unlink(missing_ok=True)
 

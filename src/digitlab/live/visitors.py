@@ -1,8 +1,10 @@
 """Visitors: who trains in a class, known by a colour and an animal alone."""
 
+import ipaddress
 import secrets
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 
 COLOURS = ("orange", "sky", "green", "yellow", "blue", "red", "pink", "grey")
@@ -31,15 +33,21 @@ _MOST = len(COLOURS) * len(ANIMALS)
 class Visitor:
     """One who trains in a class.
 
-    colour: number of a series of the page, 1 to 8
+    colour:  number of a series of the page, 1 to 8
+    address: network from which they came in, see `network_of`; "": not known
     """
 
     name: str
     colour: int
+    address: str = ""
 
 
 class Visitors:
-    """All visitors since the start, by a secret that each keeps; the one seen longest ago gives way."""
+    """All visitors since the start, by a secret that each keeps.
+
+    When the names are used up, one gives way: of the network that has most, the one seen longest ago. So
+    whoever comes again and again without a cookie takes the names of one network, never those of others.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Visitor] = OrderedDict()
@@ -60,22 +68,40 @@ class Visitors:
         with self._changed:
             return len(self._known)
 
-    def welcome(self) -> tuple[str, Visitor]:
-        """A new visitor, and the secret to keep."""
+    def welcome(self, address: str = "") -> tuple[str, Visitor]:
+        """A new visitor from a network, and the secret to keep."""
         secret = secrets.token_urlsafe(24)
         with self._changed:
             taken = {visitor.name for visitor in self._known.values()}
             if len(self._known) >= _MOST:
-                _, gone = self._known.popitem(last=False)
-                taken.remove(gone.name)
-            visitor = self._free(taken)
+                taken.remove(self._known.pop(self._to_go()).name)
+            visitor = self._free(taken, address)
             self._known[secret] = visitor
         return secret, visitor
 
-    def _free(self, taken: set[str]) -> Visitor:
+    def _to_go(self) -> str:
+        """The secret of the one who gives way."""
+        ((most, _),) = Counter(visitor.address for visitor in self._known.values()).most_common(1)
+        return next(secret for secret, visitor in self._known.items() if visitor.address == most)
+
+    def _free(self, taken: set[str], address: str) -> Visitor:
         while True:
             self._next = (self._next + 1) % _MOST
             colour, animal = self._next % len(COLOURS), self._next // len(COLOURS)
             name = f"{COLOURS[colour]} {ANIMALS[animal]}"
             if name not in taken:
-                return Visitor(name, colour + 1)
+                return Visitor(name, colour + 1, address)
+
+
+def network_of(host: str) -> str:
+    """Whose connections count together: an IPv4 address, or the 64 bits that an IPv6 network has in common.
+
+    Whoever has one IPv6 address has 2^64 of them; an IPv4 address that came over IPv6 is that address.
+    """
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address):
+            mapped = address.ipv4_mapped
+            return str(mapped or ipaddress.ip_network((int(address), 64), strict=False))
+        return str(address)
+    return host

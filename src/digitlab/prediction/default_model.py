@@ -31,9 +31,9 @@ from digitlab.rng import stream
 from digitlab.spec import NUMERICS_VERSION, SGD, Budget, RunSpec, WarmupCosine
 
 RECIPE: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "held_out": 5_000,
-    "copies": 3,
+    "copies": 5,
     "seed": 0,
     "hidden": [400, 150],
     "learning_rate": 0.4,
@@ -145,18 +145,16 @@ def _with_copies(
     name: str,
     on_work: OnWork,
 ) -> LabelledImages:
-    found = np.empty((copies + 1, *images.shape), np.uint8)
-    found[0] = images
+    # Copies of one image beside each other: any stretch of the array holds as many of each kind.
+    found = np.empty((len(images), copies + 1, 28, 28), np.uint8)
+    found[:, 0] = images
     for i in range(copies):
 
         def on_share(share: float, done: int = i) -> None:
             on_work("distorting digits", _DRAWING_SHARE * (done + share) / copies)
 
-        found[i + 1] = distorted(images, stream(seed, f"distorted/{name}/{i}"), on_share)
-    # Copies of one image beside each other: any stretch of the array holds as many of each kind.
-    return LabelledImages(
-        np.ascontiguousarray(found.transpose(1, 0, 2, 3)).reshape(-1, 28, 28), np.repeat(labels, copies + 1)
-    )
+        found[:, i + 1] = distorted(images, stream(seed, f"distorted/{name}/{i}"), on_share)
+    return LabelledImages(found.reshape(-1, 28, 28), np.repeat(labels, copies + 1))
 
 
 def _recipe_name() -> str:

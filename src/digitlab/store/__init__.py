@@ -3,16 +3,18 @@
 `interface` is the contract that every store keeps; `rows` turns a RunResult into rows and back, and verifies
 them by a hash; `schema` says which tables there are, and of which version; `sql` is the store itself, for
 any database that SQLAlchemy speaks to; `sqlite` is all that is SQLite's own: connections, locks, error
-codes; `location` says where the store lies, and opens it; `keeping` puts runs of one's own into it; `keys`
+codes; `postgresql` likewise; `claims` lets several drivers share the work; `migrations` brings up older
+versions; `location` says where the store lies, and opens it; `keeping` puts runs of one's own into it; `keys`
 finds the key that somebody means; `export` writes runs into files.
 """
 
-from digitlab.store.interface import Filter, Order, RunRow, SortBy, Store, Verification
+from digitlab.store.interface import Claims, Filter, Order, RunRow, SortBy, Store, Verification
 from digitlab.store.keys import SHORT_KEY, UnknownKeyError, full_key, known_run
-from digitlab.store.location import is_named, is_there, open_store, store_path, usable_store
+from digitlab.store.location import is_named, is_there, open_store, shown_place, store_place, usable_store
 
 __all__ = [
     "SHORT_KEY",
+    "Claims",
     "Filter",
     "Order",
     "RunRow",
@@ -25,6 +27,7 @@ __all__ = [
     "is_there",
     "known_run",
     "open_store",
-    "store_path",
+    "shown_place",
+    "store_place",
     "usable_store",
 ]

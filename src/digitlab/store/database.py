@@ -13,6 +13,8 @@ from digitlab.errors import StoreError
 T = TypeVar("T")
 OnWait = Callable[[str], None]
 
+_LONGEST_PAUSE_SECONDS = 1.0
+
 
 def ignore(_message: str) -> None:
     """Tell nobody."""
@@ -28,9 +30,12 @@ class Database:
     timeout_seconds: how long one transaction may wait until others let it in
     on_wait:         told, once a transaction, when that takes longer than a moment
     insert:          the dialect's INSERT, which knows ON CONFLICT
-    is_busy:         whether an error means that others are at it; raised a moment after the call
+    obstacle:        what an error says is in the way, where it is worth trying again; else None
+    pause_seconds:   so long to wait before that; 0: the database itself has waited a moment
     explain:         an error in words of ours, with the remedy
+    alone:           makes a transaction the only one that changes tables, until it ends
     examine:         raises StoreError when the database's own structures are damaged
+    is_shared:       whether several drivers are expected to work at one study in it
     """
 
     location: str
@@ -39,16 +44,22 @@ class Database:
     timeout_seconds: float
     on_wait: OnWait
     insert: Callable[[Table], Any]
-    is_busy: Callable[[Exception], bool]
+    obstacle: Callable[[Exception], str | None]
     explain: Callable[[Exception], StoreError]
     examine: Callable[[Connection], None]
+    alone: Callable[[Connection], None] = lambda _: None
+    pause_seconds: float = 0.0
+    is_shared: bool = False
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Do a piece of reading in one transaction. Raises StoreError."""
         return self._transact(self.readers, work)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Do a piece of writing in one transaction: all of it, or nothing and StoreError."""
+        """Do a piece of writing in one transaction: all of it, or nothing and StoreError.
+
+        The work may be done twice, where the connection is lost while the database says that it is done.
+        """
         return self._transact(self.writers, work)
 
     def close(self) -> None:
@@ -56,7 +67,7 @@ class Database:
         self.readers.dispose()  # of the writers too: they share a pool
 
     def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        start, is_told = time.monotonic(), False
+        start, is_told, pause = time.monotonic(), False, self.pause_seconds
         while True:
             try:
                 with engine.begin() as connection:
@@ -64,9 +75,11 @@ class Database:
             # The latter two: a number or a text that no database can hold, in a filter; a text in the
             # database that is none.
             except (SQLAlchemyError, OverflowError, UnicodeError) as error:
-                if not self.is_busy(error) or time.monotonic() - start >= self.timeout_seconds:
+                obstacle = self.obstacle(error)
+                if obstacle is None or time.monotonic() - start >= self.timeout_seconds:
                     raise self.explain(error) from None
             if not is_told:
-                patience = f"waiting for up to {self.timeout_seconds:g} s"
-                self.on_wait(f"{self.location}: another digitlab holds the store; {patience}")
+                self.on_wait(f"{self.location}: {obstacle}; waiting for up to {self.timeout_seconds:g} s")
                 is_told = True
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -2,7 +2,7 @@
 
 import builtins
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -98,6 +98,43 @@ class Verification:
     unreadable: tuple[str, ...] = ()
 
 
+class Claims(Protocol):
+    """What one driver of several has taken on, for a while: nobody else then trains the same.
+
+    A claim ends when it is released, or when its driver has not been heard of for the time of a lease, by the
+    database's clock; whoever asks next then has it. Nothing goes wrong when a driver comes back later: what
+    it has trained is added like everything else. Any thread may call. Every method raises StoreError.
+    """
+
+    @property
+    def beat_seconds(self) -> float:
+        """How often `beat` is to be called."""
+        ...
+
+    def claim(self, keys: Collection[str]) -> frozenset[str]:
+        """Those of the keys that are this driver's now, and are not done yet.
+
+        A key that it holds already is granted again.
+        """
+        ...
+
+    def beat(self) -> None:
+        """Let the others know that this driver is alive: all that it holds is held for a whole lease more."""
+        ...
+
+    def holders(self, keys: Collection[str]) -> dict[str, str]:
+        """Of the keys that other drivers hold: who holds them, in words for a person."""
+        ...
+
+    def release(self, keys: Collection[str]) -> None:
+        """Give back what this driver holds of the keys; what others hold stays theirs."""
+        ...
+
+    def close(self) -> None:
+        """Give back everything."""
+        ...
+
+
 class Store(Protocol):
     """RunResults by key, and what was measured on their networks.
 
@@ -179,6 +216,13 @@ class Store(Protocol):
 
     def merge(self, other: "Store") -> int:
         """Take over what another store holds and this one does not; how many runs were new."""
+        ...
+
+    def claims(self, name: str = "") -> Claims | None:
+        """New claims of this driver on runs; None where no other driver is expected.
+
+        name: claims on what is measured under this name instead
+        """
         ...
 
     def close(self) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, s
 
 from digitlab.result import RunResult
 from digitlab.store import rows
+from digitlab.store.claims import SqlClaims
 from digitlab.store.database import Database
-from digitlab.store.interface import NEWEST_FIRST, Filter, Order, RunRow, Store, Verification
+from digitlab.store.interface import NEWEST_FIRST, Claims, Filter, Order, RunRow, Store, Verification
 from digitlab.store.schema import measurements, predictions, runs, set_aside
 
 Row = Mapping[str, Any]
@@ -40,10 +41,9 @@ class SqlStore:
 
         def work(connection: Connection) -> int:
             _set_aside(connection, given, unreadable_too=True)
-            known_keys = {row["key"] for row in _found(connection, select(runs.c.key), runs, given)}
-            new = [key for key in given if key not in known_keys]
+            # In one order, whoever adds: two that meet wait for each other, and never both.
+            new = self._inserted(connection, runs, [given[key][0] for key in sorted(given)])
             guessed = [{"key": key, "predictions": given[key][1]} for key in new if given[key][1] is not None]
-            self._insert(connection, runs, [given[key][0] for key in new])
             self._insert(connection, predictions, guessed)
             return len(new)
 
@@ -153,6 +153,13 @@ class SqlStore:
             self._add_measurements(other.measurements(keys, name), name)
         return added
 
+    def claims(self, name: str = "") -> Claims | None:
+        """Claims on runs; None where no other driver is expected."""
+        if not self._database.is_shared:
+            return None
+        done = (lambda keys: self.measurements(keys, name).keys()) if name else self.known
+        return SqlClaims(self._database, name, done)
+
     def close(self) -> None:
         """Let go of the place."""
         self._database.close()
@@ -160,6 +167,11 @@ class SqlStore:
     def _insert(self, connection: Connection, table: Table, new: Sequence[Row]) -> None:
         if new:
             connection.execute(self._database.insert(table).on_conflict_do_nothing(), new)
+
+    def _inserted(self, connection: Connection, table: Table, new: Sequence[Row]) -> Sequence[str]:
+        """Insert rows; the keys of those that were not there, as the database says."""
+        statement = self._database.insert(table).on_conflict_do_nothing().returning(table.c.key)
+        return connection.scalars(statement, new).all()
 
     def _add_measurements(self, values: Mapping[str, Mapping[str, float]], name: str) -> None:
         new = [rows.measurement_row(key, name, its_values) for key, its_values in values.items()]

@@ -14,6 +14,8 @@ from digitlab.store.schema import NOT_OURS
 _MOMENT_SECONDS = 2.0
 """So long a wait is not worth a word."""
 
+_HELD = "another digitlab holds the store"
+
 _DAMAGED = (
     "is damaged, or no store ({cause}); move it away, and its results are computed again. `digitlab store "
     "merge` cannot read it, but sqlite3's `.recover` may save rows"
@@ -51,7 +53,7 @@ def sqlite_database(path: Path, timeout_seconds: float, on_wait: OnWait) -> Data
         timeout_seconds=timeout_seconds,
         on_wait=on_wait,
         insert=insert,
-        is_busy=_is_busy,
+        obstacle=lambda error: _HELD if _is_busy(error) else None,
         explain=partial(_explain, path, timeout_seconds),
         examine=partial(_examine, path),
     )
@@ -99,10 +101,7 @@ def _is_busy(error: Exception) -> bool:
 def _explain(path: Path, timeout_seconds: float, error: Exception) -> StoreError:
     cause = getattr(error, "orig", None) or error
     if _is_busy(error):
-        return StoreError(
-            f"{path}: another digitlab holds the store, for more than {timeout_seconds:g} s; try again when "
-            "it is done"
-        )
+        return StoreError(f"{path}: {_HELD}, for more than {timeout_seconds:g} s; try again when it is done")
     for name, meaning in _MEANINGS.items():
         if _cause(error).startswith(name):
             return StoreError(f"{path}: {meaning.format(cause=cause)}")

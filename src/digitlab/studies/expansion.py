@@ -160,11 +160,10 @@ def spec_of(study: Study, combination: Combination, rate: float | None, seed: in
 
 def varied(base: RunSpec, rate: float | None, seed: int) -> RunSpec:
     """The same run with another seed and, unless None, another rate."""
-    document = base.model_dump()
-    document["seed"] = seed
+    fields = dict(base) | {"seed": seed}  # parts that stay are taken over as they are: there are many runs
     if rate is not None:
-        document["optimiser"]["learning_rate"] = rate
-    return RunSpec.model_validate(document)
+        fields["optimiser"] = base.optimiser.model_dump() | {"learning_rate": rate}
+    return RunSpec.model_validate(fields)
 
 
 def all_seeds(study: Study) -> range:

@@ -22,6 +22,7 @@ from digitlab.result import RunResult
 from digitlab.store import Store
 from digitlab.studies.definition import Study
 from digitlab.studies.progress import StudyProgress
+from digitlab.studies.sharing import OnNote, Sharing
 from digitlab.studies.stages import Stage
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def run_study(
     on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
     on_events: Callable[[Sequence[Event]], None] = lambda _: None,
     on_advance: OnAdvance = lambda _: None,
+    on_note: OnNote = lambda _: None,
 ) -> Stage:
     """Train and measure what a study lacks, stage by stage; each cohort is kept as soon as it is done.
 
@@ -53,31 +55,42 @@ def run_study(
     on_stage:      told each stage that has missing runs, before they are trained
     on_results:    told what was put into the store
     on_events:     told what happens to the runs that are trained
+    on_note:       told, in a sentence, what other drivers of this study do, where the store is shared
     Returns the stage that was reached: done, unless the time was over or it was stopped.
     Raises what `lab.train` raises, StoreError, also when the store does not know what was put into it, and
     RunError when a run failed, after all others are done.
     """
     end, progress = time.monotonic() + seconds_limit, StudyProgress(study, store)
     stage = progress.stage()
+
+    def is_over() -> bool:
+        return time.monotonic() > end or is_stopped()
+
     while stage.missing:
-        on_stage(stage)
-        if stage.measurement:
-            steps = _measured(stage, store, device, workers, on, is_stopped, on_advance)
-        else:
-            steps = _trained(stage, store, device, workers, on, is_stopped, on_results, on_events, on_advance)
+        sharing = Sharing(store, stage, on_note)
+        part = sharing.free(is_over)
         kept: set[tuple[str, str]] = set()
-        with closing(steps):
-            for keys in steps:
-                kept |= {(stage.measurement, key) for key in keys}
-                if time.monotonic() > end or is_stopped():
-                    break
+        if part.missing:
+            on_stage(part)
+            if stage.measurement:
+                steps = _measured(part, store, sharing, device, workers, on, is_stopped, on_advance)
+            else:
+                steps = _trained(
+                    part, sharing, device, workers, on, is_stopped, on_results, on_events, on_advance
+                )
+            with closing(steps):
+                for keys in steps:
+                    kept |= {(stage.measurement, key) for key in keys}
+                    if is_over():
+                        break
         stage = progress.stage()
+        sharing.tell_others({key for _, key in kept}, stage)
         if lost := kept & {(stage.measurement, spec.key) for spec in stage.missing}:
             raise StoreError(
                 f"{len(lost)} of {len(kept)} runs were trained and put into the store, which does not know "
                 "them; another program may have taken them out. Run the study with another --store"
             )
-        if time.monotonic() > end or is_stopped():
+        if is_over():
             break
     return stage
 
@@ -88,7 +101,7 @@ _Steps = Generator[set[str], None, None]
 
 def _trained(
     stage: Stage,
-    store: Store,
+    sharing: Sharing,
     device: str,
     workers: int | None,
     on: "Cluster | None",
@@ -100,16 +113,17 @@ def _trained(
     """Train the stage's runs; the keys of each cohort, when its results are in the store."""
 
     def keep(results: Sequence[RunResult]) -> None:
-        store.add(results)
+        sharing.keep(results)
         on_results(results)
 
-    with lab.start(stage.missing, device=device, workers=workers, on=on) as training:
+    with lab.start(stage.missing, device=device, workers=workers, on=on, claims=sharing.claims) as training:
         yield from _kept(stage, training, keep, is_stopped, on_events, on_advance)
 
 
 def _measured(
     stage: Stage,
     store: Store,
+    sharing: Sharing,
     device: str,
     workers: int | None,
     on: "Cluster | None",
@@ -124,10 +138,13 @@ def _measured(
             network = load(saved_in(folder, result.key))
             values = measure(network, load_once(network.spec.data.name))
             store.add_measurement(result.key, stage.measurement, values)
+            sharing.release([result.key])
 
     with (
         TemporaryDirectory(prefix="digitlab-") as folder,
-        lab.start(stage.missing, device=device, workers=workers, on=on, save=folder) as training,
+        lab.start(
+            stage.missing, device=device, workers=workers, on=on, save=folder, claims=sharing.claims
+        ) as training,
     ):
         yield from _kept(stage, training, keep, is_stopped, lambda _: None, on_advance)
 

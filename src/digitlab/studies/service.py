@@ -20,6 +20,7 @@ from digitlab.studies.definition import Study
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import Status, status
 from digitlab.studies.runner import run_study
+from digitlab.studies.sharing import OnNote
 from digitlab.studies.stages import Stage
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def run_to_findings(
     on_results: Callable[[Sequence[RunResult]], None] = lambda _: None,
     on_events: Callable[[Sequence[Event]], None] = lambda _: None,
     on_advance: OnAdvance = lambda _: None,
+    on_note: OnNote = lambda _: None,
 ) -> StudyRun:
     """Run a study until it is done, the time is over or it is stopped, and say what it found.
 
@@ -97,6 +99,7 @@ def run_to_findings(
             on_results=on_results,
             on_events=on_events,
             on_advance=on_advance,
+            on_note=on_note,
         )
     return StudyRun(stage, findings(study, scale, stage, store) if stage.is_done else None)
 

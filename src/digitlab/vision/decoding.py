@@ -205,9 +205,9 @@ def _decoded(content: bytes, name: str) -> Picture:
         if min(width, height) * WORKING_SIDE < longer * _LEAST_SIDE:
             problem = f"is {width} x {height} pixels, too long and narrow for a digit"
             raise _refused(name, problem, "cut out the part that holds it")
-        if longer > WORKING_SIDE:
-            share = WORKING_SIDE / longer
-            image.draft(None, (math.ceil(width * share), math.ceil(height * share)))  # JPEG alone can
+        # A JPEG is unpacked at 1/2, 1/4 or 1/8 where that is no smaller than what is worked on; no other can.
+        factor = _reduction(image)
+        image.draft(None, (max(width // factor, 1), max(height // factor, 1)))
         image.load()
         turn = _UPRIGHT.get(_orientation(image))
         working = _opaque(_reduced(_eight_bits(image)))
@@ -243,8 +243,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGB")  # one bit, CMYK, YCbCr, LAB, HSV
 
 
+def _reduction(image: Image.Image) -> int:
+    """Pixels of its side that become one, so that it is small enough."""
+    return math.ceil(max(image.size) / WORKING_SIDE)
+
+
 def _reduced(image: Image.Image) -> Image.Image:
-    factor = math.ceil(max(image.size) / WORKING_SIDE)
+    factor = _reduction(image)
     return image.reduce((min(factor, image.width), min(factor, image.height))) if factor > 1 else image
 
 

@@ -153,20 +153,19 @@ def _without_shading(values: Float32[np.ndarray, "height width"], is_light: bool
     size = (reduced.shape[1] * factor, reduced.shape[0] * factor)
     enlarged = Image.fromarray(smooth).resize(size, Image.Resampling.BILINEAR)
     paper = np.asarray(enlarged)[:height, :width]
-    contrast = 1 - values / np.maximum(paper, 1)
-    usual = float(np.median(contrast[_SOME]))
-    contrast -= usual
-    noise = _noise(values - paper) / np.maximum(paper, 1)  # more where it is dark
+    lit = np.maximum(paper, 1)
+    contrast = 1 - values / lit
+    contrast -= float(np.median(contrast[_SOME]))
+    noise = _noise(values[_SOME] - paper[_SOME]) / lit  # more where it is dark
     if float(np.median(noise[_SOME])) > _SMOOTHED_FROM:
         contrast = ndimage.uniform_filter(contrast, 3, mode="nearest")
         noise /= _BY_SMOOTHING
     return Contrast(np.clip(contrast, 0, 1), noise.astype(np.float32), False, is_light)
 
 
-def _noise(away: Float32[np.ndarray, "height width"]) -> float:
+def _noise(away: Float32[np.ndarray, "rows columns"]) -> float:
     """The standard deviation of the paper's own brightness, whatever is written on it."""
-    some = away[_SOME]
-    return _FROM_DEVIATION * float(np.median(np.abs(some - np.median(some))))
+    return _FROM_DEVIATION * float(np.median(np.abs(away - np.median(away))))
 
 
 def _closed(values: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "rows columns"]:

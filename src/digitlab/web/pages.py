@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,9 @@ FOLDER = Path(__file__).parent / "static"
 VIEWS = ("train", "draw", "studies", "runs", "compare", "board")
 _INDEX = "index.html"
 _LEAST_PACKED = 1_000
+_OF_OTHERS = "vendor"
+"""The folder of scripts that are sent as they are, their licences' words included."""
+_COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?s:(?!\*/).)*\*/)[ \t]*$", re.MULTILINE)
 _TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
 
 
@@ -43,11 +47,21 @@ def static_files(folder: Path = FOLDER) -> dict[str, StaticFile]:
 
 def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
+    if path.suffix == ".js" and path.parent.name != _OF_OTHERS:
+        content = without_comments(content.decode()).encode()
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     is_text = kind.startswith("text/") or kind in ("image/svg+xml", "application/json")
-    packed = gzip.compress(content, 6, mtime=0) if is_text and len(content) >= _LEAST_PACKED else None
+    packed = gzip.compress(content, 9, mtime=0) if is_text and len(content) >= _LEAST_PACKED else None
     tag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     return StaticFile(content, packed, f"{kind}; charset=utf-8" if is_text else kind, tag)
+
+
+def without_comments(script: str) -> str:
+    """A script without the comments that stand on lines of their own, a fifth of what would be sent.
+
+    Empty lines take their place, so that what a browser says of a line holds for the source.
+    """
+    return _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), script)
 
 
 @cache

@@ -16,7 +16,7 @@ from html import escape
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from digitlab.live.visitors import Visitor
+from digitlab.live.visitors import Visitor, network_of
 from digitlab.web.settings import Settings
 
 Scope = MutableMapping[str, Any]
@@ -260,7 +260,8 @@ def _exchange(
     common = "; Path=/; HttpOnly; SameSite=Strict"
     cookies = [f"{settings.cookie}={tokens[0]}{common}"]
     if role == "visitor" and settings.visitors.find(headers.cookie(settings.visitor_cookie)) is None:
-        cookies.append(f"{settings.visitor_cookie}={settings.visitors.welcome()[0]}{common}")
+        secret, _ = settings.visitors.welcome(network_of((scope.get("client") or ("",))[0]))
+        cookies.append(f"{settings.visitor_cookie}={secret}{common}")
     rest = [(name, value) for name, value in query if name != "token"]
     return Exchange(_target(scope, rest), tuple(cookies), is_foreign)
 

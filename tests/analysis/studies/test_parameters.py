@@ -77,8 +77,7 @@ def test_known_differences_are_found_and_judged() -> None:
 def test_the_answer_counts_names_the_largest_clear_differences_and_bounds_the_rest() -> None:
     found = find(Evidence(about(baseline="base"), settings()))
     assert found.answer[0] == (
-        "Of 4 settings compared with base, 1 are better, 1 worse, 1 practically equal, and 1 show no clear "
-        "difference."
+        "Of 4 settings compared with base: 1 better, 1 worse, 1 practically equal, 1 without a clear difference."
     )
     assert [sentence.split()[0] for sentence in found.answer[1:3]] == ["worse", "better"]
     noisy = found.findings[-1].estimate

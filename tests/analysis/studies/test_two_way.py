@@ -242,7 +242,7 @@ def test_three_axes_are_compared_setting_by_setting_with_full_names() -> None:
     ]
     found = ANALYSES["comparison"].find(Evidence(About("mine", "Mine", "Does it?", "full"), conditions))
     assert found.findings[0].title == "momentum 0, batch size 20, width 100"
-    assert "compared with momentum 0, batch size 20, width 30," in found.answer[0]
+    assert "compared with momentum 0, batch size 20, width 30:" in found.answer[0]
     assert "momentum 0, batch size 20, width 100; momentum 0, batch size 100, width 30" in found.answer[-1]
 
 

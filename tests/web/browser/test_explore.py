@@ -14,15 +14,16 @@ from digitlab.data import Dataset
 from digitlab.result import RunResult
 from digitlab.store import open_store, rows
 from tests.web.browser.conftest import Server, start_server, stop_server
-from tests.web.test_explore import answer, small_runs
+from tests.web.test_explore import answer, from_elsewhere, small_runs
 
 MANY = 50_000
 
 
 @pytest.fixture(scope="module")
 def trained(mnist: Dataset) -> list[RunResult]:
-    """Two networks that differ in their seeds, and one that diverged."""
-    return [*small_runs(), lab.train(hidden=(8,), steps=20, train_size=200, learning_rate=1e18)]
+    """Two networks that differ in their seeds, one that diverged, and one that was computed elsewhere."""
+    diverged = lab.train(hidden=(8,), steps=20, train_size=200, learning_rate=1e18)
+    return [*small_runs(), diverged, from_elsewhere()]
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,41 @@ def test_runs_are_filtered_sorted_and_two_of_them_compared(
     expect(tab.get_by_role("img", name=re.compile("; [AB] reads "))).to_have_count(48)
 
 
+def test_a_network_that_comes_out_differently_is_told_so(
+    tab: Page, explored: Server, trained: list[RunResult]
+) -> None:
+    key = trained[3].key
+    says = tab.get_by_text(
+        re.compile("differs from the run in the store: processor was an abacus, is .* here")
+    )
+    tab.goto(f"{explored.url}/runs/{key}")
+    expect(says).to_be_visible()
+    tab.get_by_role("link", name="Draw on it").click()
+    expect(tab.get_by_role("region", name="784-12-10").get_by_text(re.compile("an abacus"))).to_be_visible()
+
+
+def test_what_is_left_asks_no_more(tab: Page, explored: Server, trained: list[RunResult]) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    waits = {"says": "training the run again", "progress": 0.5}
+    tab.route("**/mistakes?*", lambda route: route.fulfill(status=202, json=waits))
+    tab.clock.install()
+    tab.goto(f"{explored.url}/runs/{trained[0].key}")
+    expect(tab.get_by_text("Training the run again: 50 %")).to_be_visible()
+    for _ in range(3):  # it is asked for again and again
+        with tab.expect_request("**/mistakes?*"):
+            tab.clock.run_for(400)
+    tab.get_by_role("link", name="All runs").click()
+    tab.get_by_label("network", exact=True).fill("784-20-10")  # taken over a moment after the last letter
+    tab.get_by_role("link", name="Studies").click()
+    expect(tab.get_by_role("heading", name="Studies")).to_be_visible()
+    asked.clear()
+    tab.clock.run_for(20_000)
+    expect(tab.get_by_role("heading", name="Studies")).to_be_visible()
+    assert [url for url in asked if "mistakes" in url or "/api/runs" in url] == []
+    assert tab.url == f"{explored.url}/studies"
+
+
 def test_everything_is_reached_by_the_keyboard_alone(tab: Page, explored: Server) -> None:
     tab.goto(f"{explored.url}/studies/parameters")
     heat_map = tab.get_by_role("application", name=re.compile("^Heat map"))
@@ -143,13 +179,14 @@ def test_everything_is_reached_by_the_keyboard_alone(tab: Page, explored: Server
 def test_nothing_of_these_views_is_closed_to_anybody(
     browser: Browser, explored: Server, trained: list[RunResult]
 ) -> None:
-    a, b, diverged = (run.key for run in trained)
+    a, b, diverged, elsewhere = (run.key for run in trained)
     views = {
         "/studies": "Studies",
         "/studies/parameters": "The other parameters",
         "/runs": "Runs",
         f"/runs/{a}": "784-20-10",
         f"/runs/{diverged}": "784-8-10",
+        f"/runs/{elsewhere}": "784-12-10",
         f"/compare?a={a}&b={b}": "Two runs compared",
     }
     for scheme, width in (("light", 1280), ("dark", 390)):

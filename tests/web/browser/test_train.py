@@ -217,3 +217,19 @@ def test_a_phone_trains_by_touch(browser: Browser, server: Server) -> None:
                .filter((e) => e.offsetParent && e.getBoundingClientRect().height < 44).map((e) => e.textContent)"""
         )
         assert small == []
+
+
+def test_the_chart_ends_with_what_is_looked_at_and_draw_offers_no_broken_network(
+    page: Page, server: Server
+) -> None:
+    train(page, server, "train_size=2000&epochs=6")
+    expect(page.locator(".run[data-status=done]")).to_have_count(1, timeout=LONG)
+    train(page, server, f"{SHORT}&learning_rate=4")
+    expect(page.locator(".run[data-status=collapsed]")).to_have_count(1, timeout=LONG)
+    chart = page.locator("figure[aria-label='Training loss']")
+    chart.locator(".plot").focus()
+    page.keyboard.press("End")
+    expect(chart.locator(".readout b")).to_have_text("step 40")  # of 120 that the older run took
+    page.get_by_role("navigation").get_by_role("link", name="Draw").click()
+    offered = page.get_by_role("group", name="Networks of this page").get_by_role("button")
+    expect(offered).to_have_count(1)

@@ -104,7 +104,7 @@ def _rates_picture(budgets: Sequence[BestRates]) -> Lines:
         name="law",
         title="The best learning rate against the batch size",
         caption=(
-            f"Best rate at each batch size with its 95 % interval over seeds{fitted}. Both axes "
+            f"Best learning rate at each batch size with its 95 % interval over seeds{fitted}. Both axes "
             "are logarithmic: a straight line of slope 1 is the linear rule, of 1/2 the square-root rule."
         ),
         x=BATCH,

@@ -135,7 +135,8 @@ def _headline(budget: BestRates) -> Headline | None:
 
 
 def _in_words(slope: Estimate) -> str:
-    grows = f"the best learning rate grows as the batch size to the power {slope}"
+    how = "grows" if slope.low > 0 else "falls" if slope.high < 0 else "changes"
+    grows = f"the best learning rate {how} as the batch size to the power {slope}"
     if not slope.has_interval:
         return f"{grows}; one seed gives no interval, so no rule is excluded."
     rules = (("no growth", 0.0), ("the square-root rule", 0.5), ("the linear rule", 1.0))

@@ -145,9 +145,9 @@ def _answer(changes: Sequence[_Change]) -> list[str]:
         return []
     base, counts = name_of(changes[0].base), Counter(change.verdict for change in changes)
     whole = (
-        f"Of {len(changes)} settings compared with {base}, {counts['better']} are better, {counts['worse']} "
-        f"worse, {counts['practically equal']} practically equal, and {counts['no clear difference']} show "
-        "no clear difference."
+        f"Of {len(changes)} settings compared with {base}: {counts['better']} better, {counts['worse']} "
+        f"worse, {counts['practically equal']} practically equal, {counts['no clear difference']} without a "
+        "clear difference."
     )
     clear = [change for change in changes if change.verdict in ("better", "worse")]
     largest = sorted(clear, key=lambda change: -abs(change.points.value))[:_MOST_ANSWERS]
@@ -189,12 +189,12 @@ def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
     if not unclear:
         return []
     most = max((change.points for change in unclear), key=lambda points: max(-points.low, points.high))
-    apart = "; " if any(len(change.to.labels) > 1 for change in unclear) else ", "  # such names have commas
-    names = apart.join(name_of(change.to) for change in unclear)
+    names = [name_of(change.to) for change in unclear]
+    listed = ("; " if any("," in name for name in names) else ", ").join(names)
     differ = (
-        f"The other setting ({names}) differs"
+        f"The other setting ({listed}) differs"
         if len(unclear) == 1
-        else f"The other settings ({names}) differ"
+        else f"The other settings ({listed}) differ"
     )
     return [f"{differ} from {base} by at most {most_in_words(most)}."]
 

@@ -38,11 +38,11 @@ def exercise(
         ),
     ] = None,
     store_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--store",
-            metavar="FILE",
-            help="Where runs are kept.",
+            metavar="FILE|URL",
+            help="Where runs are kept: a file, or postgresql://USER@HOST/DATABASE.",
             show_default="DIGITLAB_STORE, else the platform's data folder; with --no-studies nowhere",
         ),
     ] = None,
@@ -133,11 +133,11 @@ def _document(
 
 
 @contextmanager
-def _usable_store(path: Path | None) -> "Iterator[Store | StoreError]":
+def _usable_store(place: str | None) -> "Iterator[Store | StoreError]":
     """The store; or why there is none, which is said at once."""
     from digitlab.store import usable_store
 
-    store = usable_store(path, on_wait=on_wait)
+    store = usable_store(place, on_wait=on_wait)
     if isinstance(store, StoreError):
         stderr().print(
             f"The three networks are trained; the observations need a store: {store}", soft_wrap=True

@@ -210,7 +210,7 @@ def delete(
     store_file: StoreOption = None,
 ) -> None:
     """Delete runs: by their keys, or all that the options choose."""
-    from digitlab.store import Filter, full_key, store_path
+    from digitlab.store import Filter, full_key, shown_place
 
     run_filter = _filter(data, network, outcome, batch_size, seed)
     if bool(keys) == (run_filter != Filter()):
@@ -219,7 +219,7 @@ def delete(
         )
     with opened(store_file, must_exist=True) as store:
         found = [full_key(store, key) for key in keys] if keys else store.keys(run_filter)
-        question = f"Delete {_runs(len(set(found)))} from {store_path(store_file)}?"
+        question = f"Delete {_runs(len(set(found)))} from {shown_place(store_file)}?"
         if not found or (not yes and not confirmed(question, "Give --yes to answer it beforehand.")):
             stdout().print("nothing deleted")
             return

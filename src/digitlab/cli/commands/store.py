@@ -1,6 +1,5 @@
-"""`digitlab store`: verify what the store holds, and merge stores."""
+"""`digitlab store`: verify what the store holds, merge and copy stores."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ from digitlab.cli.outputs import OutputOption, checked_output
 from digitlab.cli.stores import StoreOption, opened
 from digitlab.cli.terminal import JsonOption, print_json, stderr, stdout
 
-store_app = typer.Typer(help="Verify the store, and merge stores.", no_args_is_help=True)
+store_app = typer.Typer(help="Verify the store, merge and copy stores.", no_args_is_help=True)
 
 
 @store_app.command()
@@ -60,7 +59,9 @@ def verify(
 
 @store_app.command()
 def merge(
-    other: Annotated[Path, typer.Argument(help="The store to take runs from; it stays as it is.")],
+    other: Annotated[
+        str, typer.Argument(metavar="FILE|URL", help="The store to take runs from; it stays as it is.")
+    ],
     store_file: StoreOption = None,
 ) -> None:
     """Take over the runs of another store that this one does not hold."""
@@ -69,3 +70,20 @@ def merge(
     with opened(other, must_exist=True) as source, opened(store_file) as store:
         count, added = source.count(Filter()), store.merge(source)
     stdout().print(f"{added:,} of {count:,} runs taken over")
+
+
+@store_app.command()
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="The store to copy, a file or a URL; it stays as it is.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="The store to copy it into; what that holds stays as it is.")
+    ],
+) -> None:
+    """Copy all runs and measurements of one store into another: a file, or a PostgreSQL database."""
+    from digitlab.store import Filter, shown_place
+
+    with opened(source, must_exist=True) as old, opened(target) as new:
+        count, added = old.count(Filter()), new.merge(old)
+    stdout().print(f"{added:,} of {count:,} runs copied to {shown_place(target)}", soft_wrap=True)

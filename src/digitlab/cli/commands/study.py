@@ -250,6 +250,7 @@ def run_and_tell(
             on_results=tally.see,
             on_events=see or (lambda _: None),
             on_advance=on_advance,
+            on_note=lambda note: stderr().print(f"{study.name}: {note}", soft_wrap=True),
         )
     if on is not None:
         tell_notes(on)
@@ -310,14 +311,14 @@ def list_(json: JsonOption = False, output: OutputOption = None, store_file: Sto
 
 
 @contextmanager
-def _looked_into(path: Path | None) -> Iterator["Store | None"]:
+def _looked_into(place: str | None) -> Iterator["Store | None"]:
     """The store, or None where there is none: who only looks makes none."""
     from digitlab.store import is_there
 
-    if not is_there(path):
+    if not is_there(place):
         yield None
         return
-    with opened(path, must_exist=True) as store:
+    with opened(place, must_exist=True) as store:
         yield store
 
 

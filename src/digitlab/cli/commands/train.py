@@ -92,10 +92,14 @@ def train(
             stderr().print(f"weights: {save}", soft_wrap=True)
 
 
-def _check_store(engine: str, keep: bool, store_file: Path | None) -> None:
+def _check_store(engine: str, keep: bool, store_file: str | None) -> None:
     """Refuse what could not be kept: better before a training than after it."""
     if store_file is not None and not keep:
-        raise SpecError([Fault("store", str(store_file), "is for a result that is kept; say --keep too")])
+        from digitlab.store import shown_place
+
+        raise SpecError(
+            [Fault("store", shown_place(store_file), "is for a result that is kept; say --keep too")]
+        )
     if keep:
         from digitlab.store.keeping import check_engine
 
@@ -104,7 +108,7 @@ def _check_store(engine: str, keep: bool, store_file: Path | None) -> None:
             pass
 
 
-def _keep(result: "RunResult", store_file: Path | None) -> None:
+def _keep(result: "RunResult", store_file: str | None) -> None:
     from digitlab.store import SHORT_KEY
 
     with opened(store_file) as store:

@@ -3,11 +3,11 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -20,8 +20,12 @@ from digitlab.execution.ray.carried import Carried, arrays_of
 from digitlab.execution.ray.causes import cause
 from digitlab.execution.ray.connection import connected
 
+T = TypeVar("T")
+
 _SECONDS_TO_ANSWER = 120.0
 """A node that says nothing for so long is left out: it starts a process, and may build a kernel."""
+_SECONDS_OF_SILENCE = 45.0
+"""A head node that says nothing for so long is lost, and with it the cluster."""
 _MOST_FAILED_STARTS = 3
 
 
@@ -50,7 +54,7 @@ class Slot:
     """A worker of a node, and what it does.
 
     ready: done when it has started
-    order: number of the cohort that it trains, counted by the executor
+    order: number of the cohort that it trains, or trained last
     reply: of its last call, while it trains
     """
 
@@ -93,6 +97,7 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         self.slots: list[Slot] = []
         self.notes: list[str] = []
+        self.lost = ""
         self._looked_at: set[str] = set()
         self._failed_starts: Counter[str] = Counter()
         self._carried: dict[str, Carried] = {}
@@ -121,15 +126,20 @@ class Cluster:
         return self.slot_count * min((node.memory_bytes // node.slots for node in nodes), default=0)
 
     def look(self) -> None:
-        """See which nodes there are, and prepare new ones. Raises RunError when the cluster is gone."""
+        """See which nodes there are, and prepare new ones.
+
+        Raises RunError when the cluster is gone; then `lost` says why, and stays.
+        """
         with self._looking:
             try:
-                alive = {found["NodeID"]: found for found in cast("Any", ray).nodes() if found["Alive"]}
+                found = _within(_SECONDS_OF_SILENCE, cast("Any", ray).nodes)
             except Exception as error:  # noqa: BLE001  # whatever it is, there is no cluster any more
                 self.nodes = {}
-                raise RunError(
-                    f"the Ray cluster cannot be reached: {cause(error, 'the head node').text}"
-                ) from None
+                silent = f"its head node has not answered for {_SECONDS_OF_SILENCE:g} seconds"
+                why = silent if isinstance(error, TimeoutError) else cause(error, "the head node").text
+                self.lost = f"the Ray cluster was lost: {why}"
+                raise RunError(self.lost) from None
+            alive = {node["NodeID"]: node for node in found if node["Alive"]}
             names = Counter(str(found["NodeManagerHostname"]) for found in alive.values())
             new = [id_ for id_ in alive if id_ not in self._looked_at]
             self._looked_at.update(new)
@@ -302,6 +312,20 @@ class Cluster:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _within(seconds: float, ask: Callable[[], T]) -> T:
+    """The answer to a question that may never be answered. Raises TimeoutError, and what `ask` raises."""
+    answer: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001  # it is raised where it was asked
+            answer.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name="digitlab asks Ray").start()
+    return answer.result(seconds)
 
 
 def refusal(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:

@@ -119,6 +119,8 @@ def _settings(*, own: bool) -> Iterator[None]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # Else Ray ends the program without a word of ours, a minute after the head node is lost.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
     }
     if own and not any(os.environ.get(name) for name in _TOKEN_SETTINGS):
         wanted["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -48,7 +48,6 @@ class OnRay:
         self.slots = cluster.slot_count
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lost_on: defaultdict[str, set[str]] = defaultdict(set)
-        self._numbers = 0
         self._is_closed = threading.Event()
         self._tell: Tell
         self._threads = [
@@ -86,8 +85,9 @@ class OnRay:
         self._orders.close()
         self._is_closed.set()
         self._inbox.put(None)
-        for thread in self._threads:
-            thread.join()
+        serving, looking = self._threads
+        serving.join()
+        looking.join(_SECONDS_TO_END)  # where the cluster is lost it waits for an answer
         busy = [slot for slot in self._cluster.slots if slot.runs]
         for slot in busy:
             self._cluster.drop(slot)
@@ -105,9 +105,11 @@ class OnRay:
 
     def _look(self) -> None:
         while not self._is_closed.wait(_SECONDS_BETWEEN_LOOKS):
-            with suppress(DigitlabError):  # then there are no nodes, which the other thread sees
+            with suppress(DigitlabError):  # then the cluster is lost, which the other thread sees
                 self._cluster.look()
             self._inbox.put(self._nothing)
+            if self._cluster.lost:
+                return
 
     def _give_up(self, why: str) -> None:
         """End what trains and what waits: the cluster cannot be used."""
@@ -134,6 +136,9 @@ class OnRay:
             self._cluster.drop(slot, failed_start=cause(error, slot.node.name).text)
 
     def _hand_out(self) -> None:
+        if self._cluster.lost:
+            self._give_up(self._cluster.lost)
+            return
         for slot in self._cluster.fill():
             self._await_start(slot)
         for slot in self._cluster.slots:
@@ -174,9 +179,9 @@ class OnRay:
             self._tell(self._orders.ended(runs, cause=told))
             self._inbox.put(self._nothing)
             return
-        self._numbers += 1
-        slot.runs, slot.order = runs, self._numbers
+        slot.runs, slot.order = runs, slot.order + 1
         order = Order(
+            number=slot.order,
             specs=[spec.canonical_json for spec in runs.values()],
             data=self._carried[data.sha256],
             device="cpu" if slot.node.facts.gpu_bytes is None else "cuda",
@@ -232,7 +237,7 @@ class OnRay:
                 self._cluster.drop(slot)
                 self._end(slot)
             elif gone:
-                slot.actor.stop.remote(gone)
+                slot.actor.stop.remote(slot.order, gone)
 
     def _observe(self) -> None:
         for slot in self._cluster.slots:

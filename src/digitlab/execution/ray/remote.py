@@ -2,12 +2,10 @@
 
 import os
 import platform
-import tempfile
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import ray
@@ -22,6 +20,7 @@ from digitlab.errors import DeviceError
 from digitlab.execution.attempt import Trained, attempted
 from digitlab.execution.queues import Mailbox
 from digitlab.execution.ray.carried import Carried, dataset_of, verify
+from digitlab.models.trained import saved_in
 from digitlab.result import RunResult
 from digitlab.spec import NUMERICS_VERSION, Precision, RunSpec
 from digitlab.version import __version__
@@ -86,6 +85,7 @@ def verify_all(carried: Sequence[Carried]) -> None:
 class Order:
     """Train a cohort.
 
+    number:      of the worker's orders, counted from 1
     specs:       its runs' specs as JSON
     data:        the data set of all of them
     device:      where to compute
@@ -94,6 +94,7 @@ class Order:
     observed:    the runs whose parameters are told
     """
 
+    number: int
     specs: list[str]
     data: Carried
     device: str
@@ -122,7 +123,7 @@ class Trainer:
 
     def __init__(self) -> None:
         self._replies: Mailbox[Done] = Mailbox()
-        self._stopped: set[str] = set()
+        self._stopped: defaultdict[int, set[str]] = defaultdict(set)
         self._observed: set[str] = set()
         self._datasets: dict[str, Dataset] = {}
 
@@ -137,9 +138,9 @@ class Trainer:
             raise RuntimeError("the mailbox was closed")  # it never is
         return found
 
-    def stop(self, keys: Collection[str]) -> None:
-        """Stop runs of the cohort that trains."""
-        self._stopped |= set(keys)
+    def stop(self, number: int, keys: Collection[str]) -> None:
+        """Stop runs of an order, which may be about to begin."""
+        self._stopped[number] |= set(keys)
 
     def observe(self, keys: Collection[str]) -> None:
         """Tell the parameters of these runs, and of no others."""
@@ -150,14 +151,16 @@ class Trainer:
         """Train a cohort; what happens is told by `reply`."""
         specs = [RunSpec.from_json(text) for text in order.specs]
         self.observe(order.observed)
-        watch = Watch(self._replies.put, self._stopped, order.seconds, self._observed)
-        train = partial(self._trained, specs, order, watch)
-        if not order.with_weights:  # then a killed worker leaves no folder
-            self._replies.put(Done(*attempted(train, None), {}))
-            return
-        with tempfile.TemporaryDirectory(prefix="digitlab-") as folder:
-            results, cause = attempted(train, folder)
-            weights = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        watch = Watch(self._replies.put, self._stopped[order.number], order.seconds, self._observed)
+        weights: dict[str, bytes] = {}
+
+        def train() -> Trained:
+            trained = self._trained(specs, order, watch)
+            if order.with_weights:  # in memory: files would be left on the node where the worker is killed
+                weights.update({saved_in("", run.key).name: network.to_bytes() for run, network in trained})
+            return trained
+
+        results, cause = attempted(train, None)
         self._replies.put(Done(results, cause, weights))
 
     def _trained(self, specs: Sequence[RunSpec], order: Order, watch: Watch) -> Trained:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from digitlab.explore.runs import classes_of, most_confident_mistakes, own_test_set
 from digitlab.live import Laboratory
-from digitlab.live.explanation import explained
+from digitlab.live.explanation import explained, known_dead_units
 from digitlab.live.live_run import title_of
 from digitlab.live.networks import Preparing
 from digitlab.models.inspection import Digit
@@ -109,12 +109,15 @@ class MistakesAnswer(Answer):
 
     class_names: list[str]
     mistakes: list[MistakeAnswer]
+    note: str = Field(
+        "", description="How the network, trained again, differs from the run; empty: not at all."
+    )
 
 
 def runs_router(laboratory: Laboratory) -> APIRouter:
     """`/runs`."""
     router, store = APIRouter(tags=["runs"]), laboratory.store
-    known: OrderedDict[str, Sequence[Digit]] = OrderedDict()
+    known: OrderedDict[str, tuple[Sequence[Digit], str]] = OrderedDict()
 
     @router.get("/runs")
     def runs(
@@ -147,7 +150,7 @@ def runs_router(laboratory: Laboratory) -> APIRouter:
             options=options_of(spec),
             command=command_of(spec),
             outcome=found.outcome,
-            says=explained(found),
+            says=explained(found, known_dead_units(store, [found]).get(found.key)),
             spec=document["spec"],
             curve=document["curve"],
             metrics=document["metrics"],
@@ -184,18 +187,19 @@ def runs_router(laboratory: Laboratory) -> APIRouter:
         """Its most confident mistakes; for these it is trained again."""
         result = found_run(store, key, predictions=True)
         names = classes_of(result).confusion.class_names
-        digits = known.get(result.key)
-        if digits is None:
+        found = known.get(result.key)
+        if found is None:
             weights = laboratory.weights(result.key)
             if isinstance(weights, Preparing):
                 answer = PreparingAnswer(says=weights.says, progress=weights.share)
                 return JSONResponse(answer.model_dump(), 202)
-            digits = most_confident_mistakes(weights.network, own_test_set(result), _MOST_DIGITS)
-            known[result.key] = digits
+            worst = most_confident_mistakes(weights.network, own_test_set(result), _MOST_DIGITS)
+            known[result.key] = found = worst, weights.note
             while len(known) > _MOST_KEPT:
                 known.popitem(last=False)
+        digits, note = found
         return MistakesAnswer(
-            class_names=list(names), mistakes=[_mistake_answer(digit) for digit in digits[:limit]]
+            class_names=list(names), mistakes=[_mistake_answer(digit) for digit in digits[:limit]], note=note
         )
 
     return router

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from digitlab.live import Laboratory
 from digitlab.live.networks import Preparing
+from digitlab.networks import NOTE
 from digitlab.web.schema import Answer
 
 KeyPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
@@ -41,12 +42,16 @@ def weights_router(laboratory: Laboratory) -> APIRouter:
             int | None, Query(ge=1, le=64, description="Only so many layers, the first.")
         ] = None,
     ) -> Response:
-        """The network as a safetensors file, as `digitlab train --save` writes it."""
+        """The network as a safetensors file, as `digitlab train --save` writes it.
+
+        Of a run that was trained again, and came out differently, its metadata say so: `digitlab_note`.
+        """
         found = laboratory.weights(key)
         if isinstance(found, Preparing):
             answer = PreparingAnswer(says=found.says, progress=found.share)
             return JSONResponse(answer.model_dump(), 202)
-        body = found.network.to_bytes(layer_count=layers)
+        note = {NOTE: found.note} if found.note else None
+        body = found.network.to_bytes(note, layer_count=layers)
         return Response(body, media_type="application/octet-stream", headers={"X-Step": str(found.step)})
 
     return router

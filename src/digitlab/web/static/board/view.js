@@ -1,7 +1,7 @@
 // Board: everyone's runs of one question, and how sure the class is by now.
-import { get, post } from "../lib/api.js";
+import { get, post, useAsking } from "../lib/api.js";
 import { isNumber, percent } from "../lib/format.js";
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { html, useRef, useState } from "../lib/html.js";
 import { add, isLive, useRuns } from "../lib/live.js";
 import { link } from "../lib/route.js";
 import { texts } from "../texts/en.js";
@@ -25,18 +25,18 @@ export default function Board({ route, about }) {
 
   /** @param {Promise<any>} work */
   const attempt = (work) => work.then((value) => (setSays(null), value), (error) => void setSays(error.message));
-  useEffect(() => {
-    void attempt(get("board")).then((found) => found && setLesson(found));
-    get("presets").then(setPresets, () => {});
-    const timer = setInterval(() => get("board").then(setLesson, () => {}), 5000);
+  useAsking((signal) => {
+    void attempt(get("board", {}, signal)).then((found) => found && setLesson(found));
+    get("presets", {}, signal).then(setPresets, () => {});
+    const timer = setInterval(() => get("board", {}, signal).then(setLesson, () => {}), 5000);
     return () => clearInterval(timer);
   }, []);
-  useEffect(() => {
+  useAsking((signal) => {
     if (!name || !lesson) return;
     const wait = Math.max(0, asked.current + PAUSE - Date.now());
     const timer = setTimeout(() => {
       asked.current = Date.now();
-      void attempt(get(`board/${name}`)).then((found) => found && setBoard(found));
+      void attempt(get(`board/${name}`, {}, signal)).then((found) => found && setBoard(found));
     }, wait);
     return () => clearTimeout(timer);
   }, [name, lesson !== null, ended, runs.length]);

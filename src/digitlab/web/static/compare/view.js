@@ -1,8 +1,8 @@
 // Two runs beside each other: what differs, their curves, and the test images on which they disagree.
-import { get } from "../lib/api.js";
+import { get, useAsking } from "../lib/api.js";
 import { LineChart } from "../lib/chart.js";
 import { count, isNumber, loss, percent } from "../lib/format.js";
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useState } from "../lib/html.js";
 import { link } from "../lib/route.js";
 import { Digit } from "../runs/digit.js";
 import { points } from "../runs/run.js";
@@ -16,16 +16,14 @@ export default function Compare({ route }) {
   const { a, b } = route.params;
   const [found, setFound] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState("");
-  useEffect(() => {
-    let current = true;
+  useAsking((signal) => {
     setFound(null);
     setProblem("");
     if (!a || !b) return;
-    Promise.all([get("compare", { a, b }), get(`runs/${a}`), get(`runs/${b}`)]).then(
-      ([pair, runA, runB]) => current && setFound({ pair, runs: [runA, runB] }),
-      (error) => current && setProblem(error.says),
+    Promise.all([get("compare", { a, b }, signal), get(`runs/${a}`, {}, signal), get(`runs/${b}`, {}, signal)]).then(
+      ([pair, runA, runB]) => setFound({ pair, runs: [runA, runB] }),
+      (error) => setProblem(error.says),
     );
-    return () => void (current = false);
   }, [a, b]);
   if (!a || !b) return html`<div class="empty"><h1>${said.title}</h1><p>${said.choose}</p><p><a class="button primary" href="/runs">${said.toRuns}</a></p></div>`;
   if (problem) return html`<p class="says" role="alert">${problem} <a href="/runs">${said.toRuns}</a></p>`;
@@ -39,7 +37,7 @@ export default function Compare({ route }) {
     <section class="card answer-card"><h2>${said.verdict}</h2>${pair.verdict.map((/** @type {string} */ sentence) => html`<p class="sentence">${sentence}</p>`)}
       ${pair.difference && html`<${Difference} pair=${pair} />`}</section>
     <section class="card">${pair.settings.rows.length ? html`<${WrittenTable} table=${pair.settings} />` : html`<h2>${said.settings}</h2><p class="note">${said.same}</p>`}</section>
-    <div class="halves">
+    <div class="thirds">
       <${Curves} runs=${runs} quantity="training_loss" title=${said.loss} log=${true} format=${loss} />
       <${Curves} runs=${runs} quantity="validation_loss" title=${said.validationLoss} log=${true} format=${loss} />
       <${Curves} runs=${runs} quantity="validation_accuracy" title=${said.accuracy} log=${false} format=${(/** @type {number} */ value) => percent(value, 1)} />

@@ -45,5 +45,6 @@ export function Answers({ loaded, title, about, classNames, probabilities, label
           </tbody></table>
           <button class="button quiet" aria-pressed=${isChosen ? "true" : "false"} onClick=${onChoose}>${said.inside}</button>`
       : html`<p class="note" role="status">${loaded.says}</p>`}
+    ${loaded.network?.note && html`<p class="note differs">${texts.shell.differs(loaded.network.note)}</p>`}
   </section>`;
 }

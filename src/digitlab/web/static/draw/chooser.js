@@ -1,7 +1,7 @@
 // Which networks are drawn on: those of the page by a press, those of the store by their keys.
 // @ts-check
 
-import { get, post } from "../lib/api.js";
+import { get, post, useSignal } from "../lib/api.js";
 import { percent, rate } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { add } from "../lib/live.js";
@@ -56,10 +56,11 @@ function Start() {
 function FromStore({ keys, onAdd }) {
   const [rows, setRows] = useState(/** @type {any[] | null} */ (null));
   const [says, setSays] = useState("");
+  const signal = useSignal();
   const look = async (/** @type {string} */ prefix) => {
     setSays("");
     try {
-      const found = await get("runs", { key: prefix, outcome: "completed", sort: "-finished", limit: STORE_RUNS });
+      const found = await get("runs", { key: prefix, outcome: "completed", sort: "-finished", limit: STORE_RUNS }, signal());
       setRows(found.rows);
       setSays(found.rows.length ? "" : prefix ? said.unknown : said.emptyStore);
     } catch (error) {

@@ -1,8 +1,8 @@
 // Test images: fetched once a data set, chosen by number or class, and those that a network gets wrong.
 // @ts-check
 
-import { bytes } from "../lib/api.js";
-import { useEffect, useState } from "../lib/html.js";
+import { bytes, useAsking } from "../lib/api.js";
+import { useState } from "../lib/html.js";
 import { forward, INPUT_SIZE } from "../lib/network.js";
 
 /**
@@ -14,34 +14,22 @@ const CHUNK = 1000;
 /** Milliseconds of work at a time, so that the page stays fluid. */
 const SLICE = 12;
 export const MOST_MISTAKES = 24;
-/** @type {Map<string, Promise<Examples>>} */
-const fetching = new Map();
+/** What is here of each data set: the next visit goes on from there. @type {Map<string, Examples>} */
+const here = new Map();
 
-/** @param {string} dataset @param {number} size  how many test images it has @returns {Promise<Examples>} */
-function examplesOf(dataset, size) {
-  let found = fetching.get(dataset);
-  if (!found) {
-    found = fetchAll(dataset, size);
-    fetching.set(dataset, found);
-    found.catch(() => fetching.delete(dataset)); // the next visit tries again
-  }
-  return found;
-}
-
-/** @param {string} dataset @param {number} size */
-async function fetchAll(dataset, size) {
-  const images = new Uint8Array(size * INPUT_SIZE);
-  const labels = new Uint8Array(size);
-  let count = 0;
-  while (count < size) {
-    const { bytes: answer } = await bytes(`datasets/${dataset}/test`, { offset: count, limit: CHUNK });
+/** @param {string} dataset @param {number} size  how many test images it has @param {AbortSignal} signal */
+async function examplesOf(dataset, size, signal) {
+  const found = here.get(dataset) ?? { images: new Uint8Array(size * INPUT_SIZE), labels: new Uint8Array(size), count: 0 };
+  here.set(dataset, found);
+  while (found.count < size) {
+    const { bytes: answer } = await bytes(`datasets/${dataset}/test`, { offset: found.count, limit: CHUNK }, signal);
     const fetched = Math.floor(answer.byteLength / (INPUT_SIZE + 1));
     if (fetched === 0) break;
-    images.set(new Uint8Array(answer, 0, fetched * INPUT_SIZE), count * INPUT_SIZE);
-    labels.set(new Uint8Array(answer, fetched * INPUT_SIZE, fetched), count);
-    count += fetched;
+    found.images.set(new Uint8Array(answer, 0, fetched * INPUT_SIZE), found.count * INPUT_SIZE);
+    found.labels.set(new Uint8Array(answer, fetched * INPUT_SIZE, fetched), found.count);
+    found.count += fetched;
   }
-  return { images, labels, count };
+  return found;
 }
 
 /**
@@ -52,9 +40,9 @@ async function fetchAll(dataset, size) {
 export function useExamples(dataset, wanted) {
   const [found, setFound] = useState(/** @type {{name: string, examples: Examples} | null} */ (null));
   const [says, setSays] = useState("");
-  useEffect(() => {
+  useAsking((signal) => {
     if (!dataset || !wanted || found?.name === dataset.name) return;
-    examplesOf(dataset.name, dataset.test_size).then(
+    examplesOf(dataset.name, dataset.test_size, signal).then(
       (examples) => setFound({ name: dataset.name, examples }),
       (error) => setSays(error.message),
     );

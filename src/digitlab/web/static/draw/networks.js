@@ -25,10 +25,11 @@ const KEPT = 12;
 const known = new Map();
 
 /**
- * The runs of the page that can be drawn on: trained, or with a first snapshot; the newest first.
+ * The runs of the page that can be drawn on: trained, or with a first snapshot; the newest first. One that broke reads
+ * nothing, and is shown only where its key is named.
  * @param {LiveRun[]} runs
  */
-export const drawable = (runs) => [...runs].reverse().filter((run) => run.status === "done" || run.weights > 0);
+export const drawable = (runs) => [...runs].reverse().filter((run) => run.status === "done" || (isLive(run) && run.weights > 0));
 
 /**
  * The keys that are shown: those that the URL names, or the newest of each size of network.
@@ -53,13 +54,17 @@ export function chosenKeys(named, runs) {
  */
 export function useNetworks(keys, runs) {
   const [says, setSays] = useState(/** @type {Record<string, string>} */ ({}));
-  const busy = useRef(new Set());
+  const asking = useRef(/** @type {Map<string, AbortController>} */ (new Map()));
   const failed = useRef(new Set());
-  const shown = useRef(/** @type {Set<string>} */ (new Set()));
-  useEffect(() => {
-    shown.current = new Set(keys);
-    return () => void (shown.current = new Set());
-  }, [keys.join()]);
+  const leave = (/** @type {string[]} */ still) => {
+    for (const [key, shown] of asking.current)
+      if (!still.includes(key)) {
+        shown.abort();
+        asking.current.delete(key);
+      }
+  };
+  useEffect(() => leave(keys), [keys.join()]);
+  useEffect(() => () => leave([]), []);
   const live = keys.filter((key) => runs.some((run) => run.key === key && isLive(run)));
   useEffect(() => (live.length ? watch(live) : undefined), [live.join()]);
 
@@ -68,12 +73,13 @@ export function useNetworks(keys, runs) {
       const run = runs.find((each) => each.key === key);
       const version = run && isLive(run) ? run.weights : Infinity;
       const name = `${key} ${version}`;
-      if (version === 0 || busy.current.has(key) || failed.current.has(name)) continue;
+      if (version === 0 || asking.current.has(key) || failed.current.has(name)) continue;
       if ((known.get(key)?.version ?? 0) >= version) continue;
-      busy.current.add(key);
-      void fetched(key, version, () => shown.current.has(key), (text) => setSays((before) => ({ ...before, [key]: text }))).then((text) => {
-        busy.current.delete(key);
-        if (text && shown.current.has(key)) failed.current.add(name);
+      const shown = new AbortController();
+      asking.current.set(key, shown);
+      void fetched(key, version, shown.signal, (text) => setSays((before) => ({ ...before, [key]: text }))).then((text) => {
+        asking.current.delete(key);
+        if (text) failed.current.add(name);
         setSays((before) => ({ ...before, [key]: text }));
       });
     }
@@ -85,14 +91,14 @@ export function useNetworks(keys, runs) {
 }
 
 /**
- * @param {string} key @param {number} version @param {() => boolean} wanted @param {(text: string) => void} tell
+ * @param {string} key @param {number} version @param {AbortSignal} signal @param {(text: string) => void} tell
  * @returns {Promise<string>} why there is none; "": there is
  */
-async function fetched(key, version, wanted, tell) {
+async function fetched(key, version, signal, tell) {
   try {
     const waiting = (/** @type {{says: string, progress: number | null}} */ { says, progress }) =>
       tell(texts.draw.networks.making(says, progress));
-    const { bytes: file, headers } = await bytes(`runs/${key}/weights`, {}, waiting, wanted);
+    const { bytes: file, headers } = await bytes(`runs/${key}/weights`, {}, signal, waiting);
     known.delete(key);
     known.set(key, { network: readNetwork(file), version, step: headers.has("X-Step") ? Number(headers.get("X-Step")) : null });
     for (const old of [...known.keys()].slice(0, -KEPT)) known.delete(old);

@@ -1,7 +1,7 @@
 // A photograph: by file, drop or paste. The server finds its digits, and says what it did.
 // @ts-check
 
-import { post } from "../lib/api.js";
+import { pause, post } from "../lib/api.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { link } from "../lib/route.js";
 import { texts } from "../texts/en.js";
@@ -32,27 +32,31 @@ const pictureIn = (data) => [...(data?.files ?? [])].find(({ type }) => type.sta
 export function usePhoto(key, onImage) {
   const [reading, setReading] = useState(/** @type {Reading | null} */ (null));
   const [says, setSays] = useState("");
-  const latest = useRef(0);
+  const turn = useRef(new AbortController()); // of the latest photograph
   const reader = useRef(/** @type {(file: Blob | undefined) => void} */ (() => {}));
+  /** Nobody waits for an earlier photograph any more. */
+  const begin = () => {
+    turn.current.abort();
+    return (turn.current = new AbortController());
+  };
   const read = async (/** @type {Blob | undefined} */ file) => {
     if (!file) return;
-    const turn = ++latest.current;
+    const { signal } = begin();
     setReading(null);
     if (file.size > BYTE_LIMIT) return setSays(said.large);
     setSays(said.reading);
     try {
-      let found = await post(link("predict", { key }), file);
-      while (turn === latest.current && !found.digits) { // the network that answers is still made
+      let found = await post(link("predict", { key }), file, signal);
+      while (!found.digits) { // the network that answers is still made
         setSays(texts.draw.networks.making(found.says, found.progress));
-        await new Promise((done) => setTimeout(done, PAUSE));
-        if (turn === latest.current) found = await post(link("predict", { key }), file);
+        await pause(PAUSE, signal);
+        found = await post(link("predict", { key }), file, signal);
       }
-      if (turn !== latest.current) return;
       setReading(found);
       setSays(found.refused ?? "");
       if (found.digits.length) onImage(imageOf(found.digits[0].image));
     } catch (error) {
-      if (turn === latest.current) setSays(/** @type {Error} */ (error).message);
+      setSays(/** @type {Error} */ (error).message);
     }
   };
   reader.current = read;
@@ -61,7 +65,7 @@ export function usePhoto(key, onImage) {
     addEventListener("paste", paste);
     return () => {
       removeEventListener("paste", paste);
-      latest.current++; // nobody waits for the answer any more
+      turn.current.abort();
     };
   }, []);
   const drop = (/** @type {DragEvent} */ event) => {
@@ -71,7 +75,7 @@ export function usePhoto(key, onImage) {
     else setSays(said.noPicture);
   };
   const clear = () => {
-    latest.current++;
+    begin();
     setReading(null);
     setSays("");
   };

@@ -1,7 +1,7 @@
 // Draw: a digit under the pen, and what every network makes of it while it grows.
 // @ts-check
 
-import { get } from "../lib/api.js";
+import { get, useAsking } from "../lib/api.js";
 import { percent } from "../lib/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { useRuns } from "../lib/live.js";
@@ -60,7 +60,7 @@ export default function Draw({ route }) {
 
   const go = (/** @type {Record<string, unknown>} */ part) => navigate("/draw", { ...params, ...part }, { replace: true });
   const choose = (/** @type {string[]} */ next) => go({ key: next.join(",") || "none" });
-  useEffect(() => void get("datasets").then(setDatasets, () => {}), []);
+  useAsking((signal) => get("datasets", {}, signal).then(setDatasets, () => {}), []);
   // Test images are those of the networks' data set: none are shown before it is known.
   const spec = networks.find(({ network }) => network)?.network?.spec ?? runs.find(({ key }) => keys.includes(key))?.spec;
   const name = spec?.data.name ?? (keys.length > 0 ? "" : "mnist");

@@ -1,6 +1,7 @@
 // Line charts with labels at the lines' ends, a cursor for pointer and keyboard, and a table twin.
 import { texts } from "../texts/en.js";
-import { html, useLayoutEffect, useRef, useState } from "./html.js";
+import { inFrame, outOfFrames } from "./frames.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { draw, scales } from "./plot.js";
 import { useTheme } from "./theme.js";
 
@@ -8,7 +9,7 @@ import { useTheme } from "./theme.js";
  * @typedef {{
  *   key: string, label: string, colour: number, points: [number, number][], dash?: number[], faded?: boolean,
  *   strong?: boolean, broken?: boolean, name?: string }} Series
- * label: at the line's end; name: in readout and table; colour: 1 … 8; broken: it ends in a cross
+ * label: at the line's end, "": none; name: in readout and table; colour: 1 … 8; broken: it ends in a cross
  */
 
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 4], [14, 4], [6, 2, 2, 2]];
@@ -30,7 +31,7 @@ const nameOf = (line) => line.name ?? line.label;
  *   formatX?: (value: number) => string, formatTick?: (value: number) => string,
  *   range?: [number | null, number | null], xMax?: number, height?: number, aside?: any, mark?: number | null,
  *   labelWidth?: number, onDraw?: (points: [number, number][], ended: boolean) => void }} given
- * mark: a value shown at the right edge; onDraw: what a pointer draws on the chart, in its units
+ * xMax: where the chart ends, though a line may go on; mark: a value shown at the right edge; onDraw: what a pointer draws on the chart, in its units
  */
 export function LineChart(given) {
   const props = given.log ? { ...given, series: given.series.map(positive) } : given;
@@ -50,26 +51,29 @@ export function LineChart(given) {
     setWidth(place.clientWidth);
     return () => observer.disconnect();
   }, []);
-  useLayoutEffect(() => {
-    const node = canvas.current;
-    const context = node?.getContext("2d");
-    if (!node || !context || width === 0) return;
-    const ratio = devicePixelRatio;
-    if (node.width !== Math.round(width * ratio)) {
-      node.width = width * ratio;
-      node.height = height * ratio;
-    }
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    draw(context, props, to, cursor);
-  });
+  useLayoutEffect(() =>
+    inFrame(canvas, () => {
+      const node = canvas.current;
+      const context = node?.getContext("2d");
+      if (!node || !context || width === 0) return;
+      const ratio = devicePixelRatio;
+      if (node.width !== Math.round(width * ratio)) {
+        node.width = width * ratio;
+        node.height = height * ratio;
+      }
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.clearRect(0, 0, width, height);
+      draw(context, props, to, cursor);
+    }),
+  );
+  useEffect(() => () => outOfFrames(canvas), []);
 
   /** @param {number} pixel */
-  const nearest = (pixel) => stops(series).reduce((/** @type {number | null} */ best, x) => (best === null || Math.abs(to.x(x) - pixel) < Math.abs(to.x(best) - pixel) ? x : best), null);
+  const nearest = (pixel) => stops(series, to.high).reduce((/** @type {number | null} */ best, x) => (best === null || Math.abs(to.x(x) - pixel) < Math.abs(to.x(best) - pixel) ? x : best), null);
   /** @param {KeyboardEvent} event */
   const press = (event) => {
     if (event.key === "Escape") setCursor(null);
-    const xs = stops(series);
+    const xs = stops(series, to.high);
     const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity }[event.key];
     if (by === undefined || xs.length === 0) return;
     event.preventDefault();
@@ -118,8 +122,8 @@ export function LineChart(given) {
   </figure>`;
 }
 
-/** Every x at which a line has a point. @param {Series[]} series */
-const stops = (series) => [...new Set(series.flatMap((line) => line.points.map(([x]) => x)))].sort((a, b) => a - b);
+/** Every x at which a line has a point, up to the chart's end. @param {Series[]} series @param {number} [end] */
+const stops = (series, end = Infinity) => [...new Set(series.flatMap((line) => line.points.map(([x]) => x)))].filter((x) => x <= end).sort((a, b) => a - b);
 
 /** What each line is at an x, or was last before it, while it lasts; the highest first. @param {Series[]} series @param {number} x */
 function readout(series, x) {

@@ -1,6 +1,6 @@
 // A command or a link with a button that copies it.
 import { texts } from "../texts/en.js";
-import { html, useState } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 
 /** @param {{text: string, label?: string}} props label: what is copied, for those who do not see it */
 export function Command({ text, label }) {
@@ -13,8 +13,12 @@ export function Copy({ text, label, children }) {
   const copy = async () => {
     if (!(await written(text))) return;
     setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
   };
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), 1500);
+    return () => clearTimeout(timer);
+  }, [copied]);
   const said = copied ? texts.shell.copied : (children ?? texts.shell.copy);
   return html`<button class="button quiet" onClick=${copy} aria-label=${label ? `${texts.shell.copy}: ${label}` : null}>${said}</button>`;
 }

@@ -15,6 +15,7 @@ import { readTensors, WeightsError } from "./safetensors.js";
  * @property {Numbers} table             the input that each grey value makes, [256]
  * @property {string} activation         of hidden units
  * @property {Layer[]} layers
+ * @property {string} note               how it differs from the run in the store; "": not at all
  *
  * @typedef {object} Answer
  * @property {Numbers} inputs            [784]
@@ -62,7 +63,7 @@ export function readNetwork(buffer) {
   if (layers.length === 0 || tensors.size !== 2 * layers.length) throw new WeightsError("layers");
   const wanted = [INPUT_SIZE, ...(spec?.hidden ?? []), spec?.data?.classes];
   if (wanted.length !== sizes.length || wanted.some((size, i) => size !== sizes[i])) throw new WeightsError("layers");
-  return { spec, sizes, name: sizes.join("-"), table: inputTable(scale, layers[0].weight), activation, layers };
+  return { spec, sizes, name: sizes.join("-"), table: inputTable(scale, layers[0].weight), activation, layers, note: metadata.digitlab_note ?? "" };
 }
 
 /** @param {string | undefined} text @returns {any} */

@@ -12,11 +12,11 @@ import { token as lookUp } from "./theme.js";
 const MOST_LOSS = 10;
 
 /** @param {any} props of a LineChart @param {number} width @param {number} height @returns {Scales} */
-export function scales({ series, log, range, xMax = 0, labelWidth = labelRoom(series) }, width, height) {
+export function scales({ series, log, range, xMax, labelWidth = labelRoom(series) }, width, height) {
   const box = { left: 50 * fontScale(), right: Math.max(60, width - labelWidth), top: 12, bottom: height - 24 };
   const points = series.flatMap((/** @type {Series} */ line) => line.points);
-  const high = Math.max(xMax, ...points.map((/** @type {any} */ point) => point[0]), 1);
-  const values = points.map((/** @type {any} */ point) => point[1]);
+  const high = xMax ?? Math.max(...points.map((/** @type {any} */ point) => point[0]), 1);
+  const values = points.filter((/** @type {any} */ point) => point[0] <= high).map((/** @type {any} */ point) => point[1]);
   const [yLow, yHigh] = yRange(log, range, values);
   const forth = log ? Math.log : (/** @type {number} */ value) => value;
   const back = log ? Math.exp : forth;
@@ -36,8 +36,10 @@ export function scales({ series, log, range, xMax = 0, labelWidth = labelRoom(se
 /** Pixels beside the lines for the longest of their labels. @param {Series[]} series */
 const labelRoom = (series) => Math.min(170, 30 + 7 * fontScale() * Math.max(5, ...series.map((line) => line.label.length)));
 
-/** How much larger than usual letters are: on a projector. */
-const fontScale = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+/** How much larger than usual letters are: on a projector. To ask the browser makes it compute all styles anew. */
+let scale = 0;
+const fontScale = () => (scale ||= parseFloat(getComputedStyle(document.documentElement).fontSize) / 15);
+addEventListener("resize", () => (scale = 0));
 
 /** @param {boolean} log @param {[number | null, number | null] | undefined} range @param {number[]} values */
 function yRange(log, range, values) {
@@ -97,12 +99,15 @@ export function draw(ctx, props, to, cursor) {
   ctx.setLineDash([]);
   ctx.restore();
   if (cursor !== null) path(ctx, [[to.x(cursor), box.top], [to.x(cursor), box.bottom]], token("edge"), 1);
-  ends(ctx, props.series, to, font, size + 1);
+  ends(ctx, props.series.map((/** @type {Series} */ line) => upTo(line, to.high)), to, font, size + 1);
   if (typeof props.mark === "number") mark(ctx, to.y(props.mark), box);
 }
 
+/** Of round numbers: 0.05, not 0.050. @param {number} value */
+const brief = (value) => String(Number(value.toPrecision(2)));
+
 /** @param {CanvasRenderingContext2D} ctx @param {any} props @param {Scales} to */
-function axes(ctx, { log, format, formatTick = format, formatX = String }, to) {
+function axes(ctx, { log, format, formatTick = log ? brief : format, formatX = String }, to) {
   const { box, high, yLow, yHigh } = to;
   const [ink, rule] = [token("quiet"), token("line")];
   ctx.fillStyle = ink;
@@ -135,24 +140,33 @@ function path(ctx, points, colour, width) {
   ctx.stroke();
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {Series[]} series @param {Scales} to @param {(bold: boolean) => string} font @param {number} apart */
+/** A line as far as the chart goes; it ends between two points where it goes on. @param {Series} line @param {number} high @returns {Series & {goesOn?: boolean}} */
+function upTo(line, high) {
+  const after = line.points.findIndex(([x]) => x > high);
+  if (after < 1) return after === 0 ? { ...line, points: [] } : line;
+  const [[x0, y0], [x1, y1]] = [line.points[after - 1], line.points[after]];
+  return { ...line, goesOn: true, points: [...line.points.slice(0, after), [high, y0 + ((y1 - y0) * (high - x0)) / (x1 - x0)]] };
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {(Series & {goesOn?: boolean})[]} series @param {Scales} to @param {(bold: boolean) => string} font @param {number} apart */
 function ends(ctx, series, { box, x, y }, font, apart) {
   const labels = series.flatMap((line) => {
     const last = line.points.at(-1);
     const at = last ? Math.max(box.top, Math.min(box.bottom, y(last[1]))) : 0;
-    return last ? [{ line, x: x(last[0]), y: at, at: /** @type {number | null} */ (at) }] : [];
+    return last ? [{ line, x: x(last[0]), y: at, at: line.label ? at : null }] : [];
   });
+  const named = labels.filter(({ at }) => at !== null);
   const edge = box.right;
   const isNear = (/** @type {{x: number}} */ label) => edge - label.x < 50;
-  spread(labels.filter(isNear), apart, box.top, box.bottom);
-  for (const column of columns(labels.filter((label) => !isNear(label)))) spread(column, apart, box.top, box.bottom);
+  spread(named.filter(isNear), apart, box.top, box.bottom);
+  for (const column of columns(named.filter((label) => !isNear(label)))) spread(column, apart, box.top, box.bottom);
   ctx.textAlign = "left";
   for (const label of labels) {
     const { line, at } = label;
     const colour = token(`series-${line.colour}`);
     ctx.globalAlpha = line.faded ? 0.6 : 1;
     ctx.fillStyle = colour;
-    end(ctx, label, Boolean(line.broken), colour);
+    if (!line.goesOn) end(ctx, label, Boolean(line.broken), colour);
     if (at === null) continue;
     const left = isNear(label) ? edge + 12 : label.x + 12;
     if (Math.abs(at - label.y) > 3) path(ctx, [[label.x + 4, label.y], [left - 3, at]], colour, 1);

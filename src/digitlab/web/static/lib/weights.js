@@ -1,14 +1,18 @@
 // The first layer's weights as images on a canvas, in diverging colours around zero.
-import { html, useLayoutEffect, useRef } from "./html.js";
+import { inFrame, outOfFrames } from "./frames.js";
+import { html, useEffect, useLayoutEffect, useRef } from "./html.js";
 import { readTensors } from "./safetensors.js";
 import { token, useTheme } from "./theme.js";
 
 const SIDE = 28;
 /** Shades on either side of zero. */
 const HALF = 127;
+/** Units that are painted in one go. */
+const SLICE = 20;
 
 /**
- * @typedef {{rows: number, columns: number, values: import("./safetensors.js").Numbers}} Matrix weights of a layer, [unit, pixel]
+ * @typedef {{rows: number, columns: number, values: import("./safetensors.js").Numbers, note: string}} Matrix
+ *   weights of a layer, [unit, pixel]; note: how its network differs from the run in the store
  */
 
 /**
@@ -17,9 +21,10 @@ const HALF = 127;
  * @returns {Matrix | null} null: it takes no images of 28 by 28
  */
 export function firstLayer(file) {
-  const weight = readTensors(file).tensors.get("0.weight");
+  const { metadata, tensors } = readTensors(file);
+  const weight = tensors.get("0.weight");
   if (weight?.shape[1] !== SIDE * SIDE) return null;
-  return { rows: weight.shape[0], columns: weight.shape[1], values: weight.values };
+  return { rows: weight.shape[0], columns: weight.shape[1], values: weight.values, note: metadata.digitlab_note ?? "" };
 }
 
 /** The weights' largest size, without the few that would leave the rest pale. @param {Matrix} matrix @param {number} shown */
@@ -39,32 +44,47 @@ function scaleColours() {
   return new Uint32Array(bytes.buffer);
 }
 
+/** One unit's weights as an image. @param {Uint32Array} pixels @param {Matrix} matrix @param {number} unit @param {number} factor @param {Uint32Array} colour */
+function paint(pixels, { values, columns }, unit, factor, colour) {
+  const first = unit * columns;
+  for (let pixel = 0; pixel < pixels.length; pixel++) {
+    const value = factor * values[first + pixel];
+    pixels[pixel] = colour[value >= HALF ? 2 * HALF : value > -HALF ? HALF + Math.round(value) : 0]; // NaN: the lowest
+  }
+}
+
 /**
  * The first units' images side by side. With labels (one a unit), each has its label beneath.
  * @param {{matrix: Matrix | null, shown: number, labels?: string[] | null, title: string, across: number}} props
  */
 export function WeightImages({ matrix, shown, labels, title, across }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const next = useRef(0); // the unit at which painting goes on: with newer weights none is passed over for long
   const colours = useTheme();
   const gap = 2;
   const down = Math.ceil(shown / across);
+  /** @param {number} unit @returns {[number, number]} */
+  const corner = (unit) => [(unit % across) * (SIDE + gap), Math.floor(unit / across) * (SIDE + gap)];
   useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || !matrix) return;
-    const image = context.createImageData(across * (SIDE + gap), down * (SIDE + gap));
-    const pixels = new Uint32Array(image.data.buffer);
-    const colour = scaleColours();
     const units = Math.min(shown, matrix.rows);
     const factor = HALF / scaleOf(matrix, units);
-    for (let unit = 0; unit < units; unit++) {
-      const corner = Math.floor(unit / across) * (SIDE + gap) * image.width + (unit % across) * (SIDE + gap);
-      for (let pixel = 0; pixel < SIDE * SIDE; pixel++) {
-        const value = Math.max(-HALF, Math.min(HALF, Math.round(factor * matrix.values[unit * matrix.columns + pixel])));
-        pixels[corner + Math.floor(pixel / SIDE) * image.width + (pixel % SIDE)] = colour[HALF + value];
+    const colour = scaleColours();
+    const image = context.createImageData(SIDE, SIDE);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let unit = units; unit < across * down; unit++) context.clearRect(...corner(unit), SIDE, SIDE);
+    let left = units;
+    inFrame(canvas, () => {
+      for (let n = Math.min(SLICE, left); n > 0; n--, left--) {
+        const unit = next.current++ % units;
+        paint(pixels, matrix, unit, factor, colour);
+        context.putImageData(image, ...corner(unit));
       }
-    }
-    context.putImageData(image, 0, 0);
+      return left > 0;
+    });
   }, [matrix, shown, across, colours]);
+  useEffect(() => () => outOfFrames(canvas), []);
   return html`<div class="weights">
     <canvas ref=${canvas} width=${across * (SIDE + gap)} height=${down * (SIDE + gap)} role="img" aria-label=${title}></canvas>
     ${labels && html`<div class="under" style=${{ gridTemplateColumns: `repeat(${across}, 1fr)` }} aria-hidden="true">${labels.map((label) => html`<span>${label}</span>`)}</div>`}

@@ -1,9 +1,9 @@
 // One run: how it learned, what it takes for what, its most confident mistakes, and what can be done with it.
-import { ApiError, bytes, get } from "../lib/api.js";
+import { ApiError, bytes, get, useAsking, useSignal } from "../lib/api.js";
 import { LineChart } from "../lib/chart.js";
 import { Command, Copy } from "../lib/copy.js";
 import { count, isNumber, loss, percent, rate, seconds } from "../lib/format.js";
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useState } from "../lib/html.js";
 import { link } from "../lib/route.js";
 import { texts } from "../texts/en.js";
 import { Digit } from "./digit.js";
@@ -15,7 +15,7 @@ const said = texts.runs.run;
 export function Run({ id }) {
   const [run, setRun] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState("");
-  useEffect(() => void get(`runs/${id}`).then(setRun, (error) => setProblem(error.says)), [id]);
+  useAsking((signal) => get(`runs/${id}`, {}, signal).then(setRun, (error) => setProblem(error.says)), [id]);
   if (problem) return html`<p class="says" role="alert">${problem} <a href="/runs">${texts.runs.back}</a></p>`;
   if (!run) return html`<p class="empty" role="status">${texts.runs.loading}</p>`;
   const { metrics, outcome } = run;
@@ -45,9 +45,10 @@ const fact = (name, value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`
 /** @param {{run: any}} props */
 function Actions({ run }) {
   const [says, setSays] = useState("");
+  const signal = useSignal();
   const save = async () => {
     try {
-      const found = await bytes(`runs/${run.key}/weights`, {}, (state) => setSays(state.says));
+      const found = await bytes(`runs/${run.key}/weights`, {}, signal(), (state) => setSays(state.says));
       const address = URL.createObjectURL(new Blob([found.bytes]));
       const anchor = Object.assign(document.createElement("a"), { href: address, download: `${run.key.slice(0, 12)}.safetensors` });
       anchor.click();
@@ -94,7 +95,7 @@ function Accuracy({ run }) {
 function Images({ run }) {
   const [confusion, setConfusion] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState("");
-  useEffect(() => void get(`runs/${run.key}/confusion`).then(setConfusion, (error) => setProblem(error.says)), [run.key]);
+  useAsking((signal) => get(`runs/${run.key}/confusion`, {}, signal).then(setConfusion, (error) => setProblem(error.says)), [run.key]);
   if (problem) return html`<p class="says">${problem}</p>`;
   if (!confusion) return null;
   return html`<div class="halves"><${Matrix} confusion=${confusion} /> <${ByClass} confusion=${confusion} /></div>
@@ -139,19 +140,18 @@ function ByClass({ confusion }) {
 
 /** @param {{run: any, names: string[]}} props */
 function Mistakes({ run, names }) {
-  const [found, setFound] = useState(/** @type {any[] | null} */ (null));
+  const [found, setFound] = useState(/** @type {{mistakes: any[], note: string} | null} */ (null));
   const [says, setSays] = useState("");
-  useEffect(() => {
-    let current = true;
-    bytes(`runs/${run.key}/mistakes`, { limit: 24 }, (state) => current && setSays(said.again(percent(state.progress, 0)))).then(
-      (answer) => current && setFound(JSON.parse(new TextDecoder().decode(answer.bytes)).mistakes),
-      (error) => current && setSays(error.says),
+  useAsking((signal) => {
+    bytes(`runs/${run.key}/mistakes`, { limit: 24 }, signal, (state) => setSays(said.again(percent(state.progress, 0)))).then(
+      (answer) => setFound(JSON.parse(new TextDecoder().decode(answer.bytes))),
+      (error) => setSays(error.says),
     );
-    return () => void (current = false);
   }, [run.key]);
   return html`<section class="card"><h2>${said.mistakes}</h2><p class="note">${said.mistakesNote}</p>
+    ${found?.note && html`<p class="says">${texts.shell.differs(found.note)}</p>`}
     ${!found && html`<p class="note" role="status">${says}</p>`}
-    <ul class="digits">${found?.map((one) => {
+    <ul class="digits">${found?.mistakes.map((one) => {
       const words = said.mistaken(names[one.label], names[one.predicted], percent(one.probabilities[one.predicted], 1));
       return html`<li key=${one.index}><a href=${link("/draw", { key: run.key, image: one.index })}><${Digit} image=${one.image} title=${words} /><span><b>${words}</b><small>${said.testImage(one.index)}</small></span></a></li>`;
     })}</ul></section>`;

@@ -1,5 +1,5 @@
 // Runs: all of the store as a table that is filtered, sorted and compared; one of them, looked at closely.
-import { get } from "../lib/api.js";
+import { get, useAsking } from "../lib/api.js";
 import { count, loss, percent, rate, seconds } from "../lib/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { isLive, useRuns } from "../lib/live.js";
@@ -51,8 +51,7 @@ function List({ params }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const ended = useRuns().filter((run) => !isLive(run)).length;
   const query = JSON.stringify(asked(params));
-  const latest = useRef(query);
-  latest.current = query;
+  const asking = useRef(/** @type {AbortSignal | undefined} */ (undefined)); // for the rows of this query
   const picked = useMemo(() => (params.pick ?? "").split(",").filter(Boolean), [params.pick]);
   const isFiltered = [...FILTERS, "outcome"].some((name) => params[name]);
 
@@ -60,9 +59,8 @@ function List({ params }) {
   const fetchPage = (page) => {
     if (sent.current.has(page)) return;
     sent.current.add(page);
-    get("runs", { ...JSON.parse(query), offset: page * PAGE, limit: PAGE }).then(
+    get("runs", { ...JSON.parse(query), offset: page * PAGE, limit: PAGE }, asking.current).then(
       (found) => {
-        if (latest.current !== query) return;
         setTotal(found.total);
         setProblem(null);
         setPages((before) => {
@@ -76,18 +74,22 @@ function List({ params }) {
       },
       (error) => {
         sent.current.delete(page);
-        if (latest.current === query) setProblem(error);
+        setProblem(error);
       },
     );
   };
 
-  useEffect(() => {
+  useAsking((signal) => {
+    asking.current = signal;
     sent.current = new Set();
     setPages(new Map());
     place.current?.scrollTo(0, 0);
     fetchPage(0);
   }, [query]);
+  const endedBefore = useRef(ended);
   useEffect(() => {
+    if (ended === endedBefore.current) return;
+    endedBefore.current = ended;
     sent.current = new Set(); // what is shown stays until the new rows are here
     fetchPage(Math.floor((place.current?.scrollTop ?? 0) / rowHeight() / PAGE));
   }, [ended]);
@@ -134,7 +136,7 @@ function Filters({ params, go, problem, isFiltered }) {
 /** @param {{value: string, go: any}} props */
 function DataField({ value, go }) {
   const [names, setNames] = useState(/** @type {string[]} */ ([]));
-  useEffect(() => void get("datasets").then((found) => setNames(found.map((/** @type {any} */ one) => one.name)), () => {}), []);
+  useAsking((signal) => get("datasets", {}, signal).then((found) => setNames(found.map((/** @type {any} */ one) => one.name)), () => {}), []);
   const all = value && !names.includes(value) ? [...names, value] : names;
   return html`<div class="field"><label for="filter-data">${said.fields.data}</label>
     <select id="filter-data" value=${value} onChange=${(/** @type {any} */ event) => go({ data: event.target.value || null })}>
@@ -147,6 +149,7 @@ function Field({ name, value, go, wrong }) {
   const [typed, setTyped] = useState(value);
   const due = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
   useEffect(() => setTyped(value), [value]);
+  useEffect(() => () => clearTimeout(due.current), []); // else it would bring back a view that was left
   const number = name === "batch_size" || name === "seed";
   /** @param {any} event */
   const change = (event) => {

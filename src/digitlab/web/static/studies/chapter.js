@@ -1,8 +1,8 @@
 // One study: how far it is, what it says, its heat map with the runs below each cell, pictures, findings, tables.
-import { get } from "../lib/api.js";
+import { get, useAsking, useSignal } from "../lib/api.js";
 import { Command } from "../lib/copy.js";
 import { count, loss, percent } from "../lib/format.js";
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useState } from "../lib/html.js";
 import { useConnection } from "../lib/live.js";
 import { link, navigate } from "../lib/route.js";
 import { texts } from "../texts/en.js";
@@ -21,25 +21,21 @@ export function Chapter({ name, params }) {
   const scale = params.scale;
   const lost = useConnection() === "lost"; // what was told meanwhile is not told again
 
-  const load = () => get(`studies/${name}`, { scale }).then(setStudy, (error) => setProblem(error.says));
-  useEffect(() => {
+  const signal = useSignal();
+  const load = (/** @type {AbortSignal} */ of) => get(`studies/${name}`, { scale }, of).then(setStudy, (error) => setProblem(error.says));
+  useAsking((shown) => {
     if (lost) return;
-    let current = true;
     setProblem("");
-    get(`studies/${name}`, { scale }).then(
-      (found) => current && setStudy(found),
-      (error) => current && setProblem(error.says),
-    );
+    load(shown);
     // While it runs only its cells are asked for; what it says comes once it is done.
-    const end = later(
+    return later(
       () =>
-        get(`studies/${name}/cells`, { scale }).then(
+        get(`studies/${name}/cells`, { scale }, shown).then(
           (/** @type {any} */ now) => {
-            if (!current) return;
             setStudy((/** @type {any} */ before) => {
               if (!before) return before;
               const ended = now.standing.is_done !== before.standing.is_done || isUnderWay(before.job) !== isUnderWay(now.job);
-              if (ended) load();
+              if (ended) load(shown);
               return { ...before, ...now };
             });
           },
@@ -48,10 +44,6 @@ export function Chapter({ name, params }) {
       500,
       name,
     );
-    return () => {
-      current = false;
-      end();
-    };
   }, [name, scale, lost]);
 
   if (problem) return html`<p class="says" role="alert">${problem} <a href="/studies">${said.back}</a></p>`;
@@ -65,7 +57,7 @@ export function Chapter({ name, params }) {
       html`<a class="button" href=${link("/api/reports/studies", { study: name, scale: shown })} target="_blank" rel="noopener" title=${said.reportTitle}>${said.reportOne}</a>`}
     </div>
     <div class="row scales" role="group" aria-label=${said.scale}>
-      ${study.scales.map(
+      ${study.scales.map((/** @type {any} */ one) => (one.scale === shown ? study.standing : one)).map(
         (/** @type {any} */ one) => html`<a class="chip" href=${link(`/studies/${name}`, { scale: one.scale })} aria-current=${one.scale === shown ? "true" : null}>
           ${one.scale} <small>${said.chip(count(one.known), count(Math.max(one.due, one.planned)), one.is_done)}</small></a>`,
       )}
@@ -80,7 +72,7 @@ export function Chapter({ name, params }) {
     html`<section class="card" aria-label=${said.progress}>
       <p class="note">${said.known(shown, count(study.standing.known), count(Math.max(study.standing.due, study.standing.planned)), study.standing.is_done)}
         ${!isUnderWay(study.job) && !study.standing.is_done ? said.next(study.standing.stage) : ""}</p>
-      <${Control} study=${study} scale=${shown} changed=${load} />
+      <${Control} study=${study} scale=${shown} changed=${() => load(signal())} />
     </section>`}
     <${Cells} study=${study} params=${params} />
     ${study.sentences.length > 0 &&

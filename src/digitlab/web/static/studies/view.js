@@ -1,5 +1,5 @@
 // Studies: every question as a card with its answer so far; opened, the report's chapter and its cells.
-import { ApiError, get } from "../lib/api.js";
+import { ApiError, get, useAsking, useSignal } from "../lib/api.js";
 import { count } from "../lib/format.js";
 import { html, useEffect, useState } from "../lib/html.js";
 import { onStudy, useConnection } from "../lib/live.js";
@@ -23,8 +23,9 @@ function Cards() {
   const [cards, setCards] = useState(/** @type {any[] | null} */ (null));
   const [problem, setProblem] = useState("");
   const connection = useConnection();
+  const signal = useSignal();
   const load = () =>
-    get("studies").then(
+    get("studies", {}, signal()).then(
       (found) => {
         setCards(found);
         setProblem("");
@@ -68,15 +69,10 @@ function Card({ card, changed }) {
 /** What is known of a study that is not done: its heat map, which fills while it runs. @param {{card: any}} props */
 function SoFar({ card }) {
   const [found, setFound] = useState(/** @type {any} */ (null));
-  useEffect(() => {
-    let current = true;
-    const load = () => get(`studies/${card.name}/cells`, { scale: card.scale }).then((now) => current && setFound(now), () => {});
+  useAsking((signal) => {
+    const load = () => get(`studies/${card.name}/cells`, { scale: card.scale }, signal).then(setFound, () => {});
     load();
-    const end = later(load, 1000, card.name);
-    return () => {
-      current = false;
-      end();
-    };
+    return later(load, 1000, card.name);
   }, [card.name, card.scale]);
   /** @param {string} id */
   const open = (id) => navigate(`/studies/${card.name}`, { scale: card.scale, cell: id });

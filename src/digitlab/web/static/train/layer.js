@@ -18,34 +18,32 @@ export function FirstLayer({ run, name, classNames }) {
   const [, setCount] = useState(0);
   const [says, setSays] = useState(/** @type {string | null} */ (null));
   const [across, setAcross] = useState(20);
-  const busy = useRef(false);
+  const asking = useRef(/** @type {AbortController | null} */ (null)); // for the run that is looked at
   const failed = useRef(""); // it is not asked for again and again
   const place = useRef(/** @type {HTMLElement | null} */ (null));
-  const shownKey = useRef(""); // of the run that is looked at; none once the view is closed
   const live = isLive(run);
-  useEffect(() => {
-    shownKey.current = run.key;
-    return () => void (shownKey.current = "");
+  useEffect(() => () => {
+    asking.current?.abort();
+    asking.current = null;
   }, [run.key]);
 
   useEffect(() => (live ? watch([run.key]) : undefined), [run.key, live]);
   const version = run.status === "done" ? Infinity : run.weights;
   const load = async () => {
-    if (busy.current) return;
-    busy.current = true;
+    if (asking.current) return;
+    const shown = (asking.current = new AbortController());
     try {
-      const { bytes: file, headers } = await bytes(`runs/${run.key}/weights`, { layers: 1 }, (state) => setSays(state.says), () => shownKey.current === run.key);
+      const { bytes: file, headers } = await bytes(`runs/${run.key}/weights`, { layers: 1 }, shown.signal, (state) => setSays(state.says));
       const step = headers.get("X-Step");
       seen.delete(run.key);
       seen.set(run.key, { matrix: firstLayer(file), step: step ? Number(step) : null, version });
       for (const old of [...seen.keys()].slice(0, -KEPT)) seen.delete(old);
       setSays(null);
     } catch (error) {
-      if (shownKey.current !== run.key) return void (busy.current = false);
       failed.current = `${run.key} ${version}`;
       setSays(/** @type {Error} */ (error).message);
     }
-    busy.current = false;
+    asking.current = null;
     setCount((n) => n + 1);
   };
   const known = seen.get(run.key);
@@ -71,10 +69,11 @@ export function FirstLayer({ run, name, classNames }) {
   const title = linear ? said.templates(name) : said.title(name);
   return html`<section class="card layer-card" ref=${place} aria-label=${title}>
     <div class="row between"><h2>${title}</h2>
-      <span class="note">${known?.step != null ? said.step(count(known.step)) : ""}${units > shown ? ` · ${said.some(shown, count(units))}` : ""}</span></div>
+      <span class="note">${units > shown ? `${said.some(shown, count(units))} ` : ""}<span class="still step">${known?.step != null ? said.step(count(known.step)) : ""}</span></span></div>
     ${known?.matrix
       ? html`<${WeightImages} matrix=${known.matrix} shown=${shown} across=${columns} labels=${linear ? classNames : null} title=${said.picture(title, shown)} />
           <p class="note key"><span><i class="patch low"></i>${said.against}</span> <span><i class="patch high"></i>${said.towards}</span> <span>${linear ? said.watchTemplates : said.watch}</span></p>
+          ${known.matrix.note && html`<p class="note differs">${texts.shell.differs(known.matrix.note)}</p>`}
           <${Figures} matrix=${known.matrix} shown=${shown} labels=${linear ? classNames : null} />`
       : html`<p class="note" role="status">${says ?? (live ? said.soon : "")}</p>`}
     ${!known && !live && run.weights === 0 && run.status === "done" && !says && html`<button class="button" onClick=${load}>${said.again}</button>`}

@@ -1,4 +1,5 @@
 // The runs of the page: where each is, what came of it, and what can be done with it.
+import { inFrame, outOfFrames } from "../lib/frames.js";
 import { Component, html } from "../lib/html.js";
 import { count, loss, percent, seconds } from "../lib/format.js";
 import { isLive } from "../lib/live.js";
@@ -22,11 +23,17 @@ const Swatch = ({ colour, dash, broken }) => html`<svg class="swatch" width="30"
 /** @param {LiveRun} run */
 export const isBroken = (run) => run.status === "diverged" || run.status === "collapsed" || run.status === "failed";
 
-/** One run; drawn anew only when something of it changed. */
+/** One run; drawn anew only when something of it changed, and not all in one frame. */
 class Row extends Component {
   /** @param {any} next */
   shouldComponentUpdate(next) {
-    return ["run", "name", "selected", "pinned", "faded", "colour"].some((name) => next[name] !== this.props[name]);
+    const changed = ["run", "name", "selected", "pinned", "faded", "colour"].some((name) => next[name] !== this.props[name]);
+    if (changed) inFrame(this, () => this.forceUpdate());
+    return false;
+  }
+
+  componentWillUnmount() {
+    outOfFrames(this);
   }
 
   render() {
@@ -41,13 +48,13 @@ class Row extends Component {
       </button>
       <span class="where">
         ${live && run.status === "training"
-          ? html`<span class="steps">${said.step(count(run.step), count(run.step_count))}</span>
-              <span class="progress" aria-hidden="true"><i style=${{ width: `${100 * share}%` }}></i></span>
-              <span class="left">${run.steps_per_second ? said.speed(count(run.steps_per_second)) : ""} ${run.seconds_left !== null ? said.left(seconds(run.seconds_left)) : ""}</span>`
+          ? html`<span class="steps still">${said.step(count(run.step), count(run.step_count))}</span>
+              <span class="left still">${run.steps_per_second ? said.speed(count(run.steps_per_second)) : ""} ${run.seconds_left !== null ? said.left(seconds(run.seconds_left)) : ""}</span>
+              <span class="progress" aria-hidden="true"><i style=${{ transform: `scaleX(${share})` }}></i></span>`
           : html`<span class="steps">${said.status(run)}</span>`}
       </span>
-      <span class="value"><small>${said.loss}</small> ${loss(run.training_loss)}</span>
-      <span class="value"><small>${said.accuracy}</small> ${percent(run.accuracy, 1)}</span>
+      <span class="value"><span class="still"><small>${said.loss}</small> ${loss(run.training_loss)}</span></span>
+      <span class="value"><span class="still"><small>${said.accuracy}</small> ${percent(run.accuracy, 1)}</span></span>
       <span class="do">
         ${live && html`<button class="button quiet" onClick=${() => actions.stop(run)} aria-label=${said.of(said.stop, label)}>${said.stop}</button>`}
         ${run.status === "done" &&

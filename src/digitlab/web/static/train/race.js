@@ -1,7 +1,7 @@
 // A race: one setting's values side by side, the ridge of the best and the broken ones marked.
-import { get } from "../lib/api.js";
+import { get, useAsking } from "../lib/api.js";
 import { isNumber, percent } from "../lib/format.js";
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useState } from "../lib/html.js";
 import { isLive } from "../lib/live.js";
 import { ticks } from "../lib/plot.js";
 import { texts } from "../texts/en.js";
@@ -56,15 +56,13 @@ export function ending(runs, axis) {
 function useSeeds(runs, wanted) {
   const [words, setWords] = useState("");
   const race = wanted ? runs[0].race : null;
-  useEffect(() => {
-    let current = true;
+  useAsking((signal) => {
     setWords("");
     if (!race) return;
-    get(`live/races/${race}/seeds`).then(
-      ({ count, mean, low, high }) => current && setWords(isNumber(low) ? said.seeds(count, percent(mean, 1), percent(low, 1), percent(high, 1)) : said.seedsBroke),
-      (error) => current && setWords(error.message),
+    get(`live/races/${race}/seeds`, {}, signal).then(
+      ({ count, mean, low, high }) => setWords(isNumber(low) ? said.seeds(count, percent(mean, 1), percent(low, 1), percent(high, 1)) : said.seedsBroke),
+      (error) => setWords(error.message),
     );
-    return () => void (current = false);
   }, [race]);
   return words;
 }

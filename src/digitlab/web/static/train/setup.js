@@ -134,9 +134,9 @@ export function withValue(setup, axis, value) {
 
 /** What a run was set to. @param {import("../lib/live.js").LiveRun} run @param {string} name */
 export function setting({ network, spec }, name) {
-  const { optimiser, schedule, budget, data } = spec;
-  const all = { ...spec, ...budget, ...optimiser, network, optimiser: optimiser.kind, schedule: schedule.kind, data: data.name };
-  return all[name] ?? null;
+  if (name === "network") return network;
+  if (name === "optimiser" || name === "schedule") return spec[name].kind;
+  return (name === "data" ? spec.data.name : (spec.optimiser[name] ?? spec.budget[name] ?? spec[name])) ?? null;
 }
 
 const NAMED = ["network", "learning_rate", "batch_size", "train_size", "optimiser", "schedule", "scaling", "initialisation", "data", "epochs", "momentum", "weight_decay", "seed"];

@@ -1,8 +1,9 @@
 // Train: a network is set up, learns before your eyes, and is raced against others.
-import { ApiError, get, post } from "../lib/api.js";
+import { ApiError, get, post, useAsking } from "../lib/api.js";
 import { LineChart, look } from "../lib/chart.js";
 import { Command, Copy } from "../lib/copy.js";
 import { count, isNumber, loss, percent } from "../lib/format.js";
+import { Later } from "../lib/frames.js";
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { add, isLive, useRuns } from "../lib/live.js";
 import { link, navigate } from "../lib/route.js";
@@ -30,9 +31,9 @@ const AXES = /** @type {import("./setup.js").Axis[]} */ (["learning_rate", "dept
 /** Facts of the server that do not change while the page is open. */
 function useFacts() {
   const [facts, setFacts] = useState({ options: [], presets: [], datasets: [] });
-  useEffect(() => {
+  useAsking((signal) => {
     for (const name of /** @type {const} */ (["options", "presets", "datasets"]))
-      get(name).then((value) => setFacts((before) => ({ ...before, [name]: value })), () => {});
+      get(name, {}, signal).then((value) => setFacts((before) => ({ ...before, [name]: value })), () => {});
   }, []);
   return /** @type {{options: any[], presets: any[], datasets: any[]}} */ (facts);
 }
@@ -137,8 +138,10 @@ export default function Train({ route, about }) {
   const current = groupOf(runs, group);
   const shown = shownRuns(runs, current, pins);
   const shownKeys = shown.map((run) => run.key).join();
-  const names = useMemo(() => setups.shortNames(shown, said.say), [shownKeys]);
-  const longNames = useMemo(() => setups.shortNames(shown, said.sayLong), [shownKeys]);
+  const namesOf = (/** @type {(name: string, value: any) => string} */ say) => new Map([...setups.shortNames(shown, say), ...(current.length > 1 ? setups.shortNames(current, say) : [])]);
+  const groupKeys = current.map((run) => run.key).join();
+  const names = useMemo(() => namesOf(said.say), [shownKeys, groupKeys]);
+  const longNames = useMemo(() => namesOf(said.sayLong), [shownKeys, groupKeys]);
   const looks = new Map(runs.map((run, at) => [run.key, look(at)]));
   const inGroup = new Set(current.map((run) => run.key));
   const faded = new Set(runs.filter((run) => !inGroup.has(run.key) && !pins.has(run.key)).map((run) => run.key));
@@ -195,13 +198,13 @@ export default function Train({ route, about }) {
         <${Charts} runs=${shown} names=${names} looks=${looks} faded=${faded} selected=${selected} params=${params} setParam=${setParam}
           guess=${predicting || guessed ? guessedGroup : null} onGuess=${predicting ? setGuess : null} />
         ${outcome && html`<p class="tip" role="status">${outcome}</p>`}
-        ${current.length > 1 && html`<${RaceProfile} runs=${current} looks=${looks} onSelect=${actions.select}>${axisOf(current) !== "seed" && winner(current) && !current.some(isLive) && html`<button class="button" onClick=${() => actions.repeat(/** @type {LiveRun} */ (winner(current)))}>${said.race.repeat}</button>`}</${RaceProfile}>`}
+        ${current.length > 1 && html`<${Later}><${RaceProfile} runs=${current} looks=${looks} onSelect=${actions.select}>${axisOf(current) !== "seed" && winner(current) && !current.some(isLive) && html`<button class="button" onClick=${() => actions.repeat(/** @type {LiveRun} */ (winner(current)))}>${said.race.repeat}</button>`}</${RaceProfile}></${Later}>`}
         ${shown.length > 0
-          ? html`<${RunList} runs=${runs.filter((run) => shown.includes(run))} names=${longNames} looks=${looks} selected=${selected?.key ?? null} pinned=${pins} faded=${faded} actions=${actions}
+          ? html`<${Later}><${RunList} runs=${runs.filter((run) => shown.includes(run))} names=${longNames} looks=${looks} selected=${selected?.key ?? null} pinned=${pins} faded=${faded} actions=${actions}
               stopAll=${() => void act("cancel", runs.filter(isLive).map((run) => run.key))}
-              clear=${() => void act("clear", runs.filter((run) => !isLive(run) && !pins.has(run.key)).map((run) => run.key))} />`
+              clear=${() => void act("clear", runs.filter((run) => !isLive(run) && !pins.has(run.key)).map((run) => run.key))} /></${Later}>`
           : html`<p class="card empty">${said.nothing}</p>`}
-        ${selected && html`<${FirstLayer} run=${selected} name=${[selected.network, longNames.get(selected.key)].filter(Boolean).join(", ")} classNames=${dataset?.class_names ?? [..."0123456789"]} />`}
+        ${selected && html`<${Later}><${FirstLayer} run=${selected} name=${[selected.network, longNames.get(selected.key)].filter(Boolean).join(", ")} classNames=${dataset?.class_names ?? [..."0123456789"]} /></${Later}>`}
         ${selected && html`<section class="card same" aria-label=${said.same}><h2>${said.same}</h2><${Command} text=${selected.command} label=${said.same} />
           <p class="note">${said.key} <a href=${`/runs/${selected.key}`}><code>${selected.key.slice(0, 12)}</code></a>${selected.test_accuracy !== null ? ` · ${said.test(percent(selected.test_accuracy))}` : ""}</p></section>`}
       </div>
@@ -246,7 +249,7 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
   const scale = (/** @type {LiveRun} */ run) => (byImages ? Number(setups.setting(run, "batch_size")) : 1);
   const line = (/** @type {LiveRun} */ run, /** @type {number} */ column) => ({
     key: run.key,
-    label: names.get(run.key) ?? "",
+    label: isRace && faded.has(run.key) ? "" : (names.get(run.key) ?? ""), // a race has labels enough
     name: [run.network, names.get(run.key)].filter((part, i) => i === 0 || !part?.startsWith(run.network)).join(" "),
     ...looks.get(run.key),
     faded: faded.has(run.key),
@@ -254,11 +257,14 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
     broken: isBroken(run),
     points: pointsOf(run, column, scale(run)),
   });
+  const isRace = runs.filter((/** @type {LiveRun} */ run) => !faded.has(run.key)).length > 3;
   const losses = runs.map((/** @type {LiveRun} */ run) => line(run, 1));
   const accuracies = runs.map((/** @type {LiveRun} */ run) => line(run, 3));
   const lasts = accuracies.filter((/** @type {any} */ one) => !one.broken && one.points.length > 0).map((/** @type {any} */ one) => one.points.at(-1)[1]);
   const low = guess ? 0 : Math.max(0, Math.min(0.85, ...lasts) - 0.05);
-  const xMax = Math.max(...runs.map((/** @type {LiveRun} */ run) => run.step_count * scale(run)), runs.length === 0 ? 5000 * (byImages ? 100 : 1) : 0);
+  // The chart is as long as what is looked at: an older run that is longer goes on beyond it.
+  const lengths = runs.filter((/** @type {LiveRun} */ run) => !faded.has(run.key) || run === selected).map((/** @type {LiveRun} */ run) => run.step_count * scale(run));
+  const xMax = lengths.length > 0 ? Math.max(...lengths) : 5000 * (byImages ? 100 : 1);
   if (guess?.drawn.length > 1)
     accuracies.push({ key: "guess", label: said.guess.yours, name: said.guess.yours, colour: 7, dash: [3, 4], faded: false, strong: false, broken: false, points: guess.drawn });
   const xName = byImages ? said.images : said.step;
@@ -268,9 +274,9 @@ function Charts({ runs, names, looks, faded, selected, params, setParam, guess, 
     onGuess((/** @type {Guess} */ before) => ({ ...before, drawn: points, accuracy: Math.max(0, Math.min(1, points[points.length - 1][1])) }));
   const shared = { xName, formatX: count, xMax, height: 290 };
   return html`<div class="charts">
-    <div class="card"><${LineChart} ...${shared} title=${said.lossTitle} series=${losses} log=${true} format=${loss} formatTick=${(/** @type {number} */ value) => String(Number(value.toPrecision(2)))} aside=${choose} /></div>
-    <div class="card" data-drawing=${onGuess ? "" : null}><${LineChart} ...${shared} title=${said.accuracyTitle} series=${accuracies} range=${[low, 1]} mark=${guess?.accuracy ?? null}
-      format=${(/** @type {number} */ share) => percent(share, 1)} formatTick=${(/** @type {number} */ share) => `${Number((100 * share).toFixed(1))} %`} onDraw=${onGuess ? drawn : undefined} /></div>
+    <div class="card"><${Later}><${LineChart} ...${shared} title=${said.lossTitle} series=${losses} log=${true} format=${loss} aside=${choose} /></${Later}></div>
+    <div class="card" data-drawing=${onGuess ? "" : null}><${Later}><${LineChart} ...${shared} title=${said.accuracyTitle} series=${accuracies} range=${[low, 1]} mark=${guess?.accuracy ?? null}
+      format=${(/** @type {number} */ share) => percent(share, 1)} formatTick=${(/** @type {number} */ share) => `${Number((100 * share).toFixed(1))} %`} onDraw=${onGuess ? drawn : undefined} /></${Later}></div>
   </div>`;
 }
 

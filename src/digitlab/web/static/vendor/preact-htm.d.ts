@@ -5,6 +5,7 @@ export class Component<P = any, S = any> {
   props: P;
   state: S;
   setState(state: Partial<S>): void;
+  forceUpdate(): void;
   shouldComponentUpdate(props: P, state: S): boolean;
   render(props: P, state: S): any;
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from records import versions_in_words
 
 from digitlab.engine.device import find_device
 from digitlab.engine.provenance import provenance
@@ -47,7 +48,7 @@ def test_accuracy(command: str, seed: int) -> float:
 def report(document: dict[str, Any]) -> str:
     """The figures as Markdown."""
     machine = document["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    versions = versions_in_words(machine["versions"])
     rows = [
         f"| `{command}` | {statistics.median(found):.4f} | {min(found):.4f} – {max(found):.4f} |"
         for command, found in document["test_accuracies"].items()

@@ -10,10 +10,10 @@ is not asked for stays as it was. benchmarks/results/cluster.md is made from tha
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from records import Record, versions_in_words
 
 from digitlab import lab
 from digitlab.data import load
@@ -32,6 +34,10 @@ from digitlab.store import Filter, Store, open_store
 from digitlab.studies import read_study_at
 from digitlab.studies.definition import Study
 from digitlab.studies.runner import run_study
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.ray_nodes import Nodes
 
 _RESULTS = Path(__file__).parent / "results"
 _TOKEN = "t" * 64
@@ -97,18 +103,16 @@ def pairs(study: Study, count: int) -> Iterator[tuple[dict[str, float], float]]:
 @contextmanager
 def three_nodes() -> Iterator[None]:
     """A head that trains nothing and two nodes of one processor each, which `auto` joins."""
-    from ray.cluster_utils import Cluster as Nodes
-
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
     refresh()
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = Nodes()
     try:
         for _ in range(2):
-            nodes.add_node(num_cpus=1)
+            nodes.add()
         os.environ["RAY_ADDRESS"] = nodes.address
         yield
     finally:
-        nodes.shutdown()  # type: ignore[no-untyped-call]
+        nodes.close()
 
 
 def on_nodes(study: Study) -> dict[str, Any]:
@@ -174,7 +178,7 @@ def report(found: dict[str, Any]) -> str:
 
 
 def _heading(part: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in part["versions"].items())
+    versions = versions_in_words(part["versions"])
     return (
         f"{part['study']}, {part['scale']}; {part['cores']} processors, {part['processor']}, "
         f"{part['system']}; {versions}; {part['date']}. Load before: {part['load_before']} (other programs "
@@ -195,13 +199,10 @@ def main() -> None:
     options = parser.parse_args()
     study, _ = read_study_at(options.study, options.scale)
     load("mnist")
-    file = options.output / "cluster.json"
-    found = json.loads(file.read_text()) if file.exists() else {}
+    record = Record(options.output, "cluster", report)
 
     def write(name: str, part: dict[str, Any]) -> None:
-        found[name] = part
-        file.write_text(json.dumps(found, indent=1) + "\n")
-        (options.output / "cluster.md").write_text(report(found))
+        record.keep(name, part)
         print(report({name: part}), flush=True)
 
     if options.pairs:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from records import versions_in_words
 
 from digitlab import lab
 from digitlab.data import LabelledImages, load
@@ -285,7 +286,7 @@ def main() -> None:
         f"--steps {options.steps} --repeats {options.repeats}"
     )
     origin = provenance("benchmarks/large.py", find_device("cpu"), 0, threads=1)
-    versions = ", ".join(f"{name} {number}" for name, number in origin.versions.model_dump().items())
+    versions = versions_in_words(origin.versions.model_dump())
     text = report(found, f"{origin.processor}, {origin.platform}; {versions}")
     print(text)
     RESULTS.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from records import versions_in_words
 from torch import nn
 
 from digitlab import lab
@@ -183,7 +184,7 @@ def rows(ways: dict[str, list[dict[str, Any]]]) -> list[str]:
 def report(document: dict[str, Any]) -> str:
     """The figures as Markdown."""
     machine, tuned = document["machine"], document["chosen_on_the_test_images"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    versions = versions_in_words(machine["versions"])
     modes = {
         name: [
             statistics.median(run[key] for run in document["ways"][name])

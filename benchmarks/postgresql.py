@@ -24,6 +24,7 @@ from typing import Any
 
 import psycopg
 import torch
+from records import Record, versions_in_words
 from store import ASKED, ask, fill_study, real_run
 
 from digitlab.engine.device import find_device
@@ -242,7 +243,7 @@ def report(found: dict[str, Any]) -> str:
 
 
 def _heading(part: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {number}" for name, number in part["versions"].items())
+    versions = versions_in_words(part["versions"])
     before, after = (f"{part[f'load_average_{when}'][0]:.1f}" for when in ("before", "after"))
     return (
         f"{part['processor']}, {part['platform']}; {versions}; PostgreSQL {part['server']} on the same "
@@ -261,13 +262,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=7, help="0: measure no overhead")
     options = parser.parse_args()
-    file = RESULTS / "postgresql.json"
-    found = json.loads(file.read_text()) if file.exists() else {}
+    record = Record(RESULTS, "postgresql", report)
 
     def write(name: str, part: dict[str, Any]) -> None:
-        found[name] = part | {"load_average_after": os.getloadavg()}
-        file.write_text(json.dumps(found, indent=2) + "\n")
-        (RESULTS / "postgresql.md").write_text(report(found))
+        record.keep(name, part | {"load_average_after": os.getloadavg()})
 
     with tempfile.TemporaryDirectory() as folder:
         if options.pairs:
@@ -276,7 +274,7 @@ def main() -> None:
         if options.runs:
             before = state(options.url)
             write("questions", before | questions(options.url, Path(folder), options))
-    print(report(found))
+    print(report(record.parts))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import get_args
 
 import requests
+from records import versions_in_words
 
 from digitlab import lab
 from digitlab.engine.device import find_device
@@ -139,7 +140,7 @@ def main() -> None:
             if shown := in_browser(address, token, options.repeats):
                 seconds["in Chromium, until the first rows are shown, by test_accuracy"] = shown
     machine = provenance("benchmarks/runs_page.py", find_device("cpu"), 0, threads=1)
-    versions = ", ".join(f"{name} {number}" for name, number in machine.versions.model_dump().items())
+    versions = versions_in_words(machine.versions.model_dump())
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     text = "\n".join(
         [

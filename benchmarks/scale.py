@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from records import versions_in_words
+
 from digitlab import lab
 from digitlab.data import load
 from digitlab.engine.device import find_device
@@ -495,7 +497,7 @@ def main() -> None:
     planned, asked = (" ".join(map(str, counts)) for counts in (options.planned, options.strategy))
     found["options"] = f"--runs {options.runs} --slots {options.slots} --planned {planned} --strategy {asked}"
     origin = provenance("benchmarks/scale.py", find_device("cpu"), 0, threads=1)
-    versions = ", ".join(f"{name} {number}" for name, number in origin.versions.model_dump().items())
+    versions = versions_in_words(origin.versions.model_dump())
     text = report(found, f"{origin.processor}, {origin.platform}; {versions}")
     print(text)
     options.output.mkdir(exist_ok=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from records import versions_in_words
 
 from digitlab import lab
 from digitlab.engine.device import find_device
@@ -186,7 +187,7 @@ def measure(folder: Path, run_count: int, repeats: int) -> dict[str, Any]:
 
 def report(measured: dict[str, Any], machine: dict[str, Any], repeats: int) -> str:
     """The figures as Markdown."""
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    versions = versions_in_words(machine["versions"])
     rows = [
         f"| {name} | {statistics.median(found):.2f} | {min(found):.2f} – {max(found):.2f} "
         f"| {statistics.median(measured['processor_seconds'][name]):.2f} |"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from records import versions_in_words
 from tables import table
 
 from digitlab import lab
@@ -138,7 +139,7 @@ def coverage(sd_seed: float, sd_writer: float, seeds: int, repeats: int) -> dict
 def report(document: dict[str, Any]) -> str:
     """The figures as Markdown."""
     machine = document["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    versions = versions_in_words(machine["versions"])
     networks = [
         [
             name,

@@ -44,9 +44,7 @@ class Server:
         )
         settings = ["listen_addresses = '127.0.0.1'", f"port = {self.port}", "max_connections = 60"]
         settings.append(f"unix_socket_directories = '{self.folder}'")
-        settings.append(
-            "fsync = off"
-        )  # the machine does not fail, and a recovery would first write all files out
+        settings.append("fsync = off")  # the machine does not fail; a recovery would write all files out
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
             file.write("\n".join([*settings, ""]))
 

@@ -10,6 +10,8 @@ from typing import Literal
 Cell = str | float | int | None
 """What a table holds. None and a float that is not finite are missing values, shown as a dash."""
 
+_MOST_DECIMALS = 8
+
 
 def three_figures(value: float) -> str:
     """A number as sentences give it: `1.00`, `0.0312`, `12,400`, `∞`."""
@@ -18,6 +20,13 @@ def three_figures(value: float) -> str:
     if abs(value) >= 999.5:
         return f"{value:,.0f}"
     return f"{value:#.3g}".removesuffix(".") if value else "0"
+
+
+def decimals_for(size: float, figures: int) -> int:
+    """So many decimals show a number of this size with so many figures."""
+    if size == 0:
+        return 0
+    return min(max(figures - 1 - math.floor(math.log10(size)), 0), _MOST_DECIMALS)
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Estimate:
         if math.isinf(width) or width <= 0:
             value, low, high = map(three_figures, (self.value, self.low, self.high))
         else:  # all three to the place that gives half the width two figures
-            places = max(0, 1 - math.floor(math.log10(width / 2)))
+            places = decimals_for(width / 2, 2)
             value, low, high = (f"{part:,.{places}f}" for part in (self.value, self.low, self.high))
         return f"{value} (95 % interval {low} to {high})"
 

@@ -4,11 +4,10 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from digitlab.analysis.findings import Cell, Estimate
+from digitlab.analysis.findings import Cell, Estimate, decimals_for
 
 DASH = "–"
 """Stands where a number is not finite."""
-_MOST_DECIMALS = 8
 _SEPARATED_FROM = 10_000  # below, a year would be torn: 1,998
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -43,7 +42,7 @@ def number(value: float, *, decimals: int | None = None, fractions: bool = False
         grouping = "," if abs(value) >= _SEPARATED_FROM else ""
         return f"{int(value):{grouping}}".replace("-", "−")
     if decimals is None:
-        text = _trimmed(f"{value:.{_decimals_for(abs(value), 4)}f}")
+        text = _trimmed(f"{value:.{decimals_for(abs(value), 4)}f}")
         if float(text) == 0:
             text = f"{value:.3g}"
     else:
@@ -97,24 +96,17 @@ def _with_unit(text: str, unit: str) -> str:
     return text if text == DASH or not unit else f"{text} {clean(unit)}"
 
 
-def _decimals_for(size: float, figures: int) -> int:
-    """So many decimals show a number of this size with so many figures."""
-    if size == 0:
-        return 0
-    return min(max(figures - 1 - math.floor(math.log10(size)), 0), _MOST_DECIMALS)
-
-
 def _decimals_of(value: Estimate) -> int | None:
     """The interval's width with two figures: more would be noise."""
     if not value.has_interval or value.high <= value.low:
         return None
-    return _decimals_for(value.high - value.low, 2)
+    return decimals_for(value.high - value.low, 2)
 
 
 def _common_decimals(values: Sequence[float]) -> int:
     """Four figures for the largest, less the closing zeros that all share; at least two for most."""
     sizes = sorted(abs(value) for value in values if value)
-    most = max(_decimals_for(sizes[-1], 4), _decimals_for(sizes[len(sizes) // 2], 2))
+    most = max(decimals_for(sizes[-1], 4), decimals_for(sizes[len(sizes) // 2], 2))
     return max(len(_trimmed(f"{value:.{most}f}").partition(".")[2]) for value in values)
 
 

@@ -161,6 +161,7 @@ class Trainer:
             return trained
 
         results, cause = attempted(train, None)
+        self._stopped.pop(order.number)
         self._replies.put(Done(results, cause, weights))
 
     def _trained(self, specs: Sequence[RunSpec], order: Order, watch: Watch) -> Trained:

@@ -42,6 +42,8 @@ def on_events(events):
 study, _ = read_study_at(sys.argv[1], None)
 store = open_store(sys.argv[2])
 print("open", flush=True)
+if "wait" in sys.argv:
+    sys.stdin.readline()
 stage = run_study(study, store, workers=1, on_events=on_events, on_note=lambda note: print("note", note, flush=True))
 print("done", len(stage.missing), flush=True)
 """
@@ -90,17 +92,25 @@ def drivers() -> Iterator[list["subprocess.Popen[str]"]]:
 
 
 def drive(
-    started: list["subprocess.Popen[str]"], study: Path, url: str, lease: float = SHORT
+    started: list["subprocess.Popen[str]"], study: Path, url: str, lease: float = SHORT, wait: bool = False
 ) -> "subprocess.Popen[str]":
+    """Start a driver; one that waits begins when a line is written to it (see `go`)."""
     started.append(
         subprocess.Popen(
-            [sys.executable, "-c", DRIVER.format(lease=lease), str(study), url],
+            [sys.executable, "-c", DRIVER.format(lease=lease), str(study), url, *["wait"] * wait],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
     )
     return started[-1]
+
+
+def go(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin
+    process.stdin.write("go\n")
+    process.stdin.flush()
 
 
 def end(process: "subprocess.Popen[str]") -> list[str]:
@@ -182,10 +192,12 @@ def test_what_a_killed_driver_had_taken_is_trained_by_another(
 ) -> None:
     url = postgresql.make_database("killed")
     study = study_of(tmp_path, widths=range(4, 8), seeds=1, steps=3_000)
+    other = drive(drivers, study, url, wait=True)
+    wait_for(other, "open")
     victim = drive(drivers, study, url)
     wait_for(victim, "Started")
-    other = drive(drivers, study, url)
-    lines = wait_for(other, "note of 8 runs others train ")
+    go(other)
+    lines = wait_for(other, "note of ")
     assert f"process {victim.pid} on " in lines[-1]
     victim.kill()
     lines += end(other)

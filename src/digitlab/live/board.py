@@ -3,11 +3,14 @@
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from digitlab.analysis.findings import Estimate
-from digitlab.analysis.statistics.intervals import mean_interval
+from digitlab.analysis.statistics.intervals import SHARE
+from digitlab.analysis.statistics.jackknife import mean_on
 from digitlab.live.live_run import LiveRun
 from digitlab.live.presets import Preset, without_seed
 from digitlab.spec import RunSpec
@@ -20,7 +23,7 @@ class BoardRow:
     value:    of the race's axis; None: there is none
     runs:     that have ended, one a seed and visitor
     count:    of different seeds, without those that diverged
-    accuracy: mean test accuracy over these, with Student's interval of 95 %
+    accuracy: mean test accuracy over these, with Student's interval of 95 %, which keeps within 0 and 1
     broken:   how many diverged or collapsed
     """
 
@@ -51,13 +54,8 @@ def board_rows(
             if run.test_accuracy is not None and math.isfinite(run.test_accuracy)
         ]
         broken = sum(run.status != "done" for run in of_seed.values())
-        rows.append(BoardRow(value, theirs, len(found), _of_shares(mean_interval(found)), broken))
+        rows.append(BoardRow(value, theirs, len(found), mean_on(np.array(found), SHARE), broken))
     return rows
-
-
-def _of_shares(estimate: Estimate) -> Estimate:
-    """An interval of accuracies, which lie between 0 and 1: of two seeds it may be wider. NaN stays."""
-    return replace(estimate, low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
 
 
 def _counts(run: LiveRun) -> bool:

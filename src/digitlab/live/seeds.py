@@ -4,8 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from digitlab.analysis.findings import Estimate
-from digitlab.analysis.statistics.intervals import mean_interval
+from digitlab.analysis.statistics.intervals import SHARE
+from digitlab.analysis.statistics.jackknife import mean_on
 from digitlab.live.live_run import LiveRun
 from digitlab.live.presets import without_seed
 
@@ -31,4 +34,4 @@ def over_seeds(runs: Sequence[LiveRun]) -> OverSeeds | None:
         for run in runs
         if run.status == "done" and run.accuracy is not None and math.isfinite(run.accuracy)
     ]
-    return OverSeeds(len(found), mean_interval(found))
+    return OverSeeds(len(found), mean_on(np.array(found), SHARE))

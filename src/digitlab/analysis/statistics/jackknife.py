@@ -13,9 +13,12 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float64
 
+from digitlab.analysis.findings import Estimate
 from digitlab.analysis.statistics.choice import find_bottom
+from digitlab.analysis.statistics.intervals import Scale, mean_interval, transformed
 
-Scale = Callable[[Float64[np.ndarray, "..."]], Float64[np.ndarray, "..."]]
+To = Callable[[Float64[np.ndarray, "..."]], Float64[np.ndarray, "..."]]
+"""To a scale: `Scale.to`."""
 
 
 def pseudo_values(whole: float, left_out: Float64[np.ndarray, "seed"]) -> Float64[np.ndarray, "seed"]:
@@ -29,7 +32,7 @@ def pseudo_values(whole: float, left_out: Float64[np.ndarray, "seed"]) -> Float6
     return np.asarray(whole + (len(left_out) - 1) * (left_out.mean() - left_out))
 
 
-def of_mean(values: Float64[np.ndarray, "seed"], scale: Scale) -> Float64[np.ndarray, "seed"]:
+def of_mean(values: Float64[np.ndarray, "seed"], scale: To) -> Float64[np.ndarray, "seed"]:
     """Pseudo-values of scale(mean); the values themselves where the scale is their own.
 
     values: one a seed, [seed]
@@ -37,6 +40,14 @@ def of_mean(values: Float64[np.ndarray, "seed"], scale: Scale) -> Float64[np.nda
     if len(values) < 2:
         return np.asarray(scale(values))
     return pseudo_values(float(scale(values.mean())), scale(_means_left_out(values)))
+
+
+def mean_on(values: Float64[np.ndarray, "seed"], scale: Scale) -> Estimate:
+    """Mean with Student's interval, made on a scale whose ends stay possible.
+
+    values: one a seed, [seed]
+    """
+    return transformed(mean_interval(of_mean(values, scale.to)), scale.back)
 
 
 def of_statistic(
@@ -63,7 +74,7 @@ def at_bottom(
     log2_rates: Float64[np.ndarray, "rate"],
     losses: Float64[np.ndarray, "seed rate"],
     values: Float64[np.ndarray, "seed rate"],
-    scale: Scale,
+    scale: To,
 ) -> Float64[np.ndarray, "seed"]:
     """Pseudo-values of what was measured, at the best rate, on a scale of its own.
 

@@ -22,8 +22,8 @@ from tests.execution.test_workers import assert_gone, worker_processes
 from tests.execution.trainings import bits
 from tests.lengths import length
 
-KILLS = length(8, 30)
-KILLS_WITH_WORKERS = 3
+KILLS = length(5, 30)
+KILLS_WITH_WORKERS = length(2, 3)
 SECONDS = 120
 """Longer than anything here takes, on a busy machine too."""
 WORK = float(os.environ.get("DIGITLAB_TEST_WORK", "1"))

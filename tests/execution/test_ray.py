@@ -82,7 +82,7 @@ def test_nodes_with_and_without_a_gpu_give_the_bits_of_this_process(machines: No
 def test_the_work_of_a_killed_node_is_done_elsewhere(machines: Nodes, mnist: Dataset) -> None:
     victim = machines.add()
     lost = victim.node_id
-    specs = [small(seed, epochs=120) for seed in range(9)]
+    specs = [small(seed, epochs=60) for seed in range(9)]
     with Cluster("auto") as cluster:
         assert cluster.slot_count == 3
         with training_of(OnRay(cluster, [mnist]), [[spec] for spec in specs]) as training:

@@ -187,39 +187,33 @@ def test_two_drivers_do_each_of_500_runs_once(
     assert all(done), "one driver did everything"
 
 
-def test_what_a_killed_driver_had_taken_is_trained_by_another(
+def test_of_500_runs_none_is_lost_or_doubled_by_a_killed_driver_and_a_stopped_one(
     postgresql: Server, tmp_path: Path, drivers: list["subprocess.Popen[str]"]
 ) -> None:
-    url = postgresql.make_database("killed")
-    study = study_of(tmp_path, widths=range(4, 8), seeds=1, steps=3_000)
+    """One is killed while it trains, one stands still past its lease and goes on; a third does what is left."""
+    url = postgresql.make_database("killed-and-stopped")
+    study = study_of(tmp_path, widths=range(4, 29), seeds=10, steps=60)
     other = drive(drivers, study, url, wait=True)
     wait_for(other, "open")
-    victim = drive(drivers, study, url)
+    victim, sleeper = drive(drivers, study, url), drive(drivers, study, url)
+    woken = wait_for(sleeper, "Started")
+    sleeper.send_signal(signal.SIGSTOP)
     wait_for(victim, "Started")
     go(other)
     lines = wait_for(other, "note of ")
     assert f"process {victim.pid} on " in lines[-1]
+    assert f"process {sleeper.pid} on " in lines[-1]
     victim.kill()
     lines += end(other)
     assert lines[-1] == "done 0"
-    assert len(keys_in(url)) == 8
-
-
-def test_a_driver_that_stood_still_past_its_lease_loses_nothing(
-    postgresql: Server, tmp_path: Path, drivers: list["subprocess.Popen[str]"]
-) -> None:
-    url = postgresql.make_database("stopped")
-    study = study_of(tmp_path, widths=range(4, 7), seeds=1, steps=1_500)
-    sleeper = drive(drivers, study, url)
-    lines = wait_for(sleeper, "Started")
-    sleeper.send_signal(signal.SIGSTOP)
-    others = end(drive(drivers, study, url))
-    assert others[-1] == "done 0"
-    assert len(keys_in(url)) == 6
+    assert len(keys_in(url)) == 500
     sleeper.send_signal(signal.SIGCONT)
-    lines += end(sleeper)
-    assert lines[-1] == "done 0"
-    late = [line for line in lines if "had been trained elsewhere when their results came" in line]
+    woken += end(sleeper)
+    assert woken[-1] == "done 0"
+    late = [line for line in woken if "had been trained elsewhere when their results came" in line]
     assert late
     assert all(line.endswith("all are the same to the last bit") for line in late)
-    assert len(keys_in(url)) == 6
+    trained = [finished(each) for each in (lines, woken)]
+    assert len(trained[0]) == len(set(trained[0]))
+    assert len(keys_in(url)) == 500
+    assert postgresql.execute("killed-and-stopped", "SELECT count(*) FROM runs") == [(500,)]

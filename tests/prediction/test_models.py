@@ -46,7 +46,7 @@ def made(told: list[str]) -> Model:
 def test_the_default_model_is_trained_once_and_kept(cache: Path, mnist: Dataset) -> None:
     told: list[str] = []
     first = made(told)
-    assert told == ["training the network that reads digits: once on this machine, in about a minute"]
+    assert told == ["training the network that reads digits: once on this machine, in one or two minutes"]
     (file,) = cache.iterdir()
     again = made(told)
     assert len(told) == 1

@@ -59,7 +59,7 @@ class Readers:
                 threading.Thread(target=self._make, daemon=True, name="digitlab default model").start()
             return Preparing(
                 self._share,
-                "training the network that reads digits: once on this machine, about a minute",
+                "training the network that reads digits: once on this machine, one or two minutes",
             )
 
     def _make(self) -> None:

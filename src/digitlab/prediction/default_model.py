@@ -7,7 +7,9 @@ is made each time.
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from digitlab import places
 from digitlab.data import Dataset, LabelledImages, registry
 from digitlab.data.catalog import FILE_NAMES, DatasetEntry
 from digitlab.data.splits import split
+from digitlab.engine.device import usable_cores
 from digitlab.engine.lockstep import train_cohort
 from digitlab.engine.progress import Progress, watched_by
 from digitlab.errors import RunError
@@ -31,9 +34,9 @@ from digitlab.rng import stream
 from digitlab.spec import NUMERICS_VERSION, SGD, Budget, RunSpec, WarmupCosine
 
 RECIPE: dict[str, Any] = {
-    "version": 2,
+    "version": 3,
     "held_out": 5_000,
-    "copies": 5,
+    "copies": 8,
     "seed": 0,
     "hidden": [400, 150],
     "learning_rate": 0.4,
@@ -59,7 +62,7 @@ def default_model(on_work: OnWork, on_note: OnNote) -> Model:
     folder, name = _folder(), _recipe_name()
     if folder is not None and (kept := keeping.load(folder, name)) is not None:
         return kept
-    on_note("training the network that reads digits: once on this machine, in about a minute")
+    on_note("training the network that reads digits: once on this machine, in one or two minutes")
     model = trained_model(on_work)
     if folder is None:
         on_note("it cannot be kept, for there is no home folder: set HOME or XDG_CACHE_HOME")
@@ -148,12 +151,18 @@ def _with_copies(
     # Copies of one image beside each other: any stretch of the array holds as many of each kind.
     found = np.empty((len(images), copies + 1, 28, 28), np.uint8)
     found[:, 0] = images
-    for i in range(copies):
+    shares, telling = [0.0] * copies, threading.Lock()
 
-        def on_share(share: float, done: int = i) -> None:
-            on_work("distorting digits", _DRAWING_SHARE * (done + share) / copies)
+    def draw(i: int) -> None:
+        def on_share(share: float) -> None:
+            with telling:
+                shares[i] = share
+                on_work("distorting digits", _DRAWING_SHARE * sum(shares) / copies)
 
         found[:, i + 1] = distorted(images, stream(seed, f"distorted/{name}/{i}"), on_share)
+
+    with ThreadPoolExecutor(usable_cores()) as pool:  # NumPy's work on arrays runs in threads side by side
+        list(pool.map(draw, range(copies)))
     return LabelledImages(found.reshape(-1, 28, 28), np.repeat(labels, copies + 1))
 
 

@@ -26,10 +26,10 @@ _LOW, _HIGH = (0, 50), (150, 255)
 """Grey levels that become black and white, from and to."""
 _INK, _ROUGH = 60, 2
 """Grey levels from which on a pixel is ink; pixels by which a copy's size is measured, and varies."""
-_AT_ONCE = 1_000
+_AT_ONCE = 200
 
 Places = tuple[Float32[np.ndarray, "n rows"], Float32[np.ndarray, "n columns"]]
-"""Of each image the rows and the columns that are drawn, in pixels of a copy of 28 x 28."""
+"""Of each image, or of all alike, the rows and the columns that are drawn, in pixels of a copy of 28 x 28."""
 
 
 def distorted(
@@ -46,7 +46,7 @@ def distorted(
     for start in range(0, len(images), _AT_ONCE):
         part = images[start : start + _AT_ONCE]
         hand = _hand(part, random)
-        rough = np.broadcast_to(np.arange(0.5, _SIDE, _ROUGH, dtype=np.float32), (len(part), _SIDE // _ROUGH))
+        rough = np.arange(0.5, _SIDE, _ROUGH, dtype=np.float32)[None]
         places = _as_made(_drawn(hand, (rough, rough)), random)
         found[start : start + _AT_ONCE] = _inked(_drawn(hand, places), random)
         on_share(min(start + _AT_ONCE, len(images)) / len(images))
@@ -86,9 +86,12 @@ def _drawn(hand: _Hand, places: Places) -> Float32[np.ndarray, "n rows columns"]
     y -= top
     x -= left
     at = top * _PADDED + left + (np.arange(len(y), dtype=np.int32) * _PADDED**2)[:, None, None]
-    upper = hand.ink[at] * (1 - x) + hand.ink[at + 1] * x
-    lower = hand.ink[at + _PADDED] * (1 - x) + hand.ink[at + _PADDED + 1] * x
-    return np.asarray(upper * (1 - y) + lower * y)
+    beside = (0, 1, _PADDED, _PADDED + 1)
+    upper, upper_right, lower, lower_right = (hand.ink.take(at + step) for step in beside)
+    for left_one, right_one in ((upper, upper_right), (lower, lower_right)):
+        left_one += x * (right_one - left_one)
+    upper += y * (lower - upper)
+    return np.asarray(upper)
 
 
 def _origins(

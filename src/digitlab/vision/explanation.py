@@ -58,7 +58,8 @@ def step_pictures(reading: Reading) -> list[tuple[str, bytes]]:
 
 
 def contact_sheet(readings: Sequence[tuple[Reading, Sequence[Caption]]], side: int = 104) -> bytes:
-    """A PNG of several pictures, a line each: picture, contrast, ink, then the images of what was found.
+    """A PNG of several pictures, a line each: picture, contrast, ink, then the images of what was found, under
+    the answer or "not sure".
 
     side: pixels of the longer side of each step
     """
@@ -67,7 +68,7 @@ def contact_sheet(readings: Sequence[tuple[Reading, Sequence[Caption]]], side: i
         steps = [_centred(_fitted(image, side), side) for _, image in _steps(reading)]
         digits = [
             _titled(
-                caption.title,
+                caption.title.partition(":")[0],
                 Image.fromarray(found.image)
                 .convert("RGB")
                 .resize((side - 20, side - 20), Image.Resampling.NEAREST),

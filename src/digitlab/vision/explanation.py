@@ -58,8 +58,9 @@ def step_pictures(reading: Reading) -> list[tuple[str, bytes]]:
 
 
 def contact_sheet(readings: Sequence[tuple[Reading, Sequence[Caption]]], side: int = 104) -> bytes:
-    """A PNG of several pictures, a line each: picture, contrast, ink, then the images of what was found, under
-    the answer or "not sure".
+    """A PNG of several pictures, a line each: picture, contrast, ink, then the images of what was found.
+
+    An image stands under its answer, or under "not sure".
 
     side: pixels of the longer side of each step
     """

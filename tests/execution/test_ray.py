@@ -1,6 +1,7 @@
 """A Ray cluster: three nodes on this machine, lost nodes and workers, refusals, authentication."""
 
 import os
+import socket
 import tempfile
 import threading
 import time
@@ -123,6 +124,21 @@ def test_nobody_joins_without_the_token(machines: Nodes, monkeypatch: pytest.Mon
     monkeypatch.setenv("RAY_AUTH_TOKEN", "u" * 64)
     with pytest.raises(RunError, match="token"), connected("auto"):
         pass
+
+
+@pytest.mark.parametrize("on", ["auto", "ray://127.0.0.1:{port}"])
+def test_a_head_that_is_gone_is_said_at_once(on: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray tries for a quarter of an hour to reach the address that it was given."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    begun = time.monotonic()
+    with pytest.raises(RunError) as caught, connected(on.format(port=port)):
+        pass
+    assert time.monotonic() - begun < 10
+    assert f"nothing answers at {'' if on == 'auto' else 'ray://'}127.0.0.1:{port} (" in str(caught.value)
+    assert ("RAY_ADDRESS" in str(caught.value)) == (on == "auto")
 
 
 def test_closing_ends_remote_work_within_seconds(machines: Nodes, mnist: Dataset) -> None:

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import warnings
@@ -30,6 +31,7 @@ _PREFIX = "digitlab-ray-"
 _LONGEST_FOLDER = 40
 """Characters: Ray puts sockets deep into its folder, and the path of a socket has 107 at most."""
 _MOST_CHARACTERS = 400
+_SECONDS_TO_ANSWER = 10
 _TOKEN_SETTINGS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -79,6 +81,7 @@ def _start(folder: Path, processors: int) -> None:
 
 
 def _join(on: str) -> None:
+    _check_answers(on)
     try:
         ray.init(address=on, log_to_driver=False, logging_level=logging.ERROR)
     except AuthenticationError:
@@ -92,13 +95,33 @@ def _join(on: str) -> None:
                 f"the Ray cluster {on} asks for another token, or for one where there is none; copy the file "
                 "~/.ray/auth_token from its head node to this machine, or set RAY_AUTH_TOKEN"
             ) from None
-        remedy = "see that its port can be reached, and that ~/.ray/auth_token is the cluster's token"
-        if on == "auto":
-            remedy = (
-                "start one here with `ray start --head`, or use ray://HOST:10001 or --on ray; where there is "
-                "one, see that ~/.ray/auth_token is its token"
-            )
-        raise RunError(f"no Ray cluster can be joined at {on}: {_short(error)}; {remedy}") from None
+        raise _not_joined(on, _short(error)) from None
+
+
+def _check_answers(on: str) -> None:
+    """Raise RunError where nothing answers at the cluster's address, if that is known: Ray would try for
+    most of a minute, and write lines of its own.
+    """
+    address = os.environ.get("RAY_ADDRESS", "") if on == "auto" else on
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # Ray finds it, or says what is wrong with it
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _not_joined(
+            on, f"nothing answers at {plain(address, _MOST_CHARACTERS)} ({_short(error)})"
+        ) from None
+
+
+def _not_joined(on: str, problem: str) -> RunError:
+    remedy = "see that its port can be reached, and that ~/.ray/auth_token is the cluster's token"
+    if on == "auto":
+        remedy = (
+            "start one here with `ray start --head`, or use ray://HOST:10001 or --on ray; where there is "
+            "one, see that RAY_ADDRESS, if it is set, is its address, and ~/.ray/auth_token its token"
+        )
+    return RunError(f"no Ray cluster can be joined at {on}: {problem}; {remedy}")
 
 
 def _end() -> None:
@@ -122,6 +145,9 @@ def _settings(*, own: bool) -> Iterator[None]:
         # Else Ray ends the program without a word of ours, a minute after the head node is lost.
         "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
     }
+    if not own:
+        # How often Ray tries to reach the head node: else 20 times, of 40 seconds each.
+        wanted["RAY_gcs_server_port_wait_time_s"] = "1"
     if own and not any(os.environ.get(name) for name in _TOKEN_SETTINGS):
         wanted["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     new = {name: value for name, value in wanted.items() if name not in os.environ}

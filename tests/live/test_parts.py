@@ -1,8 +1,11 @@
 """What is said of runs, how quick they are, who visits, what presets hold: by hand-made cases."""
 
+import colorsys
 import math
+import re
 import statistics
 from collections.abc import Sequence
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -73,6 +76,24 @@ def test_the_speed_is_that_of_the_last_seconds() -> None:
     assert speed.steps_per_second == pytest.approx(300)
     assert speed.seconds_left(2_000, 5_000) == pytest.approx(10)
     assert speed.seconds == 10
+
+
+HUES = {"blue": 205, "orange": 21, "green": 160, "pink": 325, "amber": 41, "sky": 204, "olive": 56}
+
+
+def test_a_visitor_s_name_says_the_colour_of_their_dots() -> None:
+    """In both themes of the page's style: the hue in degrees, and grey has none."""
+    style = files("digitlab.web").joinpath("static/style.css").read_text()
+    found = re.findall(r"--series-(\d): #(..)(..)(..);", style)
+    assert len(found) >= 2 * len(COLOURS)
+    for number, *parts in found:
+        hue, _, saturation = colorsys.rgb_to_hls(*(int(part, 16) / 255 for part in parts))
+        name = COLOURS[int(number) - 1]
+        if name == "grey":
+            assert saturation < 0.15
+        else:
+            assert saturation > 0.3
+            assert 360 * hue == pytest.approx(HUES[name], abs=7), name
 
 
 def test_visitors_are_told_apart_and_the_oldest_gives_way() -> None:

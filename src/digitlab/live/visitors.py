@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 
-COLOURS = ("orange", "sky", "green", "yellow", "blue", "red", "pink", "grey")
+COLOURS = ("blue", "orange", "green", "pink", "amber", "sky", "grey", "olive")
 """Those of the page's series, in their order."""
 ANIMALS = (
     *(

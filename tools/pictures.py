@@ -1,6 +1,7 @@
 """Takes the pictures of the page for docs/web.md anew: python -m tools.pictures (needs Chromium)."""
 
 import io
+import re
 import tempfile
 from pathlib import Path
 
@@ -22,16 +23,25 @@ def main() -> None:
     """Train, Draw, a study that is under way, the class's board, and a phone."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = start_server(Path(folder) / "runs.db", "--classroom")
+        address = _address_of_the_class(server)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             _train(_page(browser, server, 1280, 1000, "light"), server)
             _draw(_page(browser, server, 1280, 860, "dark"), server)
             _heat_map(_page(browser, server, 1280, 800, "light"), server)
-            _board(_page(browser, server, 1280, 1060, "light"), server)
+            _board(_page(browser, server, 1280, 1060, "light"), browser, server, address)
             _phone(_page(browser, server, 390, 844, "dark"), server)
         finally:
             browser.close()
             stop_server(server)
+
+
+def _address_of_the_class(server: Server) -> str:
+    said = server.process.stdout.readline() if server.process.stdout else ""
+    found = re.search(r"http://\S+token=\S+", said)
+    if found is None:
+        raise RuntimeError(f"the server does not say where the class comes in: {said}")
+    return found[0]
 
 
 def _page(browser: Browser, server: Server, width: int, height: int, scheme: str) -> Page:
@@ -87,13 +97,22 @@ def _heat_map(page: Page, server: Server) -> None:
     page.get_by_role("button", name="Stop").click()
 
 
-def _board(page: Page, server: Server) -> None:
-    """Three seeds of the question how wide a layer should be."""
+def _board(page: Page, browser: Browser, server: Server, address: str) -> None:
+    """Three visitors at the question how wide a layer should be, each with a seed of their own."""
     page.goto(f"{server.url}/board/wider")
-    for seeds in range(1, 4):
-        page.get_by_role("button", name="one more seed").click()
-        page.locator(f"tbody tr:first-child td:nth-child(2):text-is('{seeds}')").wait_for(timeout=TRAINED)
-        page.locator(f"tbody tr:last-child td:nth-child(2):text-is('{seeds}')").wait_for(timeout=TRAINED)
+    page.get_by_role("button", name="Bring the class to this question").click()
+    for count in range(1, 4):
+        visitor = browser.new_context().new_page()
+        visitor.goto(address)
+        visitor.goto(f"{server.url}/board")
+        buttons = visitor.get_by_role("button", name="Train one")
+        buttons.first.wait_for()
+        for row, button in enumerate(buttons.all(), start=1):
+            button.click()
+            known = page.locator(f"tbody tr:nth-child({row}) td:nth-child(2):text-is('{count}')")
+            known.wait_for(timeout=TRAINED)
+        visitor.context.close()
+    page.evaluate("scrollTo(0, 0)")
     _keep(page, "web-board")
 
 

@@ -1,14 +1,13 @@
 """Takes the pictures of the page for docs/web.md anew: python -m tools.pictures (needs Chromium)."""
 
 import io
-import re
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.web.browser.conftest import CHROMIUM, Server, start_server, stop_server
+from tests.web.browser.conftest import CHROMIUM, Server, address_of_the_class, start_server, stop_server
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 LARGEST = 200_000
@@ -23,7 +22,7 @@ def main() -> None:
     """Train, Draw, a study that is under way, the class's board, and a phone."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = start_server(Path(folder) / "runs.db", "--classroom")
-        address = _address_of_the_class(server)
+        address = address_of_the_class(server)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             _train(_page(browser, server, 1280, 1000, "light"), server)
@@ -34,14 +33,6 @@ def main() -> None:
         finally:
             browser.close()
             stop_server(server)
-
-
-def _address_of_the_class(server: Server) -> str:
-    said = server.process.stdout.readline() if server.process.stdout else ""
-    found = re.search(r"http://\S+token=\S+", said)
-    if found is None:
-        raise RuntimeError(f"the server does not say where the class comes in: {said}")
-    return found[0]
 
 
 def _page(browser: Browser, server: Server, width: int, height: int, scheme: str) -> Page:

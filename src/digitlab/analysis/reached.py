@@ -15,7 +15,7 @@ from digitlab.analysis.conditions import Condition, test_accuracy
 from digitlab.analysis.findings import Estimate
 from digitlab.analysis.statistics.choice import Bottom, find_bottom, mean_loss
 from digitlab.analysis.statistics.intervals import LOG, PLAIN, SHARE, Scale, mean_interval, transformed
-from digitlab.analysis.statistics.jackknife import at_bottom, mean_on, of_mean
+from digitlab.analysis.statistics.jackknife import at_bottom, of_mean
 from digitlab.result import RunResult
 
 Metric = Callable[[RunResult], float]
@@ -63,7 +63,7 @@ def estimate(condition: Condition, metric: Metric = test_accuracy, scale: Scale 
 
 def estimate_of(runs: Sequence[RunResult], metric: Metric = test_accuracy, scale: Scale = SHARE) -> Estimate:
     """A metric of runs of one rate, likewise."""
-    return mean_on(np.array([metric(run) for run in runs], np.float64), scale)
+    return transformed(mean_interval(values(runs, metric, scale)), scale.back)
 
 
 def loss_estimate(condition: Condition, metric: Metric) -> Estimate:

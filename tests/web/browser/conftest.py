@@ -46,6 +46,14 @@ def start_server(store: Path, *options: str) -> Server:
     raise AssertionError(f"digitlab serve ended: {said}")
 
 
+def address_of_the_class(server: Server) -> str:
+    """Where visitors come in: the next line of a server that has a class."""
+    assert server.process.stdout
+    found = re.search(r"http://\S+token=\S+", server.process.stdout.readline())
+    assert found
+    return found[0]
+
+
 def stop_server(server: Server) -> None:
     """Ctrl-C for the server, and its end."""
     server.process.terminate()

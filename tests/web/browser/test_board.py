@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.web.browser.conftest import Server, start_server, stop_server
+from tests.web.browser.conftest import Server, address_of_the_class, start_server, stop_server
 
 pytestmark = pytest.mark.slow
 LONG = 120_000
@@ -17,10 +17,7 @@ LONG = 120_000
 def classroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
     """A server for a class, and the class's address."""
     running = start_server(tmp_path_factory.mktemp("class") / "runs.db", "--classroom")
-    assert running.process.stdout
-    found = re.search(r"http://\S+token=\S+", running.process.stdout.readline())
-    assert found
-    yield running, found[0]
+    yield running, address_of_the_class(running)
     stop_server(running)
 
 

@@ -76,6 +76,16 @@ def test_of_the_states_of_a_cohort_the_latest_waits_with_all_points() -> None:
     assert mailbox.get() is None
 
 
+def test_who_waits_for_a_message_looks_up() -> None:
+    mailbox = Mailbox[str]()
+    with pytest.raises(TimeoutError):
+        mailbox.get(0.01)
+    mailbox.put("a")
+    assert mailbox.get(0.01) == "a"
+    mailbox.close()
+    assert mailbox.get(0.01) is None
+
+
 def test_a_state_does_not_pass_a_message_that_lies_between() -> None:
     mailbox: Mailbox[str] = Mailbox()
     for message in (progress("a", 8), "tried again", progress("a", 1), progress("a", 2)):

@@ -3,9 +3,11 @@
 import itertools
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,10 +24,11 @@ from digitlab.data import Dataset
 from digitlab.engine.inputs import run_split
 from digitlab.engine.noise_scale import noise_scale
 from digitlab.errors import StoreError
+from digitlab.execution.events import Event, Progress
 from digitlab.result import RunResult
 from digitlab.spec import RunSpec
 from digitlab.store import Filter, Store, open_store
-from digitlab.studies import OBSERVATIONS, Study, read_study
+from digitlab.studies import OBSERVATIONS, Study, read_study, runner
 from digitlab.studies.expansion import MOST_EXTENSIONS, checked, scouting_seeds, spec_of
 from digitlab.studies.findings import findings
 from digitlab.studies.progress import StudyProgress
@@ -514,6 +517,30 @@ def test_a_study_whose_time_is_over_goes_on_where_it_was(store: Store, mnist: Da
     assert len(counts) > 3
     assert all(a < b for a, b in itertools.pairwise(counts))
     assert counts[-1] == stage.run_count
+
+
+def test_when_the_time_is_over_a_long_cohort_is_not_waited_for(
+    store: Store, mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock jumps past the end when something is kept and the longest still train."""
+    levels = [{"label": "short", "steps": 10}, {"label": "endless", "epochs": 1_000_000}]
+    definition = study(
+        axes=[{"name": "length", "levels": levels}],
+        fixed={"train_size": 200, "validation_size": 100, "evaluate_at": [1]},
+        seeds={"report": 2},
+    )
+    real, ahead = time.monotonic, [0.0]
+    kept: list[RunResult] = []
+
+    def see(events: Sequence[Event]) -> None:
+        if kept and any(isinstance(event, Progress) for event in events):
+            ahead[0] = 2000.0
+
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: real() + ahead[0]))
+    stage = run_study(definition, store, workers=3, seconds_limit=1000, on_events=see, on_results=kept.extend)
+    assert [result.spec.step_count for result in kept] == [10, 10]
+    assert len(stage.missing) == 2
+    assert set(store.keys(Filter())) == {result.key for result in kept}
 
 
 def test_a_study_goes_on_over_a_run_that_this_version_cannot_read(tmp_path: Path, mnist: Dataset) -> None:

@@ -1,6 +1,8 @@
 """Two queues: cohorts that wait for their turn, and messages that wait for their reader."""
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -133,13 +135,19 @@ class Mailbox(Generic[T]):
                 self._messages.append(self._latest[message.cohort])
             self._changed.notify()
 
-    def get(self) -> T | CohortProgress | None:
-        """The next message, once there is one; None when the mailbox is closed and empty."""
+    def get(self, seconds: float = math.inf) -> T | CohortProgress | None:
+        """The next message, once there is one; None when the mailbox is closed and empty.
+
+        Raises TimeoutError when there is none for so many seconds.
+        """
+        end = time.monotonic() + seconds
         with self._changed:
             while not self._messages:
                 if self._is_closed:
                     return None
-                self._changed.wait(_SECONDS_TO_NOTICE)
+                if (left := end - time.monotonic()) <= 0:
+                    raise TimeoutError
+                self._changed.wait(min(left, _SECONDS_TO_NOTICE))
             return self._first()
 
     def waiting(self) -> T | CohortProgress | None:

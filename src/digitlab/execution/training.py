@@ -48,13 +48,22 @@ class Training:
         for together in self.batches():
             yield from together
 
-    def batches(self) -> Iterator[Sequence[Event]]:
+    def batches(self, seconds: float = math.inf) -> Iterator[Sequence[Event]]:
         """The events, those together that come together, such as the ends of a cohort's runs.
+
+        seconds: where nothing happens for so long, an empty sequence comes, so that the reader can look up
 
         A reader that is slower than what happens gets all that waits for it at once, some thousand events at
         most: what each reading costs it, such as a commit, it then has once for many cohorts.
         """
-        while (message := self._mailbox.get()) is not None:
+        while True:
+            try:
+                message = self._mailbox.get(seconds)
+            except TimeoutError:
+                yield ()
+                continue
+            if message is None:
+                return
             together = list(_events(message))
             while len(together) < _MOST_TOGETHER and (message := self._mailbox.waiting()) is not None:
                 together += _events(message)

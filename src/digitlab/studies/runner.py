@@ -28,6 +28,9 @@ from digitlab.studies.stages import Stage
 if TYPE_CHECKING:
     from digitlab.execution.ray.cluster import Cluster
 
+_SECONDS_FOR_THE_NEXT = 10.0
+"""When the time is over, the cohort that is done next is waited for so long."""
+_SECONDS_TO_LOOK_UP = 1.0
 _NOISE_EXAMPLES = 10_000
 """The gradient noise scale is measured on so many of the images that a run trains on, at most."""
 
@@ -50,7 +53,8 @@ def run_study(
     """Train and measure what a study lacks, stage by stage; each cohort is kept as soon as it is done.
 
     on:            a cluster whose machines train; see `lab.joined`
-    seconds_limit: after so many seconds, end with the cohort that is done next; others under way are lost
+    seconds_limit: after so many seconds, end with the cohort that is done next, or ten seconds later; others
+                   under way are lost. The first cohort is waited for, so that each call gets further.
     is_stopped:    asked often; once it says so, end at once: the cohorts under way are lost
     on_stage:      told each stage that has missing runs, before they are trained
     on_results:    told what was put into the store
@@ -61,10 +65,13 @@ def run_study(
     RunError when a run failed, after all others are done.
     """
     end, progress = time.monotonic() + seconds_limit, StudyProgress(study, store)
-    stage = progress.stage()
+    stage, has_kept = progress.stage(), False
 
     def is_over() -> bool:
         return time.monotonic() > end or is_stopped()
+
+    def must_end() -> bool:
+        return is_stopped() or (has_kept and time.monotonic() > end + _SECONDS_FOR_THE_NEXT)
 
     while stage.missing:
         sharing = Sharing(store, stage, on_note)
@@ -73,13 +80,14 @@ def run_study(
         if part.missing:
             on_stage(part)
             if stage.measurement:
-                steps = _measured(part, store, sharing, device, workers, on, is_stopped, on_advance)
+                steps = _measured(part, store, sharing, device, workers, on, must_end, on_advance)
             else:
                 steps = _trained(
-                    part, sharing, device, workers, on, is_stopped, on_results, on_events, on_advance
+                    part, sharing, device, workers, on, must_end, on_results, on_events, on_advance
                 )
             with closing(steps):
                 for keys in steps:
+                    has_kept = True
                     kept |= {(stage.measurement, key) for key in keys}
                     if is_over():
                         break
@@ -105,7 +113,7 @@ def _trained(
     device: str,
     workers: int | None,
     on: "Cluster | None",
-    is_stopped: Callable[[], bool],
+    must_end: Callable[[], bool],
     on_results: Callable[[Sequence[RunResult]], None],
     on_events: Callable[[Sequence[Event]], None],
     on_advance: OnAdvance,
@@ -117,7 +125,7 @@ def _trained(
         on_results(results)
 
     with lab.start(stage.missing, device=device, workers=workers, on=on, claims=sharing.claims) as training:
-        yield from _kept(stage, training, keep, is_stopped, on_events, on_advance)
+        yield from _kept(stage, training, keep, must_end, on_events, on_advance)
 
 
 def _measured(
@@ -127,7 +135,7 @@ def _measured(
     device: str,
     workers: int | None,
     on: "Cluster | None",
-    is_stopped: Callable[[], bool],
+    must_end: Callable[[], bool],
     on_advance: OnAdvance,
 ) -> _Steps:
     """Train the stage's networks again and measure them; the keys of each cohort."""
@@ -146,21 +154,21 @@ def _measured(
             stage.missing, device=device, workers=workers, on=on, save=folder, claims=sharing.claims
         ) as training,
     ):
-        yield from _kept(stage, training, keep, is_stopped, lambda _: None, on_advance)
+        yield from _kept(stage, training, keep, must_end, lambda _: None, on_advance)
 
 
 def _kept(
     stage: Stage,
     training: Training,
     keep: Callable[[Sequence[RunResult]], None],
-    is_stopped: Callable[[], bool],
+    must_end: Callable[[], bool],
     on_events: Callable[[Sequence[Event]], None],
     on_advance: OnAdvance,
 ) -> _Steps:
     """Keep the results of a training as they come. Raises RunError at its end when a run has none."""
     failures: list[Failure] = []
     meter = AdvanceMeter()
-    for events in training.batches():
+    for events in training.batches(_SECONDS_TO_LOOK_UP):
         on_events(events)
         failures += [event.failure for event in events if isinstance(event, Failed)]
         results = [event.result for event in events if isinstance(event, Finished)]
@@ -169,7 +177,7 @@ def _kept(
         on_advance(meter.see(events))
         if results:
             yield {result.key for result in results}
-        if is_stopped():
+        if must_end():
             return
     if failures:
         first = failures[0]

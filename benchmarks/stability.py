@@ -29,7 +29,7 @@ from tables import table
 from digitlab.analysis.conditions import About, Evidence
 from digitlab.analysis.findings import Estimate, StudyFindings
 from digitlab.analysis.registry import ANALYSES
-from digitlab.analysis.statistics.compare import judge
+from digitlab.analysis.statistics.compare import is_close, judge
 from digitlab.analysis.summary import MARGIN
 from digitlab.result import Curve, Metrics, RunResult
 from digitlab.rng import stream
@@ -251,6 +251,18 @@ class Repeated:
         """Share of the repeats that say what the study itself says."""
         first = self.said(self.first)
         return float(np.mean([self.said(e) == first for e in self.estimates])) if self.estimates else math.nan
+
+    def again(self, *, close: bool) -> tuple[int, float]:
+        """How many repeats call a direction clear, closely or not; and the share of all repeats that call it
+        so too, summed over them.
+        """
+        verdicts = self.verdicts()
+        found = [
+            verdicts[judge(e, MARGIN)] / len(self.estimates)
+            for e in self.estimates
+            if judge(e, MARGIN) in ("better", "worse") and is_close(e) == close
+        ]
+        return len(found), sum(found)
 
     @property
     def wrong_sign(self) -> float:
@@ -510,7 +522,17 @@ def summary(found: Sequence[RepeatedStudy]) -> list[str]:
         f"{100 * max(together):.0f} % of {found[0].repeats} repeats (aim: 95 %), those of exponents, laws "
         f"and other figures each in {100 * min(others):.0f} to {100 * max(others):.0f} %. The wrong sign "
         f"came out in at most {100 * wrong:.1f} %.",
+        "",
+        f"Where a repeat called a setting better or worse, {100 * again_of(signed, close=False):.0f} % of "
+        "all repeats did so too; where it added that this is close, "
+        f"{100 * again_of(signed, close=True):.0f} %.",
     ]
+
+
+def again_of(found: Sequence[Repeated], *, close: bool) -> float:
+    """Given that one repeat calls a direction clear, closely or not: how likely another one does so too."""
+    counts, sums = zip(*[one.again(close=close) for one in found], strict=True)
+    return sum(sums) / sum(counts) if sum(counts) else math.nan
 
 
 def stated(found: Sequence[RepeatedStudy]) -> list[str]:

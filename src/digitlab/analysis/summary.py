@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from digitlab.analysis.conditions import About, Condition, name_of, run_count, seed_count, seeds_in_words
 from digitlab.analysis.findings import Estimate, Finding, Headline, Picture, Point, StudyFindings, Table
 from digitlab.analysis.reached import estimate, estimate_of, reached, values
-from digitlab.analysis.statistics.compare import Verdict, judge
+from digitlab.analysis.statistics.compare import Verdict, is_close, judge
 from digitlab.analysis.statistics.intervals import mean_interval
 from digitlab.result import RunResult
 from digitlab.spec import SGD
@@ -92,6 +92,13 @@ def bound_in_words(points: Estimate) -> str:
     return f"they differ by at most {most_in_words(points)}"
 
 
+def closeness_in_words(difference: Estimate) -> str:
+    """After a sentence that gives a direction: that a repeat of the study may not; "" where it will."""
+    return (
+        " This is close: a repeat of the study may show no clear difference." if is_close(difference) else ""
+    )
+
+
 def broken_in_words(conditions: Sequence[Condition]) -> str:
     """Which conditions are left out, for most of their networks broke; "" where there are none."""
     names = [name_of(condition) for condition in conditions if not condition.reports]
@@ -105,7 +112,7 @@ def compared_in_words(name: str, base: str, points: Estimate) -> str:
     verdict: Verdict = judge(points, MARGIN)
     interval = points_in_words(points)
     if verdict in ("better", "worse"):
-        return f"{name} is {verdict} than {base}: {interval}."
+        return f"{name} is {verdict} than {base}: {interval}.{closeness_in_words(points)}"
     if verdict == "practically equal":
         return f"{name} is practically equal to {base}: {bound_in_words(points)} ({interval})."
     return f"{name} shows no clear difference from {base}: {bound_in_words(points)} ({interval})."

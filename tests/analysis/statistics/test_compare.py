@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from digitlab.analysis.findings import Estimate
-from digitlab.analysis.statistics.compare import crossed_bootstrap, crossed_interval, judge
+from digitlab.analysis.statistics.compare import crossed_bootstrap, crossed_interval, is_close, judge
 from digitlab.analysis.statistics.intervals import bootstrap_stream, mean_interval
 
 
@@ -39,6 +39,29 @@ def two_networks(seeds: int, images: int, gap: float, spread: float) -> tuple[np
 )
 def test_verdicts(low: float, high: float, verdict: str) -> None:
     assert judge(Estimate((low + high) / 2, low, high), margin=0.2) == verdict
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_what_is_not_close_comes_out_again_nine_times_in_ten(sign: int, value: float) -> None:
+    """Of a repeat nothing is known but the first estimate: it is normal around it, of twice the variance."""
+    half = stats.norm.ppf(0.975)
+    away = half + stats.norm.ppf(0.9) * math.sqrt(2)  # standard errors
+
+    def at(distance: float) -> Estimate:
+        middle = value + sign * distance
+        return Estimate(middle, middle - half, middle + half)
+
+    assert stats.norm.sf(half, loc=away, scale=math.sqrt(2)) == pytest.approx(0.9)
+    assert is_close(at(away - 0.001), value)
+    assert not is_close(at(away + 0.001), value)
+    assert not is_close(at(half - 0.001), value)  # not excluded at all
+    assert not is_close(Estimate(value + sign), value)  # no interval
+
+
+def test_only_the_side_that_faces_the_value_counts() -> None:
+    assert not is_close(Estimate(2.0, 1.0, 9.0))
+    assert is_close(Estimate(2.0, 0.5, 2.1))
 
 
 # --- Accuracy on new seeds and new images ---

@@ -134,6 +134,19 @@ def test_noise_leaves_rules_and_laws_unresolved() -> None:
     assert ", but not clearly (" in finding(found, "The law").verdict
 
 
+def test_a_rule_that_is_narrowly_excluded_is_named() -> None:
+    clear, close = (
+        finding(find(Evidence(about(), grid(square_root, sd=sd))), "Exponent at the smaller")
+        for sd in (0.2, 0.5)
+    )
+    for found in (clear, close):
+        assert found.estimate.low > 0
+        assert found.estimate.high < 1
+        assert "no growth and the linear rule are excluded." in found.verdict
+    assert "close" not in clear.verdict
+    assert close.verdict.endswith(" This is close: a repeat of the study may also agree with no growth.")
+
+
 def test_one_seed_shows_no_direction() -> None:
     found = find(Evidence(about(), grid(square_root, seeds=1, accuracies=[0.9], also={0.01: [0.8]})))
     assert len(found.findings) == 4

@@ -93,6 +93,11 @@ def test_several_settings_need_clearer_differences() -> None:
     base = setting("base", [0.9] * 6)
     alone = find(Evidence(about(), [base, setting("a", list(0.905 + spread))]))
     assert alone.findings[0].verdict.startswith("a is better than base")
+    # Clear, but not by as much as the chance of a repeat.
+    assert alone.findings[0].verdict.endswith(
+        " This is close: a repeat of the study may show no clear difference."
+    )
+    assert alone.answer[0].endswith(" Close, so that a repeat of the study may show no clear difference: a.")
     others = [setting(str(k), list(0.905 + k * spread)) for k in (0.05, 0.3, 4)]
     several = find(Evidence(about(), [base, setting("a", list(0.905 + spread)), *others]))
     assert several.findings[0].verdict.startswith("a shows no clear difference from base")

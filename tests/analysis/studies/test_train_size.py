@@ -86,6 +86,8 @@ def test_the_largest_size_is_predicted_from_the_others() -> None:
     assert "they agree." in fine.verdict
     bent = finding(find(Evidence(about(), grid(draws=10, last=1.5))), "Error at 50,000 images")
     assert "the law does not hold over the whole range." in bent.verdict
+    near = finding(find(Evidence(about(), grid(draws=10, last=1.02))), "Error at 50,000 images")
+    assert near.verdict.endswith("disagree, but narrowly: a repeat of the study may find that they agree.")
 
 
 def test_one_draw_shows_little() -> None:

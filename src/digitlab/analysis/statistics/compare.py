@@ -1,6 +1,7 @@
 """Comparing two networks, and saying no more than the difference allows."""
 
 import math
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from digitlab.analysis.findings import Estimate
 from digitlab.analysis.statistics.intervals import CONFIDENCE, t_interval
 
 Verdict = Literal["better", "worse", "practically equal", "no clear difference"]
+_HALF_WIDTHS_OF_A_FIRM_ONE = 1 + NormalDist().inv_cdf(0.9) * math.sqrt(2) / NormalDist().inv_cdf(0.975)
 
 
 def judge(estimate: Estimate, margin: float) -> Verdict:
@@ -28,6 +30,21 @@ def judge(estimate: Estimate, margin: float) -> Verdict:
     if estimate.high < 0:
         return "worse"
     return "no clear difference"
+
+
+def is_close(estimate: Estimate, value: float = 0.0) -> bool:
+    """Whether the interval excludes a value so narrowly that a repeat of the study may well not exclude it.
+
+    Given one estimate of standard error s and no other knowledge, that of a repeat is normal around it with
+    variance 2 s² (Goodman 1992, Stat. Med. 11, 875). So its interval excludes the value in 9 of 10 repeats
+    where the first one lies 1.96 s + 1.28 √2 s from it: 1.92 half-widths. Never where the value is not
+    excluded.
+    """
+    if estimate.low > value:
+        return estimate.value - value < _HALF_WIDTHS_OF_A_FIRM_ONE * (estimate.value - estimate.low)
+    if estimate.high < value:
+        return value - estimate.value < _HALF_WIDTHS_OF_A_FIRM_ONE * (estimate.high - estimate.value)
+    return False
 
 
 def independent_difference(first: Estimate, second: Estimate) -> Estimate:

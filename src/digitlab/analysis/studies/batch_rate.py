@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from digitlab.analysis.conditions import Condition, Evidence, by_label, spec_of
 from digitlab.analysis.findings import Estimate, Finding, Headline, StudyFindings, Table, three_figures
+from digitlab.analysis.statistics.compare import is_close
 from digitlab.analysis.statistics.intervals import geometric_interval
 from digitlab.analysis.statistics.scaling_laws import best_law, exponent
 from digitlab.analysis.studies.batch_pictures import pictures, tables
@@ -14,6 +15,7 @@ from digitlab.analysis.summary import (
     FIXED_RATE,
     accuracy,
     accuracy_of,
+    closeness_in_words,
     is_resolved,
     percent,
     study_findings,
@@ -142,11 +144,13 @@ def _in_words(slope: Estimate) -> str:
     rules = (("no growth", 0.0), ("the square-root rule", 0.5), ("the linear rule", 1.0))
     fits = [name for name, value in rules if slope.low <= value <= slope.high]
     out = [name for name, value in rules if not slope.low <= value <= slope.high]
+    close = [name for name, value in rules if is_close(slope, value)]
+    may = f" This is close: a repeat of the study may also agree with {' and '.join(close)}." if close else ""
     if not fits:
-        return f"{grows}: none of the simple rules holds there."
+        return f"{grows}: none of the simple rules holds there.{may}"
     if not out:
         return f"{grows}: no simple rule is excluded."
-    return f"{grows}. This agrees with {' and '.join(fits)}; {' and '.join(out)} {_is(out)} excluded."
+    return f"{grows}. This agrees with {' and '.join(fits)}; {' and '.join(out)} {_is(out)} excluded.{may}"
 
 
 def _is(names: Sequence[str]) -> str:
@@ -207,8 +211,11 @@ def _conclusion(lost: Estimate) -> str:
     if not is_resolved(lost):
         return "no clear difference."
     if lost.value < 0:
-        return "there the tuned learning rate is worse."
-    return "if you change only the batch size, part of the effect comes from the learning rate."
+        return f"there the tuned learning rate is worse.{closeness_in_words(lost)}"
+    return (
+        "if you change only the batch size, part of the effect comes from the learning rate."
+        f"{closeness_in_words(lost)}"
+    )
 
 
 def _beside(first: Condition) -> str:

@@ -42,6 +42,7 @@ from digitlab.analysis.summary import (
     accuracy,
     accuracy_of,
     bound_in_words,
+    closeness_in_words,
     differences,
     fewer_at_fixed,
     in_points,
@@ -227,9 +228,9 @@ def _step_in_words(step: _Step, family: _Family | None = None) -> str:
     where = f" ({family.name})" if family else ""
     going = f"With the learning rate tuned, going from {step.name}{where}"
     if step.verdict == "better":
-        return f"{going} increases the accuracy: {interval}."
+        return f"{going} increases the accuracy: {interval}.{closeness_in_words(step.difference)}"
     if step.verdict == "worse":
-        return f"{going} reduces the accuracy: {interval}."
+        return f"{going} reduces the accuracy: {interval}.{closeness_in_words(step.difference)}"
     bound = bound_in_words(step.difference)
     if step.verdict == "practically equal":
         return f"{going} changes practically nothing: {bound} ({interval})."

@@ -33,7 +33,7 @@ from digitlab.analysis.findings import (
     Table,
 )
 from digitlab.analysis.reached import best_rate
-from digitlab.analysis.statistics.compare import Verdict, judge
+from digitlab.analysis.statistics.compare import Verdict, is_close, judge
 from digitlab.analysis.statistics.simultaneous import simultaneous_intervals
 from digitlab.analysis.summary import (
     MARGIN,
@@ -150,6 +150,8 @@ def _answer(changes: Sequence[_Change]) -> list[str]:
         "clear difference."
     )
     clear = [change for change in changes if change.verdict in ("better", "worse")]
+    if close := [name_of(change.to) for change in clear if is_close(change.points)]:
+        whole += f" Close, so that a repeat of the study may show no clear difference: {_listed(close)}."
     largest = sorted(clear, key=lambda change: -abs(change.points.value))[:_MOST_ANSWERS]
     return [whole, *(change.in_words for change in largest), *_largest_bound(base, changes)]
 
@@ -190,13 +192,17 @@ def _largest_bound(base: str, changes: Sequence[_Change]) -> list[str]:
         return []
     most = max((change.points for change in unclear), key=lambda points: max(-points.low, points.high))
     names = [name_of(change.to) for change in unclear]
-    listed = ("; " if any("," in name for name in names) else ", ").join(names)
     differ = (
-        f"The other setting ({listed}) differs"
+        f"The other setting ({_listed(names)}) differs"
         if len(unclear) == 1
-        else f"The other settings ({listed}) differ"
+        else f"The other settings ({_listed(names)}) differ"
     )
     return [f"{differ} from {base} by at most {most_in_words(most)}."]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names one after the other, so that those with a comma in them stay one."""
+    return ("; " if any("," in name for name in names) else ", ").join(names)
 
 
 def _finding(change: _Change) -> Finding:

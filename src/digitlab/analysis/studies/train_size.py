@@ -29,12 +29,14 @@ from digitlab.analysis.findings import (
     three_figures,
 )
 from digitlab.analysis.reached import best_rate, estimate, estimate_of, reached
+from digitlab.analysis.statistics.compare import is_close
 from digitlab.analysis.statistics.intervals import LOG
 from digitlab.analysis.statistics.power_law import PowerLaw, fit_power_law, local_slopes, predict_left_out
 from digitlab.analysis.summary import (
     FIXED_RATE,
     accuracy,
     accuracy_of,
+    closeness_in_words,
     fewer_at_fixed,
     in_points,
     is_resolved,
@@ -217,6 +219,8 @@ def _agreement(predicted: Estimate, measured: float) -> str:
         return "one draw does not show whether they agree."
     if predicted.low <= measured <= predicted.high:
         return "they agree."
+    if is_close(predicted, measured):
+        return "they disagree, but narrowly: a repeat of the study may find that they agree."
     return "they disagree, so the law does not hold over the whole range."
 
 
@@ -240,7 +244,7 @@ def _under_training(budget: _Budget, primary: _Budget) -> list[Finding]:
     sentence = (
         f"With {budget.name} at learning rate {FIXED_RATE:g}, {size:,} images give "
         f"{percent(accuracy_of(fixed).value)} accuracy; with {primary.name} and the learning rate tuned, "
-        f"{percent(accuracy(reference).value)}: {conclusion}."
+        f"{percent(accuracy(reference).value)}: {conclusion}.{closeness_in_words(lost)}"
     )
     return [
         Finding(

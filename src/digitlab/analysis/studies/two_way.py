@@ -25,6 +25,7 @@ from digitlab.analysis.summary import (
     MARGIN,
     bound_in_words,
     broken_in_words,
+    closeness_in_words,
     compared_in_words,
     most_in_words,
     points_in_words,
@@ -139,7 +140,7 @@ def _between(
         f"by {steps[i, column]:+.2f} points, and at {grid.level(1, j)} by {steps[i, j]:+.2f} points"
     )
     if judge(points, MARGIN) in ("better", "worse"):
-        return f"{both}: a difference of {points_in_words(points)}."
+        return f"{both}: a difference of {points_in_words(points)}.{closeness_in_words(points)}"
     return f"{both}; that is no clear difference: {bound_in_words(points)} ({points_in_words(points)})."
 
 

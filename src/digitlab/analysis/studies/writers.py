@@ -22,6 +22,7 @@ from digitlab.analysis.findings import (
 from digitlab.analysis.statistics.clusters import design_factor, series_interval, writers_interval
 from digitlab.analysis.statistics.intervals import geometric_interval, mean_interval
 from digitlab.analysis.summary import (
+    closeness_in_words,
     in_points,
     is_resolved,
     percent,
@@ -161,6 +162,7 @@ def _harder(network: _Network, test: _Test) -> Finding:
     sentence = (
         f"Trained on {size.train_size:,} images, {network.name} misreads {pupils} of the pupils' digits and "
         f"{staff} of the staff's: {conclusion} ({points_in_words(difference)}, for new writers and seeds)."
+        f"{closeness_in_words(difference)}"
     )
     return Finding(
         title=f"Error on pupils' digits less that on staff's, {network.name}, {size.train_size:,} images",
@@ -196,6 +198,7 @@ def _slopes(network: _Network, test: _Test) -> Finding:
     else:
         sentence += "whether more images help either more is not resolved"
     sentence += f" (exponents differ by {difference})." if np.isfinite(difference.value) else "."
+    sentence += closeness_in_words(difference)
     return Finding(
         title=f"Exponent of the error on pupils' digits less that on staff's, {network.name}",
         estimate=difference,

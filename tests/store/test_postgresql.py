@@ -4,9 +4,11 @@ import itertools
 import os
 import pwd
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -112,6 +114,41 @@ def test_a_connection_that_is_cut_is_made_again(postgresql: Server, url: str, nu
     assert store.add([numbered(1), numbered(2)]) == 1
     assert told == [f"{shown_place(url)}: the connection to the server was lost; waiting for up to 10 s"]
     store.close()
+
+
+def test_a_program_that_stood_still_and_lost_its_connection_goes_on(
+    postgresql: Server, url: str, numbered: Numbered
+) -> None:
+    """Stopped in the middle of a transaction for longer than it would wait for a server."""
+    import psycopg
+
+    with closing(open_store(url)) as store:
+        store.add([numbered(1)])
+    script = (
+        "import sys; from digitlab.store import Filter, open_store\n"
+        "store = open_store(sys.argv[1], timeout_seconds=2); store.count(Filter())\n"
+        "print('ready', flush=True); input()\n"
+        "print(store.count(Filter()))"
+    )
+    counts = subprocess.Popen(
+        [sys.executable, "-c", script, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert counts.stdin is not None
+    held = f"FROM pg_stat_activity WHERE datname = '{name_of(url)}' AND wait_event_type = 'Lock'"
+    with psycopg.connect(url) as connection:
+        assert counts.stdout is not None
+        assert counts.stdout.readline() == "ready\n"
+        connection.execute("LOCK TABLE runs")
+        counts.stdin.write("\n")
+        counts.stdin.flush()
+        while not postgresql.execute("postgres", f"SELECT 1 {held}"):
+            pass
+        counts.send_signal(signal.SIGSTOP)
+        postgresql.execute("postgres", f"SELECT pg_terminate_backend(pid) {held}")
+    time.sleep(2.5)
+    counts.send_signal(signal.SIGCONT)
+    assert counts.communicate() == ("1\n", None)
+    assert counts.returncode == 0
 
 
 def test_a_server_that_ends_and_starts_again_is_waited_for(

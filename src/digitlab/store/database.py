@@ -1,5 +1,6 @@
 """One database as the store sees it: transactions that wait their turn, and errors told with their remedy."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Database:
     location:        where it is, for messages
     readers:         makes connections, each used by one thread, whose transactions read
     writers:         the same for those that write
-    timeout_seconds: how long one transaction may wait until others let it in
+    timeout_seconds: how long one transaction may wait, from its first failure on, until others let it in
     on_wait:         told, once a transaction, when that takes longer than a moment
     insert:          the dialect's INSERT, which knows ON CONFLICT
     obstacle:        what an error says is in the way, where it is worth trying again; else None
@@ -67,7 +68,7 @@ class Database:
         self.readers.dispose()  # of the writers too: they share a pool
 
     def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        start, is_told, pause = time.monotonic(), False, self.pause_seconds
+        waits_since, pause = math.inf, self.pause_seconds
         while True:
             try:
                 with engine.begin() as connection:
@@ -75,11 +76,12 @@ class Database:
             # The latter two: a number or a text that no database can hold, in a filter; a text in the
             # database that is none.
             except (SQLAlchemyError, OverflowError, UnicodeError) as error:
-                obstacle = self.obstacle(error)
-                if obstacle is None or time.monotonic() - start >= self.timeout_seconds:
+                obstacle, now = self.obstacle(error), time.monotonic()
+                # Since the first failure: a program that was stopped in the middle has not waited yet.
+                is_first, waits_since = waits_since > now, min(waits_since, now)
+                if obstacle is None or now - waits_since >= self.timeout_seconds:
                     raise self.explain(error) from None
-            if not is_told:
+            if is_first:
                 self.on_wait(f"{self.location}: {obstacle}; waiting for up to {self.timeout_seconds:g} s")
-                is_told = True
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

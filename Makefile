@@ -22,7 +22,8 @@ test: $(VENV)/.dev
 # The slow tests at their whole length: more kills, more runs, more inputs.
 test-long: $(VENV)/.dev
 	DIGITLAB_TEST_LONG=1 $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
-	  tests/cli/test_study.py tests/test_lab.py tests/fuzz tests/studies/strategies
+	  tests/cli/test_study.py tests/test_lab.py tests/fuzz tests/studies/strategies \
+	  tests/execution/test_ray_machines.py
 
 # FUZZ_INPUTS=1000 for a short run.
 fuzz: $(VENV)/.dev

@@ -262,6 +262,8 @@ def test_what_ray_raises_is_said_in_words() -> None:
     assert memory.text.startswith("its node a ran out of memory, and its worker was ended")
     assert memory.is_lost
     assert cause(raised.NodeDiedError("x"), "a").text == "its node a was lost"
+    nowhere = raised.ActorUnschedulableError("The node specified doesn't exist any more or is infeasible")
+    assert cause(nowhere, "a").text == "its node a was lost"
     crashed = cause(exceptions.WorkerCrashedError(), "a")
     assert crashed.text.startswith("its worker on a was lost (")
     assert not cause(ValueError("no"), "a").is_lost

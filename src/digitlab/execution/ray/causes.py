@@ -7,6 +7,7 @@ from ray import exceptions
 from digitlab.errors import DigitlabError, cause_of, plain
 
 _MOST_CHARACTERS = 300
+_NODE_IS_GONE = ("node has died", "node is dead", "doesn't exist any more")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def cause(error: BaseException, host: str) -> Cause:
         )
     if isinstance(error, exceptions.RayTaskError) and isinstance(error.cause, DigitlabError):
         return Cause(str(error.cause), False)
-    if isinstance(error, exceptions.NodeDiedError) or "node has died" in said or "node is dead" in said:
+    if isinstance(error, exceptions.NodeDiedError) or any(words in said for words in _NODE_IS_GONE):
         return Cause(f"its node {host} was lost", True)
     if isinstance(
         error,

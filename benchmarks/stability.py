@@ -1,6 +1,7 @@
 """How often each answer comes out when a study is done again: on real networks, drawn anew each time.
 
     python benchmarks/stability.py quick [STUDY ...] [--repeats 400]
+    python benchmarks/stability.py full depth
 
 `benchmarks/pool.py` has trained every setting with many seeds; its figures are kept with the project. Each
 repeat draws as many of those seeds as the study has, lets the study's own strategy and analysis do their
@@ -34,7 +35,7 @@ from digitlab.analysis.summary import MARGIN
 from digitlab.result import Curve, Metrics, RunResult
 from digitlab.rng import stream
 from digitlab.spec import RunSpec
-from digitlab.studies import OBSERVATIONS
+from digitlab.studies import OBSERVATIONS, read_study
 from digitlab.studies.definition import Study
 from digitlab.studies.expansion import checked, spec_of, varied
 from digitlab.studies.stages import Stage
@@ -426,7 +427,7 @@ def lines_of(whole: RepeatedStudy) -> Iterator[str]:
     """A section of the page."""
     yield f"## {whole.study.title}"
     yield ""
-    left = f"; {whole.outside} of them wanted a rate of which the pool has few seeds" if whole.outside else ""
+    left = f"; {_outside(whole)}" if whole.outside else ""
     yield f"{whole.repeats} repeats of {whole.study.seeds.report} seeds{left}."
     yield ""
     heads = (
@@ -543,7 +544,18 @@ def stated(found: Sequence[RepeatedStudy]) -> list[str]:
         for one in whole.findings
         if one.estimates and one.first.has_interval
     ]
-    return table(("study", "finding", "said", "said again, % of repeats"), rows)
+    lines = table(("study", "finding", "said", "said again, % of repeats"), rows)
+    for whole in found:
+        if whole.outside:
+            lines += ["", f"{whole.study.title}: {_outside(whole)}."]
+    known = {whole.study.name for whole in found}
+    if missing := [read_study(name).title for name in OBSERVATIONS if name not in known]:
+        lines += ["", f"Not repeated yet: {', '.join(missing)}."]
+    return lines
+
+
+def _outside(whole: RepeatedStudy) -> str:
+    return f"{whole.outside} of {whole.repeats} repeats wanted a rate of which the pool has few seeds"
 
 
 def main() -> None:
@@ -564,7 +576,8 @@ def main() -> None:
             study = replace_seeds(study, options.seeds)
         found.append(repeat(PooledStudy(study, rows), options.repeats))
         print("\n".join(lines_of(found[-1])), flush=True)
-    if set(options.studies) == set(OBSERVATIONS) and not options.seeds:
+    is_whole = set(options.studies) == set(OBSERVATIONS)
+    if not options.seeds and (is_whole or options.scale == "full"):  # of which a part says something, too
         path = RESULTS / f"stability-{options.scale}"
         seeds = max(row.seed for row in rows) + 1
         head = HEAD.format(scale=options.scale, seeds=seeds)

@@ -98,6 +98,9 @@ def test_differences_that_are_clear_only_alone_are_not_clear() -> None:
         # One variance for all three, with three times the degrees of freedom, and Sidak's factor.
         reach = stats.t.ppf((1 + 0.95 ** (1 / 3)) / 2, 10) * points.std(ddof=1) / math.sqrt(6)
         assert finding.estimate.high - finding.estimate.value == pytest.approx(reach, rel=1e-3)
+    (close,) = steps(find(Evidence(about(), conditions[:2])))
+    assert "increases the accuracy: " in close.verdict
+    assert close.verdict.endswith(" This is close: a repeat of the study may show no clear difference.")
 
 
 def test_practically_equal_needs_the_whole_interval_inside() -> None:

@@ -272,6 +272,7 @@ def _spread(family: _Family) -> list[Finding]:
         f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}), mean accuracies "
         f"differ by up to {at_fixed:.1f} points at learning rate {FIXED_RATE:g}. With the learning "
         f"rate tuned for each, they differ by {max(at_best.low, 0):.1f} to {at_best.high:.1f} points."
+        f"{closeness_in_words(at_best)}"
         if at_best.has_interval
         else f"Between {_depth(deep[0])} and {_depth(deep[-1])} hidden layers ({family.name}), accuracies "
         f"differ by up to {at_fixed:.1f} points at learning rate {FIXED_RATE:g}, and by "

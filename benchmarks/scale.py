@@ -64,7 +64,7 @@ name = "learning_rate"
 values = [0.02, 0.05, 0.1, 0.2]
 [[axes]]
 name = "batch_size"
-values = [20, 50, 100, 200, 500]
+values = {sizes}
 [seeds]
 tune = {seeds}
 report = {seeds}
@@ -75,6 +75,7 @@ insert into runs select gen_random_uuid()::text || n, (
   select string_agg(sha256((random() || '-' || i || '-' || n)::bytea), ''::bytea)
   from generate_series(1, {blocks}) i) from generate_series(1, {runs}) n;
 """
+_MOST_SEEDS = 1_000
 COMMITS = (1, 10, 60, 500)
 CORES = (10, 1_000, 100_000)
 RUNS = 10**9
@@ -158,9 +159,11 @@ def real_run() -> RunResult:
 
 
 def study_file(folder: Path, run_count: int) -> Path:
-    """A study of so many runs, 20 conditions."""
+    """A study of so many runs: of 20 conditions, and of more where each would have too many seeds."""
     path = folder / f"scale-{run_count}.toml"
-    path.write_text(STUDY.format(points=POINTS, seeds=run_count // 20))
+    sizes = [20, 50, 100, 200, 500, *range(501, 501 + run_count // (4 * _MOST_SEEDS) - 5)]
+    seeds = run_count // (4 * len(sizes))
+    path.write_text(STUDY.format(points=POINTS, sizes=sizes, seeds=seeds))
     return path
 
 

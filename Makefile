@@ -56,7 +56,7 @@ sanitize: $(VENV)/.dev
 	chmod +x $(SANITIZED)/cc
 	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	  CC=$(CURDIR)/$(SANITIZED)/cc XDG_CACHE_HOME=$(CURDIR)/$(SANITIZED)/cache \
-	  $(BIN)/python -m pytest tests/engine/test_lockstep.py tests/engine/test_threads.py \
+	  $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) tests/engine/test_lockstep.py tests/engine/test_threads.py \
 	  -k "(50_steps or black) and compiled or kernel or sanitizer or threads"
 
 bench: $(VENV)/.bench

@@ -61,7 +61,7 @@ evaluate_at = {points}
 validation_size = 10_000
 [[axes]]
 name = "learning_rate"
-values = [0.02, 0.05, 0.1, 0.2]
+values = {rates}
 [[axes]]
 name = "batch_size"
 values = {sizes}
@@ -161,9 +161,11 @@ def real_run() -> RunResult:
 def study_file(folder: Path, run_count: int) -> Path:
     """A study of so many runs: of 20 conditions, and of more where each would have too many seeds."""
     path = folder / f"scale-{run_count}.toml"
-    sizes = [20, 50, 100, 200, 500, *range(501, 501 + run_count // (4 * _MOST_SEEDS) - 5)]
-    seeds = run_count // (4 * len(sizes))
-    path.write_text(STUDY.format(points=POINTS, sizes=sizes, seeds=seeds))
+    rates = [0.02, 0.05, 0.1, 0.2]
+    more = max(run_count // (len(rates) * _MOST_SEEDS) - 5, 0)
+    sizes = [20, 50, 100, 200, 500, *range(501, 501 + more)]
+    seeds = run_count // (len(rates) * len(sizes))
+    path.write_text(STUDY.format(points=POINTS, rates=rates, sizes=sizes, seeds=seeds))
     return path
 
 

@@ -253,17 +253,14 @@ class Repeated:
         first = self.said(self.first)
         return float(np.mean([self.said(e) == first for e in self.estimates])) if self.estimates else math.nan
 
-    def again(self, *, close: bool) -> tuple[int, float]:
-        """How many repeats call a direction clear, closely or not; and the share of all repeats that call it
-        so too, summed over them.
-        """
-        verdicts = self.verdicts()
-        found = [
-            verdicts[judge(e, MARGIN)] / len(self.estimates)
-            for e in self.estimates
-            if judge(e, MARGIN) in ("better", "worse") and is_close(e) == close
+    def again(self, *, close: bool) -> list[float]:
+        """For each repeat that calls a direction clear, closely or not: the share of all that do so too."""
+        verdicts = [judge(estimate, MARGIN) for estimate in self.estimates]
+        return [
+            verdicts.count(verdict) / len(verdicts)
+            for verdict, estimate in zip(verdicts, self.estimates, strict=True)
+            if verdict in ("better", "worse") and is_close(estimate) == close
         ]
-        return len(found), sum(found)
 
     @property
     def wrong_sign(self) -> float:
@@ -427,8 +424,7 @@ def lines_of(whole: RepeatedStudy) -> Iterator[str]:
     """A section of the page."""
     yield f"## {whole.study.title}"
     yield ""
-    left = f"; {_outside(whole)}" if whole.outside else ""
-    yield f"{whole.repeats} repeats of {whole.study.seeds.report} seeds{left}."
+    yield _repeats_in_words(whole)
     yield ""
     heads = (
         "finding",
@@ -532,8 +528,8 @@ def summary(found: Sequence[RepeatedStudy]) -> list[str]:
 
 def again_of(found: Sequence[Repeated], *, close: bool) -> float:
     """Given that one repeat calls a direction clear, closely or not: how likely another one does so too."""
-    counts, sums = zip(*[one.again(close=close) for one in found], strict=True)
-    return sum(sums) / sum(counts) if sum(counts) else math.nan
+    shares = [share for one in found for share in one.again(close=close)]
+    return float(np.mean(shares)) if shares else math.nan
 
 
 def stated(found: Sequence[RepeatedStudy]) -> list[str]:
@@ -546,16 +542,16 @@ def stated(found: Sequence[RepeatedStudy]) -> list[str]:
     ]
     lines = table(("study", "finding", "said", "said again, % of repeats"), rows)
     for whole in found:
-        if whole.outside:
-            lines += ["", f"{whole.study.title}: {_outside(whole)}."]
+        lines += ["", f"{whole.study.title}: {_repeats_in_words(whole)}"]
     known = {whole.study.name for whole in found}
     if missing := [read_study(name).title for name in OBSERVATIONS if name not in known]:
         lines += ["", f"Not repeated yet: {', '.join(missing)}."]
     return lines
 
 
-def _outside(whole: RepeatedStudy) -> str:
-    return f"{whole.outside} of {whole.repeats} repeats wanted a rate of which the pool has few seeds"
+def _repeats_in_words(whole: RepeatedStudy) -> str:
+    left = f"; {whole.outside} of them wanted a rate of which the pool has few seeds" if whole.outside else ""
+    return f"{whole.repeats} repeats of {whole.study.seeds.report} seeds{left}."
 
 
 def main() -> None:

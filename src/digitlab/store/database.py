@@ -1,6 +1,5 @@
 """One database as the store sees it: transactions that wait their turn, and errors told with their remedy."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,7 +67,7 @@ class Database:
         self.readers.dispose()  # of the writers too: they share a pool
 
     def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        waits_since, pause = math.inf, self.pause_seconds
+        end, pause = None, self.pause_seconds
         while True:
             try:
                 with engine.begin() as connection:
@@ -76,10 +75,10 @@ class Database:
             # The latter two: a number or a text that no database can hold, in a filter; a text in the
             # database that is none.
             except (SQLAlchemyError, OverflowError, UnicodeError) as error:
-                obstacle, now = self.obstacle(error), time.monotonic()
-                # Since the first failure: a program that was stopped in the middle has not waited yet.
-                is_first, waits_since = waits_since > now, min(waits_since, now)
-                if obstacle is None or now - waits_since >= self.timeout_seconds:
+                obstacle, is_first = self.obstacle(error), end is None
+                if end is None:  # not before: a program that was stopped in the middle has not waited yet
+                    end = time.monotonic() + self.timeout_seconds
+                if obstacle is None or time.monotonic() >= end:
                     raise self.explain(error) from None
             if is_first:
                 self.on_wait(f"{self.location}: {obstacle}; waiting for up to {self.timeout_seconds:g} s")

@@ -201,7 +201,7 @@ def _fixed_rate(budget: BestRates) -> list[Finding]:
             verdict=(
                 f"With {budget.budget}, at batch {size} the learning rate {FIXED_RATE:g} reaches "
                 f"{percent(accuracy_of(fixed).value)}, the best one {percent(accuracy(last).value)}"
-                f"{_beside(budget.conditions[0])}: {_conclusion(lost)}"
+                f"{_beside(budget.conditions[0])}: {_conclusion(lost)}{closeness_in_words(lost)}"
             ),
         )
     ]
@@ -211,11 +211,8 @@ def _conclusion(lost: Estimate) -> str:
     if not is_resolved(lost):
         return "no clear difference."
     if lost.value < 0:
-        return f"there the tuned learning rate is worse.{closeness_in_words(lost)}"
-    return (
-        "if you change only the batch size, part of the effect comes from the learning rate."
-        f"{closeness_in_words(lost)}"
-    )
+        return "there the tuned learning rate is worse."
+    return "if you change only the batch size, part of the effect comes from the learning rate."
 
 
 def _beside(first: Condition) -> str:

@@ -227,10 +227,9 @@ def _step_in_words(step: _Step, family: _Family | None = None) -> str:
     interval = points_in_words(step.difference)
     where = f" ({family.name})" if family else ""
     going = f"With the learning rate tuned, going from {step.name}{where}"
-    if step.verdict == "better":
-        return f"{going} increases the accuracy: {interval}.{closeness_in_words(step.difference)}"
-    if step.verdict == "worse":
-        return f"{going} reduces the accuracy: {interval}.{closeness_in_words(step.difference)}"
+    if step.verdict in ("better", "worse"):
+        changes = "increases" if step.verdict == "better" else "reduces"
+        return f"{going} {changes} the accuracy: {interval}.{closeness_in_words(step.difference)}"
     bound = bound_in_words(step.difference)
     if step.verdict == "practically equal":
         return f"{going} changes practically nothing: {bound} ({interval})."
